@@ -249,7 +249,7 @@ impl Screen {
     }
 
     fn take(&mut self, frame: Bytes) -> Result<(), Stopped> {
-        let Read { frame, parts, over, all_over, unreadable } = read(self.format, frame);
+        let Read { frame, parts, over, all_over, unreadable, .. } = read(self.format, frame);
         if unreadable {
             return Err(Stopped::Unreadable);
         }

@@ -1,7 +1,10 @@
 //! The texts of a body that people and models wrote, found where they stand, and put back where they were changed.
 //!
 //! What a text is, is decided by where it stands: messages, their parts, tool calls and results, what is to be embedded.
-//! Not among them: names, schemas and descriptions of tools, encoded media, and reasoning that an earlier answer signed.
+//! Not among them: names, schemas and descriptions of tools, encoded media. Reasoning in requests that an earlier answer signed is
+//! among them, and stays as it is.
+
+mod find;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,10 +18,7 @@ use crate::json::{Kind, Val, escape_into, unescape};
 /// Shorter numbers in tool calls are no texts: nothing that has a form of its own is that short.
 const NUMBER_MIN: usize = 8;
 
-/// What a detail of reasoning says.
-pub(crate) const DETAILS: [&str; 2] = ["text", "summary"];
-/// What a citation repeats of what it cites.
-pub(crate) const CITED: [&str; 3] = ["cited_text", "title", "document_title"];
+pub(crate) use find::{CITED, DETAILS, SOURCE};
 
 /// Whether a body is a request or an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Texts<'a> {
     found: Vec<Found<'a>>,
     /// Strings that hold JSON, decoded, and where they stand.
     nests: Vec<(Range<usize>, String)>,
+    /// What is found now is sealed.
+    sealing: bool,
     /// Whether the body could be read at all.
     readable: bool,
 }
@@ -58,6 +60,8 @@ struct Found<'a> {
     at: Range<usize>,
     nest: Option<usize>,
     form: Form,
+    /// Somebody signed it: changed, it is worth nothing.
+    sealed: bool,
 }
 
 impl<'a> Texts<'a> {
@@ -66,73 +70,7 @@ impl<'a> Texts<'a> {
         let mut texts = Self::empty(std::str::from_utf8(body).unwrap_or_default());
         if let Ok(root) = Val::parse(texts.body) {
             texts.readable = true;
-            match (format, side) {
-                (Format::OpenaiEmbeddings, Side::Request) => texts.strings(root.get("input")),
-                (Format::OpenaiEmbeddings, Side::Answer) => {}
-                (Format::OpenaiCompletions, Side::Answer) => {
-                    for choice in elements(root.get("choices")) {
-                        texts.strings(choice.get("text"));
-                    }
-                }
-                (Format::OpenaiTranscriptions | Format::OpenaiTranslations, Side::Answer) => {
-                    texts.strings(root.get("text"));
-                }
-                (Format::AnthropicCountTokens, Side::Request) => {
-                    texts.content(root.get("system"), side);
-                    texts.messages(root, side);
-                }
-                (single, Side::Request) if single.is_single() => {
-                    for name in ["prompt", "input", "instructions", "query"] {
-                        texts.strings(root.get(name));
-                    }
-                    for document in elements(root.get("documents")) {
-                        texts.strings(Some(document));
-                        texts.strings(document.get("text"));
-                    }
-                    for part in elements(root.get("input")) {
-                        texts.strings(part.get("text"));
-                    }
-                }
-                (single, Side::Answer) if single.is_single() => {}
-                (Format::AnthropicMessages, Side::Request) => {
-                    texts.content(root.get("system"), side);
-                    texts.messages(root, side);
-                }
-                (Format::OpenaiResponses, Side::Request) => {
-                    texts.text(root.get("instructions"));
-                    texts.text(root.get("input"));
-                    elements(root.get("input")).for_each(|item| texts.item(item, side));
-                }
-                (Format::OpenaiResponses, Side::Answer) => {
-                    elements(root.get("output")).for_each(|item| texts.item(item, side));
-                }
-                (Format::AnthropicMessages, Side::Answer) => texts.content(root.get("content"), side),
-                (Format::GeminiGenerate, Side::Request) => {
-                    let system = member(root, "systemInstruction");
-                    texts.text(system);
-                    for content in system.into_iter().chain(elements(root.get("contents"))) {
-                        texts.gemini_parts(content.get("parts"), side);
-                    }
-                }
-                (Format::GeminiGenerate, Side::Answer) => {
-                    for candidate in elements(root.get("candidates")) {
-                        let content = candidate.get("content");
-                        texts.gemini_parts(content.and_then(|content| content.get("parts")), side);
-                        texts.gemini_sources(candidate);
-                    }
-                }
-                (_, Side::Request) => {
-                    texts.messages(root, side);
-                    texts.strings(root.get("prediction").and_then(|prediction| prediction.get("content")));
-                }
-                (_, Side::Answer) => {
-                    for choice in elements(root.get("choices")) {
-                        if let Some(message) = choice.get("message") {
-                            texts.message(message, side);
-                        }
-                    }
-                }
-            }
+            texts.find(format, side, root);
         }
         texts
     }
@@ -151,10 +89,25 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// The texts of a part of an answer that stands in `body`.
+    /// The texts of a part of an answer, or of several, that stand in `body`.
     pub(crate) fn of_part(body: &'a str, part: Val<'a>) -> Self {
         let mut texts = Self::empty(body);
-        texts.part(part, Side::Answer);
+        texts.content(Some(part), Side::Answer);
+        texts.notes(part);
+        texts
+    }
+
+    /// What stands whole beside a message of an answer, or a piece of one.
+    pub(crate) fn of_beside(body: &'a str, message: Val<'a>) -> Self {
+        let mut texts = Self::empty(body);
+        texts.beside(message);
+        texts
+    }
+
+    /// What stands beside the choices of an answer.
+    pub(crate) fn of_sources(body: &'a str, root: Val<'a>) -> Self {
+        let mut texts = Self::empty(body);
+        texts.sources(root);
         texts
     }
 
@@ -173,7 +126,7 @@ impl<'a> Texts<'a> {
     }
 
     fn empty(body: &'a str) -> Self {
-        Self { body, found: Vec::new(), nests: Vec::new(), readable: false }
+        Self { body, found: Vec::new(), nests: Vec::new(), sealing: false, readable: false }
     }
 
     /// Whether the body is JSON.
@@ -181,9 +134,15 @@ impl<'a> Texts<'a> {
         self.readable
     }
 
-    /// The texts with where they stand.
+    /// The texts that stand in the body itself, with where they do.
     pub(crate) fn places(&self) -> impl Iterator<Item = (Range<usize>, &str)> {
-        self.found.iter().map(|found| (found.at.clone(), &*found.text))
+        let own = self.found.iter().filter(|found| found.nest.is_none());
+        own.map(|found| (found.at.clone(), &*found.text))
+    }
+
+    /// Whether a text stays as it is, whatever is put in its place: an earlier answer has signed it.
+    pub fn is_sealed(&self, at: usize) -> bool {
+        self.found.get(at).is_some_and(|found| found.sealed)
     }
 
     /// The texts, decoded, in a fixed order.
@@ -191,12 +150,12 @@ impl<'a> Texts<'a> {
         self.found.iter().map(|found| &*found.text)
     }
 
-    /// The body with these texts in place of those of the same index. Everything else stays byte for byte.
+    /// The body with these texts in place of those of the same index. Everything else stays byte for byte, and so does what is sealed.
     pub fn replaced(&self, new: &[(usize, String)]) -> Bytes {
         let mut edits: Vec<(Range<usize>, String)> = Vec::new();
         let mut nested: Vec<Vec<(Range<usize>, String)>> = vec![Vec::new(); self.nests.len()];
         for (at, text) in new {
-            let Some(found) = self.found.get(*at) else { continue };
+            let Some(found) = self.found.get(*at).filter(|found| !found.sealed) else { continue };
             let into = match found.nest {
                 None => &mut edits,
                 Some(nest) => match nested.get_mut(nest) {
@@ -223,56 +182,6 @@ impl<'a> Texts<'a> {
         spliced(self.body, edits).into()
     }
 
-    fn messages(&mut self, root: Val<'a>, side: Side) {
-        for message in elements(root.get("messages")) {
-            self.message(message, side);
-        }
-    }
-
-    fn message(&mut self, message: Val<'a>, side: Side) {
-        self.content(message.get("content"), side);
-        for name in ["refusal", "reasoning_content", "reasoning"] {
-            self.text(message.get(name));
-        }
-        for call in elements(message.get("tool_calls")) {
-            self.call(call.get("function"));
-            self.text(call.get("custom").and_then(|custom| custom.get("input")));
-        }
-        self.call(message.get("function_call"));
-        self.text(message.get("audio").and_then(|audio| audio.get("transcript")));
-        for note in elements(message.get("annotations")) {
-            self.text(note.get("url_citation").and_then(|citation| citation.get("title")));
-        }
-        // In requests it is as an earlier answer has signed it.
-        if side == Side::Answer {
-            for detail in elements(message.get("reasoning_details")) {
-                DETAILS.iter().for_each(|name| self.text(detail.get(name)));
-            }
-        }
-    }
-
-    /// An item of a response's input or output.
-    fn item(&mut self, item: Val<'a>, side: Side) {
-        // What was thought is sealed: changed in a request, it may be refused.
-        if item.get_str("type").as_deref() == Some("reasoning") {
-            let is_sealed = item.get_str("encrypted_content").is_some_and(|data| !data.is_empty());
-            if side == Side::Answer || !is_sealed {
-                for part in elements(item.get("summary")).chain(elements(item.get("content"))) {
-                    self.text(part.get("text"));
-                }
-            }
-            return;
-        }
-        let content = item.get("content");
-        self.content(content, side);
-        for note in elements(content).flat_map(|part| elements(part.get("annotations"))) {
-            self.text(note.get("title"));
-        }
-        self.content(item.get("output"), side);
-        self.call(Some(item));
-        self.text(item.get("input"));
-    }
-
     /// The items of an answer, or of a part of one, that stand in `body`.
     pub(crate) fn of_items(body: &'a str, items: impl Iterator<Item = Val<'a>>) -> Self {
         let mut texts = Self::empty(body);
@@ -280,85 +189,12 @@ impl<'a> Texts<'a> {
         texts
     }
 
-    /// A string, or a list of parts.
-    fn content(&mut self, content: Option<Val<'a>>, side: Side) {
-        let Some(content) = content else { return };
-        self.text(Some(content));
-        for part in content.elements() {
-            self.part(part, side);
-        }
-    }
-
-    fn part(&mut self, part: Val<'a>, side: Side) {
-        if part.kind() == Kind::String {
-            return self.text(Some(part));
-        }
-        for name in ["text", "refusal", "title", "context"] {
-            self.text(part.get(name));
-        }
-        for citation in elements(part.get("citations")) {
-            CITED.iter().for_each(|name| self.text(citation.get(name)));
-        }
-        // Reasoning is signed: changed in a request, it would be refused.
-        if side == Side::Answer {
-            self.content(part.get("thinking"), side);
-        }
-        match part.get_str("type").as_deref() {
-            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => self.json(part.get("input")),
-            Some("document") => {
-                let source = part.get("source");
-                let kind = source.and_then(|source| source.get_str("type"));
-                match kind.as_deref() {
-                    Some("text") => self.text(source.and_then(|source| source.get("data"))),
-                    // BOUND: JSON nests to a bounded depth.
-                    _ => self.content(source.and_then(|source| source.get("content")), side),
-                }
-            }
-            _ => self.content(part.get("content"), side),
-        }
-    }
-
-    fn gemini_parts(&mut self, parts: Option<Val<'a>>, side: Side) {
-        let Some(parts) = parts else { return };
-        if parts.kind() == Kind::Object {
-            return self.gemini_part(parts, side);
-        }
-        parts.elements().for_each(|part| self.gemini_part(part, side));
-    }
-
-    fn gemini_part(&mut self, part: Val<'a>, side: Side) {
-        // A thought in a request is as an earlier answer has signed it.
-        let is_signed = side == Side::Request && part.get("thought").is_some();
-        if !is_signed {
-            self.text(part.get("text"));
-        }
-        self.json(member(part, "functionCall").and_then(|call| call.get("args")));
-        self.json(member(part, "functionResponse").and_then(|it| it.get("response")));
-        self.text(member(part, "executableCode").and_then(|code| code.get("code")));
-        self.text(member(part, "codeExecutionResult").and_then(|result| result.get("output")));
-    }
-
-    /// What a search found, and what of the answer it supports: that is the answer's text once more.
-    fn gemini_sources(&mut self, candidate: Val<'a>) {
-        self.text(member(candidate, "finishMessage"));
-        if let Some(grounds) = member(candidate, "groundingMetadata") {
-            for chunk in elements(member(grounds, "groundingChunks")) {
-                for source in
-                    ["web", "retrievedContext", "maps"].iter().filter_map(|kind| member(chunk, kind))
-                {
-                    ["title", "text"].iter().for_each(|name| self.text(source.get(name)));
-                }
-            }
-            for support in elements(member(grounds, "groundingSupports")) {
-                self.text(support.get("segment").and_then(|segment| segment.get("text")));
-            }
-            self.strings(member(grounds, "webSearchQueries"));
-        }
-        for source in
-            elements(member(candidate, "citationMetadata").and_then(|it| member(it, "citationSources")))
-        {
-            self.text(source.get("title"));
-        }
+    /// Finds what is sealed, if it is.
+    fn sealed(&mut self, is_sealed: bool, find: impl FnOnce(&mut Self)) {
+        let before = self.sealing;
+        self.sealing |= is_sealed;
+        find(self);
+        self.sealing = before;
     }
 
     fn call(&mut self, function: Option<Val<'a>>) {
@@ -380,6 +216,7 @@ impl<'a> Texts<'a> {
                 nest: Some(nest),
                 at,
                 form,
+                sealed: self.sealing,
             })
             .collect();
         self.found.extend(found);
@@ -445,7 +282,7 @@ impl<'a> Texts<'a> {
     }
 
     fn push(&mut self, text: Cow<'a, str>, at: Range<usize>, form: Form) {
-        self.found.push(Found { text, at, nest: None, form });
+        self.found.push(Found { text, at, nest: None, form, sealed: self.sealing });
     }
 
     fn place(&self, value: Val<'_>) -> Range<usize> {
@@ -485,7 +322,7 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// The logprobs in an answer or a piece of one: the text once more, token by token.
+/// The logprobs in an answer or a piece of one: the text once more, token by token; and a transcript's words, one by one.
 pub(crate) fn logprobs(whole: &str, root: Val<'_>) -> Vec<(Range<usize>, String)> {
     let said = elements(root.get("choices")).filter_map(|choice| choice.get("logprobs"));
     let of_candidates = elements(root.get("candidates")).filter_map(|it| member(it, "logprobsResult"));
@@ -496,6 +333,9 @@ pub(crate) fn logprobs(whole: &str, root: Val<'_>) -> Vec<(Range<usize>, String)
     let items = root.get("item").into_iter().chain(elements(response.get("output")));
     let parts = items.flat_map(|item| elements(item.get("content"))).chain(root.get("part")).chain([root]);
     let lists = parts.filter_map(|part| part.get("logprobs"));
+    let of_transcript = std::iter::once(root).filter(|root| root.get("text").is_some());
+    let spoken = of_transcript.flat_map(|root| std::iter::once(root).chain(elements(root.get("segments"))));
+    let lists = lists.chain(spoken.flat_map(|it| [it.get("words"), it.get("tokens")].into_iter().flatten()));
     let lists = lists.filter(|list| list.elements().next().is_some());
     of_choices.chain(lists.map(|list| (place(whole, list), "[]".to_owned()))).collect()
 }
@@ -540,12 +380,12 @@ mod tests {
             ["ab", "c", "中", "4111111111111111", "d", "e"]
         );
         let messages = r#"{"system":[{"type":"text","text":"a"}],"messages":[{"role":"user","content":"b"},{"role":"assistant","content":
-            [{"type":"thinking","thinking":"no","signature":"no"},{"type":"tool_use","id":"no","name":"no","input":{"x":{"y":"c"}}}]},{"role":"user","content":
+            [{"type":"thinking","thinking":"s","signature":"no"},{"type":"tool_use","id":"no","name":"no","input":{"x":{"y":"c"}}}]},{"role":"user","content":
             [{"type":"tool_result","tool_use_id":"no","content":[{"type":"text","text":"d"}]},{"type":"tool_result","content":"e"},
             {"type":"document","title":"f","source":{"type":"text","data":"g"}},{"type":"image","source":{"type":"base64","data":"no"}}]}]}"#;
         assert_eq!(
             texts(Format::AnthropicMessages, Side::Request, messages),
-            ["a", "b", "c", "d", "e", "f", "g"]
+            ["a", "b", "s", "c", "d", "e", "f", "g"]
         );
         assert_eq!(
             texts(Format::OpenaiEmbeddings, Side::Request, r#"{"input":["a",[1,2],"b"]}"#),
@@ -556,9 +396,9 @@ mod tests {
             r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":"b"}],"model":"no"}"#;
         assert_eq!(texts(Format::AnthropicMessages, Side::Answer, answer), ["a", "b"]);
         let gemini = r#"{"system_instruction":{"parts":[{"text":"a"}]},"contents":[{"parts":[{"text":"b"},{"inlineData":{"mimeType":"no","data":"no"}}]},
-            {"role":"model","parts":[{"text":"no","thought":true},{"functionCall":{"name":"no","args":{"x":["c"]}},"thoughtSignature":"no"}]},
+            {"role":"model","parts":[{"text":"t","thought":true},{"functionCall":{"name":"no","args":{"x":["c"]}},"thoughtSignature":"no"}]},
             {"role":"user","parts":[{"functionResponse":{"name":"no","response":{"result":"d"}}}]}],"tools":[{"functionDeclarations":[{"name":"no"}]}]}"#;
-        assert_eq!(texts(Format::GeminiGenerate, Side::Request, gemini), ["a", "b", "c", "d"]);
+        assert_eq!(texts(Format::GeminiGenerate, Side::Request, gemini), ["a", "b", "t", "c", "d"]);
         let answer = r#"{"candidates":[{"content":{"parts":[{"text":"a","thought":true},{"text":"b"},{"functionCall":{"name":"no","args":{"x":"c"}}}]},
             "finishReason":"no","groundingMetadata":{"groundingChunks":[{"web":{"uri":"no","title":"d"}}],"groundingSupports":[{"segment":{"text":"e"}}]}}]}"#;
         assert_eq!(texts(Format::GeminiGenerate, Side::Answer, answer), ["a", "b", "c", "d", "e"]);
@@ -569,12 +409,12 @@ mod tests {
     #[test]
     fn texts_of_responses_are_found_too() {
         let request = r#"{"instructions":"a","input":[{"role":"user","content":"b"},{"role":"user","content":[{"type":"input_text","text":"c"},
-            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"no"}],"encrypted_content":"no"},
+            {"type":"input_image","image_url":"data:no"}]},{"type":"reasoning","summary":[{"text":"s"}],"encrypted_content":"no"},
             {"type":"reasoning","summary":[{"text":"h"}]},{"type":"function_call",
             "name":"no","call_id":"no","arguments":"{\"x\":\"d\"}"},{"type":"function_call_output","call_id":"no","output":"e"},
             {"type":"function_call_output","output":[{"type":"input_text","text":"f"}]},{"type":"custom_tool_call","input":"g"}]}"#;
         let format = Format::OpenaiResponses;
-        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "h", "d", "e", "f", "g"]);
+        assert_eq!(texts(format, Side::Request, request), ["a", "b", "c", "s", "h", "d", "e", "f", "g"]);
         assert_eq!(texts(format, Side::Request, r#"{"input":"a"}"#), ["a"]);
         let answer = r#"{"instructions":"no","output":[{"type":"reasoning","summary":[{"text":"a"}],"encrypted_content":"no"},{"type":"message","content":
             [{"type":"output_text","text":"b","annotations":[{"title":"c","url":"no"}],"logprobs":[{"token":"b"}]},{"type":"refusal","refusal":"d"}]},
@@ -597,12 +437,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sealed_is_seen_and_stays() {
+        let body = r#"{"messages":[{"content":"a","thinking_blocks":[{"thinking":"b","signature":"s"},{"thinking":"c"}]}]}"#;
+        let texts = Texts::of(Format::OpenaiChat, Side::Request, body.as_bytes());
+        assert_eq!(texts.iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((0..4).map(|at| texts.is_sealed(at)).collect::<Vec<_>>(), [false, true, false, false]);
+        let new: Vec<_> = (0..3).map(|at| (at, "x".to_owned())).collect();
+        assert_eq!(texts.replaced(&new), body.replace(r#""a""#, r#""x""#).replace(r#""c""#, r#""x""#));
+    }
+
+    #[test]
     fn logprobs_of_a_whole_answer_are_dropped() {
         let body = |said: &str| {
             Bytes::from(format!(r#"{{"choices":[{{"message":{{"content":"a"}}, "logprobs": {said}}}]}}"#))
         };
         assert_eq!(without_logprobs(body(r#"{"content":[{"token":"a"}]}"#)), body("null"));
         assert_eq!(without_logprobs(body("null")), body("null"));
+        let transcript = |words: &str, tokens: &str| {
+            Bytes::from(format!(
+                r#"{{"text":"a b","words":{words},"segments":[{{"text":"a b","tokens":{tokens},"words":{words}}}]}}"#
+            ))
+        };
+        let with = transcript(r#"[{"word":"a"}]"#, "[1,2]");
+        assert_eq!(without_logprobs(with), transcript("[]", "[]"));
         assert_eq!(without_logprobs(Bytes::from_static(b"\xff")), Bytes::from_static(b"\xff"));
     }
 }

@@ -13,7 +13,7 @@ pub use async_trait::async_trait;
 use bytes::Bytes;
 use sluicegate_core::engine::{BoundCaller, Denied};
 use sluicegate_core::guardrail::{
-    Attachment, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
+    Attachment, GuardrailAction, GuardrailKind, GuardrailMarks, GuardrailSource, Scanner, TextGuard, mark,
 };
 use sluicegate_core::tenant::Caller;
 use sluicegate_core::{CallId, Denial, Error, ErrorKind, Explanation, Format, ModelName, Result, decision};
@@ -28,6 +28,9 @@ use http::HttpGuardrail;
 pub(crate) use screening::{Checked, Checking, Screening, add};
 pub use sluicegate_wire::Side;
 use way::Ways;
+
+/// What is said of something found that can't be masked where it stands.
+const LEFT: &str = "left";
 
 /// Looks at the texts of calls and answers.
 #[async_trait]
@@ -62,6 +65,8 @@ pub struct Look<'a> {
     pub caller: &'a BoundCaller,
     /// The texts, decoded.
     pub texts: &'a [&'a str],
+    /// Those of them, by index and in order, that stay as they are, whatever is put in their place: reasoning that an earlier answer has signed.
+    pub sealed: &'a [usize],
 }
 
 /// What a guardrail has found.
@@ -282,7 +287,7 @@ impl Watch {
         if !texts.is_readable() {
             return Err(self.unreadable("the answer can't be read"));
         }
-        let new = self.check(Side::Answer, texts.iter().collect(), marks).await?;
+        let new = self.check(Side::Answer, texts.iter().collect(), &[], marks).await?;
         Ok(if new.is_empty() { body } else { texts.replaced(&new) })
     }
 
@@ -297,6 +302,7 @@ impl Watch {
         &self,
         side: Side,
         texts: Vec<&str>,
+        sealed: &[usize],
         marks: &mut GuardrailMarks,
     ) -> Result<Vec<(usize, String)>, Refusal> {
         let mut new: Vec<Option<String>> = vec![None; texts.len()];
@@ -311,6 +317,7 @@ impl Watch {
                 model: self.model.as_str(),
                 caller: &self.caller,
                 texts: &seen,
+                sealed,
             };
             let ruling = port.check(&look).await;
             for one in &ruling.marks {
@@ -319,7 +326,7 @@ impl Watch {
             if let Some(refusal) = ruling.refused {
                 return Err(refusal);
             }
-            for (at, text) in ruling.texts {
+            for (at, text) in ruling.texts.into_iter().filter(|(at, _)| sealed.binary_search(at).is_err()) {
                 if let Some(place) = new.get_mut(at) {
                     *place = Some(text);
                 }
@@ -336,14 +343,17 @@ impl Guardrail for Arc<[Arc<TextGuard>]> {
         let mut ruling = Ruling::default();
         for (at, text) in look.texts.iter().enumerate() {
             let (masked, mut scanner) = Scanner::whole(self, text);
+            let is_sealed = look.sealed.binary_search(&at).is_ok();
             for one in scanner.take_marks() {
-                mark(&mut ruling.marks, &one.name, &one.did, one.times);
+                let did =
+                    if is_sealed && *one.did == *GuardrailAction::Mask.done() { LEFT } else { &one.did };
+                mark(&mut ruling.marks, &one.name, did, one.times);
             }
             if let Some(name) = scanner.denied() {
                 ruling.refused = Some(Refusal { guardrail: Arc::clone(name), message: None });
                 return ruling;
             }
-            ruling.texts.extend(masked.map(|masked| (at, masked)));
+            ruling.texts.extend(masked.filter(|_| !is_sealed).map(|masked| (at, masked)));
         }
         ruling
     }
@@ -451,7 +461,9 @@ pub(crate) async fn request(
     if !input.chosen.is_empty() {
         let body = watched.scanned.body().clone();
         let texts = Texts::of(inbound.format, Side::Request, &body);
-        match input.check(Side::Request, texts.iter().collect(), &mut watched.marks).await {
+        let all: Vec<&str> = texts.iter().collect();
+        let sealed: Vec<usize> = (0..all.len()).filter(|at| texts.is_sealed(*at)).collect();
+        match input.check(Side::Request, all, &sealed, &mut watched.marks).await {
             Ok(new) if new.is_empty() => {}
             Ok(new) => {
                 watched.scanned =

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sluicegate_core::guardrail::{GuardrailMarks, HttpRules, mark};
+use sluicegate_core::guardrail::{GuardrailAction, GuardrailMarks, HttpRules, mark};
 use sluicegate_core::{Result, Secret};
 use sluicegate_wire::Side;
 
-use super::{Guardrail, Look, Refusal, Ruling};
+use super::{Guardrail, LEFT, Look, Refusal, Ruling};
 use crate::upstream::Poster;
 
 /// No answer of a service is larger, in bytes; what it may replace is no larger than what it was sent, and a bit.
@@ -39,6 +39,8 @@ struct Question<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
     texts: &'a [&'a str],
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    sealed: &'a [usize],
 }
 
 /// What may be answered.
@@ -73,7 +75,7 @@ impl HttpGuardrail {
         ruling
     }
 
-    fn ruling(&self, answer: &[u8], texts: &[&str]) -> Ruling {
+    pub(super) fn ruling(&self, answer: &[u8], texts: &[&str], sealed: &[usize]) -> Ruling {
         match serde_json::from_slice(answer) {
             Ok(Verdict::Allow) => Ruling::default(),
             Ok(Verdict::Deny { reason }) => {
@@ -87,9 +89,11 @@ impl HttpGuardrail {
             }
             Ok(Verdict::Mask { texts: new }) if new.len() == texts.len() => {
                 let changed = new.into_iter().enumerate().filter(|(at, new)| texts.get(*at) != Some(&&**new));
-                let texts: Vec<_> = changed.collect();
+                let (left, texts): (Vec<_>, Vec<_>) =
+                    changed.partition(|(at, _)| sealed.binary_search(at).is_ok());
                 let mut marks = GuardrailMarks::new();
-                mark(&mut marks, &self.name, "masked", texts.len() as u64);
+                mark(&mut marks, &self.name, GuardrailAction::Mask.done(), texts.len() as u64);
+                mark(&mut marks, &self.name, LEFT, left.len() as u64);
                 Ruling { texts, marks, refused: None }
             }
             Ok(Verdict::Mask { .. }) => {
@@ -123,6 +127,7 @@ impl Guardrail for HttpGuardrail {
             user: caller.user.as_ref().map(|user| user.as_str()),
             key: caller.key.as_ref().map(|key| key.as_str()),
             texts: look.texts,
+            sealed: look.sealed,
         };
         let body = match serde_json::to_vec(&question) {
             Ok(body) => body,
@@ -130,7 +135,7 @@ impl Guardrail for HttpGuardrail {
         };
         let most = body.len().saturating_mul(2).max(ANSWER_MIN);
         match self.poster.post(body, most).await {
-            Ok(answer) => self.ruling(&answer, look.texts),
+            Ok(answer) => self.ruling(&answer, look.texts, look.sealed),
             Err(why) => self.failed(&why),
         }
     }

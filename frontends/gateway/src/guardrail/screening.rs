@@ -87,7 +87,7 @@ impl Screening {
             let mut marks = GuardrailMarks::new();
             let texts: Vec<String> = self.gathered.iter().flat_map(Screen::gathered).collect();
             let texts = texts.iter().map(String::as_str).collect();
-            let new = watch.check(Side::Answer, texts, &mut marks).await;
+            let new = watch.check(Side::Answer, texts, &[], &mut marks).await;
             (self, marks, new)
         })
     }
