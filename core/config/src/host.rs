@@ -185,7 +185,7 @@ pub struct ResponseBounds {
     pub background: u32,
     /// Of them, so many of one owner's. Default 64.
     pub background_per_owner: u32,
-    /// So many bytes are held in memory for them: requests with all that they go on from, what is kept of their input, and events of
+    /// So many bytes are held in memory for them: requests with all that they go on from, what is kept of their input, what is sent of them, and events of
     /// those that are streamed; where several organizations ask, half of them for one. Default 256 MiB.
     pub background_bytes: u64,
     /// Of them, so many for one owner. Default 64 MiB.

@@ -251,7 +251,7 @@ impl Keeper {
         }
         let found = &mut self.found;
         // BOUND: the splitter's. A larger end is not kept.
-        let _ = self.splitter.feed(bytes.clone(), |data, range| {
+        self.splitter.feed_within(bytes.clone(), |data, range| {
             let frame = data.get(range).unwrap_or_default();
             let is_end = ENDS
                 .iter()

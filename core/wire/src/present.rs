@@ -154,7 +154,7 @@ impl Numbering {
     pub fn push(&mut self, bytes: Bytes, mut on: impl FnMut(NumberedEvent)) {
         let next = &mut self.next;
         // BOUND: the splitter's. A larger event is left out.
-        let _ = self.splitter.feed(bytes, |data, range| {
+        self.splitter.feed_within(bytes, |data, range| {
             let fields = fields(data.get(range).unwrap_or_default());
             let Some(event) = fields.data.and_then(|data| numbered(&data, *next)) else { return };
             if !matches!(event.kind.as_str(), "response.created" | "response.queued") {

@@ -26,6 +26,8 @@ pub struct Splitter {
     /// Where the last, unfinished line of `carry` begins: what stands before it was searched already.
     resume: usize,
     max: usize,
+    /// The frame that `carry` is of is left out.
+    leaves_out: bool,
 }
 
 impl Default for Splitter {
@@ -37,7 +39,7 @@ impl Default for Splitter {
 impl Splitter {
     /// A splitter that holds back at most `max_frame_bytes` of an unfinished frame.
     pub fn new(max_frame_bytes: usize) -> Self {
-        Self { carry: BytesMut::new(), resume: 0, max: max_frame_bytes }
+        Self { carry: BytesMut::new(), resume: 0, max: max_frame_bytes, leaves_out: false }
     }
 
     /// Takes the next chunk and calls `on` with each frame that is now whole: the bytes it stands in, and where.
@@ -78,10 +80,55 @@ impl Splitter {
         }
     }
 
+    /// As [`feed`](Self::feed), for whoever only looks on: a frame that grows beyond the bound is left out, and those behind it are
+    /// seen again.
+    pub fn feed_within(&mut self, chunk: Bytes, on: impl FnMut(&Bytes, Range<usize>)) {
+        let chunk = match self.leaves_out {
+            true => match self.behind_left_out(&chunk) {
+                Some(rest) => rest,
+                None => return,
+            },
+            false => chunk,
+        };
+        if self.feed(chunk, on).is_err() {
+            self.leaves_out = true;
+            self.shorten();
+        }
+    }
+
     /// What is held back: at the end of the stream, a last frame without its blank line.
     pub fn finish(&mut self) -> Bytes {
         self.resume = 0;
-        self.carry.split().freeze()
+        let rest = self.carry.split().freeze();
+        if std::mem::take(&mut self.leaves_out) { Bytes::new() } else { rest }
+    }
+
+    /// What follows the frame that is left out; `None` while that goes on.
+    fn behind_left_out(&mut self, chunk: &Bytes) -> Option<Bytes> {
+        self.carry.extend_from_slice(chunk);
+        match frame_end(&self.carry, self.resume) {
+            Ok(end) => {
+                (self.resume, self.leaves_out) = (0, false);
+                Some(self.carry.split().freeze().split_off(end))
+            }
+            Err(resume) => {
+                self.resume = resume;
+                self.shorten();
+                None
+            }
+        }
+    }
+
+    /// Of a frame that is left out only its last line matters: whether there is something in it, and whether half of a line's end
+    /// is.
+    fn shorten(&mut self) {
+        let line = self.carry.get(self.resume..).unwrap_or_default();
+        let short: &[u8] = match line {
+            [] => b"",
+            [.., b'\r'] => b"-\r",
+            _ => b"-",
+        };
+        (self.carry, self.resume) = (BytesMut::from(short), 0);
     }
 
     fn bound(&self, whole: Bytes) -> Result<Bytes, FrameTooLarge> {

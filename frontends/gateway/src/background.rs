@@ -126,12 +126,14 @@ impl Job {
             Error::new(ErrorKind::PayloadTooLarge, message)
         };
         let keep = keep.ok_or_else(too_large)?;
-        // A short request may go on from much.
-        inner.jobs.holds(&self.owner, &self.live, keep.held().saturating_add(request.len() as u64))?;
         let begun = shown.whole(begun(self.id(), self.created_s, request).into());
         let begun = String::from_utf8_lossy(&begun).into_owned();
+        // A short request may go on from much. What is sent of it is held beside it, and about as long.
+        let asked = request.len() as u64;
+        let held = [keep.held(), asked, begun.len() as u64].into_iter().fold(0, u64::saturating_add);
+        inner.jobs.holds(&self.owner, &self.live, held.saturating_add(asked))?;
         let queued = ended(&begun, "queued", None);
-        let kept = keep.begin_job(&self.live, begun).ok_or_else(too_large)?;
+        let kept = keep.begin_job(&self.live, held, begun).ok_or_else(too_large)?;
         // First that somebody works on it: nobody is to find it without.
         inner.store.begin_work(&kept.owner, &kept.id, &inner.worker_name, inner.clock.now()).await?;
         inner.store.keep_response(&kept, &[]).await?;
@@ -187,10 +189,12 @@ pub(crate) async fn start(
     (inbound.id, inbound.body) = (Some(call), body);
     let key = (ResponseOwner::of(&caller.caller), id.clone());
     let streams = asked.stream == Some(Value::Bool(true));
-    let live = inner.jobs.begin(key.clone(), inbound.body.len() as u64, streams).map_err(Rejection::new)?;
+    let now = inner.clock.now();
+    let held = inbound.body.len() as u64;
+    let live = inner.jobs.begin(key.clone(), held, streams, now).map_err(Rejection::new)?;
     let log = live.log();
     let (tell, told) = oneshot::channel();
-    let created_s = inner.clock.now().as_ms().div_euclid(1000);
+    let created_s = now.as_ms().div_euclid(1000);
     let job = Job { live, owner: key.0.clone(), created_s, tell: Some(tell), kept: None };
     let work = Work { inner: Arc::clone(inner), key };
     let upstream = Arc::clone(upstream);

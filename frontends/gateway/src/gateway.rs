@@ -14,8 +14,8 @@ use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
 use sluicegate_core::ports::{Alert, RecordStore};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
 use sluicegate_core::{
-    Call, CallId, Caller, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName, OrganizationId, Result,
-    Retry, Secret, Snapshot, Timestamp, UsageRecord, hash,
+    Call, CallId, Caller, Channel, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName,
+    OrganizationId, Result, Retry, Secret, Snapshot, Timestamp, UsageRecord, hash,
 };
 use sluicegate_wire::conversation::foreground;
 use tokio::sync::Semaphore;
@@ -348,6 +348,11 @@ impl Gateway {
     /// A handle that sends through an upstream of the host's own.
     pub fn worker_with(&self, upstream: Arc<dyn Upstream>) -> Worker {
         Worker { inner: Arc::clone(&self.inner), upstream }
+    }
+
+    /// Whether calls go to a channel whole or not at all, unless their callers want more than that.
+    pub fn is_strict(&self, channel: &Channel) -> bool {
+        serve::is_strict(&self.inner, channel, Translation::Drop)
     }
 
     /// The engine.

@@ -42,6 +42,7 @@ pub mod credential;
 pub mod directory;
 pub mod envelope;
 pub mod guardrail;
+pub mod prepare;
 pub mod record;
 pub mod secret;
 pub mod store;

@@ -220,11 +220,11 @@ impl Continued {
 pub(crate) struct Keep {
     owner: ResponseOwner,
     /// What it is made from; `None` when that is too large to be kept, so that only its conversation is told.
-    input: Option<String>,
+    input: Option<Arc<str>>,
     /// The conversation that gets what is said, and what is new of the input.
     thread: Option<(String, String)>,
-    /// The work on it in the background.
-    job: Option<Arc<Live>>,
+    /// The work on it in the background, and what is held for that, beside what an attempt sends.
+    job: Option<(Arc<Live>, u64)>,
     previous: Option<String>,
     conversation: Option<u64>,
     channel: ChannelId,
@@ -252,7 +252,7 @@ impl Keep {
         let thread = thread.map(|id| (id, input_items(scanned.body(), before)));
         // A conversation may go on otherwise: what a response in it was made from is all of the input.
         let input = input_items(scanned.body(), if thread.is_some() { 0 } else { before });
-        let input = Some(input).filter(|input| input.len() <= KEPT_MAX);
+        let input = Some(input).filter(|input| input.len() <= KEPT_MAX).map(Arc::from);
         (input.is_some() || thread.is_some()).then(|| {
             Box::new(Self {
                 owner: ResponseOwner::of(&caller.caller),
@@ -277,10 +277,11 @@ impl Keep {
         self.channel = if keeps && one { attempt.channel().id.clone() } else { ChannelId::from("") };
     }
 
-    /// It is worked on in the background: what is kept of it until it is there, as JSON. `None` when it is too large for that.
-    pub(crate) fn begin_job(&mut self, live: &Arc<Live>, body: String) -> Option<KeptResponse> {
-        let (id, input) = (live.id(), self.input.as_deref()?);
-        self.job = Some(Arc::clone(live));
+    /// It is worked on in the background, for which so many bytes are held: what is kept of it until it is there, as JSON. `None`
+    /// when it is too large for that.
+    pub(crate) fn begin_job(&mut self, live: &Arc<Live>, held: u64, body: String) -> Option<KeptResponse> {
+        let (id, input) = (live.id(), Arc::clone(self.input.as_ref()?));
+        self.job = Some((Arc::clone(live), held));
         // Whoever made it knows it by another id.
         self.channel = ChannelId::from("");
         Some(KeptResponse {
@@ -292,14 +293,23 @@ impl Keep {
             unseen: 0,
             created_at: self.created_at,
             expires_at: self.expires_at,
-            input: input.into(),
+            input,
             body: body.into(),
         })
     }
 
+    /// An attempt sends so many bytes, which are held beside everything else.
+    ///
+    /// # Errors
+    /// When work in the background would hold more than it may.
+    pub(crate) fn sends(&self, inner: &Inner, bytes: u64) -> Result<()> {
+        let Some((job, held)) = &self.job else { return Ok(()) };
+        inner.jobs.holds(&self.owner, job, held.saturating_add(bytes))
+    }
+
     /// So many bytes are held of what it is made from.
     pub(crate) fn held(&self) -> u64 {
-        let own = self.input.as_ref().map_or(0, String::len);
+        let own = self.input.as_ref().map_or(0, |input| input.len());
         let said = self.thread.as_ref().map_or(0, |(_, input)| input.len());
         own.saturating_add(said) as u64
     }
@@ -311,11 +321,11 @@ impl Keep {
     /// The call has ended: keeps its response, if there is one.
     pub(crate) fn done(mut self, inner: &Arc<Inner>) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
         // Whatever is kept of it: it has ended, and what it cost is charged.
-        if let Some(job) = &self.job {
+        if let Some((job, _)) = &self.job {
             job.note_answered();
         }
         let body = self.keeper.take()?;
-        let fits = |input: &String| input.len().saturating_add(body.len()) <= KEPT_MAX;
+        let fits = |input: &Arc<str>| input.len().saturating_add(body.len()) <= KEPT_MAX;
         let input = self.input.take().filter(fits);
         if input.is_none() && self.thread.is_none() {
             return None;
@@ -334,7 +344,7 @@ impl Keep {
         let thoughts =
             response.pointer("/usage/output_tokens_details/reasoning_tokens").and_then(Value::as_u64);
         let items = item_ids(&body);
-        let job = self.job.take();
+        let job = self.job.take().map(|(job, _)| job);
         let thread = self.thread.take().filter(|_| !is_failed);
         let kept = KeptResponse {
             conversation: self.conversation.unwrap_or_else(|| hash::stable(id.as_bytes())),
@@ -345,7 +355,7 @@ impl Keep {
             unseen: thoughts.unwrap_or(0),
             created_at: self.created_at,
             expires_at: self.expires_at,
-            input: input.as_deref().unwrap_or_default().into(),
+            input: input.clone().unwrap_or_else(|| "".into()),
             body: body.into(),
         };
         let (store, now) = (Arc::clone(&inner.store), inner.clock.now());

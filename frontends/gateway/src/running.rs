@@ -8,14 +8,15 @@ use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::record::told_losses;
 use sluicegate_core::{
-    Call, ErrorKind, Explanation, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage,
-    UsageSource,
+    Call, Error, ErrorKind, Explanation, Format, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp,
+    Usage, UsageRecord, UsageSource,
 };
-use sluicegate_wire::{Bridge, End, FaultClass, Observed, Report, Shown};
+use sluicegate_wire::{Bridge, End, FaultClass, Observed, Prepared, Report, Shown};
 
 use crate::answer::{Facts, Rejection, Remaining, Told};
 use crate::gateway::Inner;
 use crate::guardrail::{self, Refusal, Watch};
+use crate::prepare::Ready;
 use crate::response::Keep;
 use crate::upstream::UpstreamFault;
 
@@ -26,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) facts: Facts,
     /// The caller wants to know why it goes where it goes.
     pub(crate) explain: bool,
+    /// The format of the endpoint of the attempt under way.
+    target: Option<Format>,
     /// The attempt under way has been sent.
     sent: bool,
     /// The status that the attempt under way got.
@@ -62,6 +65,7 @@ impl Running {
             admission: Some(admission),
             facts,
             explain: false,
+            target: None,
             sent: false,
             status: None,
             told_tier: None,
@@ -94,6 +98,7 @@ impl Running {
     pub(crate) fn begin(&mut self, attempt: &Attempt) {
         (self.sent, self.status, self.first_byte_at, self.arrived) = (false, None, None, None);
         self.told_tier = None;
+        self.target = Some(attempt.endpoint().format);
         self.facts.losses.clear();
         self.facts.attempts = attempt.number;
         self.facts.channel = Some(attempt.channel().name.clone());
@@ -102,6 +107,23 @@ impl Running {
         self.facts.unpriced = !attempt.priced;
         let asked = self.call().and_then(|call| call.max_output);
         self.facts.ceiling = attempt.ceiling.filter(|sent| Some(*sent) != asked);
+    }
+
+    /// Takes what the attempt under way sends, and notes what of the call it doesn't.
+    pub(crate) fn take_ready(&mut self, ready: Ready) -> Prepared {
+        self.facts.losses = ready.losses().collect();
+        ready.prepared
+    }
+
+    /// What is sent is held beside what was asked for as long as the attempt takes, unless it is the very same.
+    ///
+    /// # Errors
+    /// When work in the background would hold more than it may.
+    pub(crate) fn hold_sent(&self, sent: &Bytes, asked: &Bytes) -> Result<(), Error> {
+        let Some(keep) = self.keep.as_deref().filter(|_| sent.as_ptr() != asked.as_ptr()) else {
+            return Ok(());
+        };
+        keep.sends(&self.inner, sent.len() as u64)
     }
 
     /// From here on the upstream may have seen the request.
@@ -209,6 +231,7 @@ impl Running {
         let mut record = self.inner.engine.finish(admission, error, now);
         record.guardrails.clone_from(&self.facts.guardrails);
         record.losses = told_losses(&self.facts.losses);
+        log_losses(&record, self.target);
         if self.refused.is_some() {
             record.outcome = OutcomeClass::Denied;
         }
@@ -263,6 +286,17 @@ impl Running {
             self.facts.told = Some(told(&self.inner, admission.bound_caller(), admission.explanation(), now));
         }
     }
+}
+
+/// Tells the log what a call has lost on its way: where it stood, never what it said.
+pub(crate) fn log_losses(record: &UsageRecord, target: Option<Format>) {
+    if record.losses.is_empty() {
+        return;
+    }
+    tracing::debug!(
+        call = %record.call, from = record.format.as_str(), to = target.map(Format::as_str),
+        lost = record.losses.join("; "), "a call lost something on its way"
+    );
 }
 
 /// Why a call went where it went, with how the caller's limits stand.

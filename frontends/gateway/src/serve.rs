@@ -3,7 +3,6 @@
 mod count;
 mod deliver;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,9 @@ use sluicegate_core::price::Variant;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
-    Addressed, Concern, Edits, Fault, FaultClass, Headers, Losses, Mock, OverlayContext, Prepared, Report,
-    Scanned, count_request, overlay, scan_addressed,
+    Addressed, Fault, FaultClass, Headers, Mock, OverlayContext, Prepared, Report, Scanned, count_request,
+    overlay, scan_addressed,
 };
-use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::{Answer, Inbound, Rejection};
@@ -28,6 +26,7 @@ use crate::body_text::BodyText;
 use crate::gateway::Inner;
 use crate::guardrail;
 use crate::made_up;
+use crate::prepare::{Ready, Unsent, Way, prepare};
 use crate::queue::Place;
 use crate::response::{self, Continued, Keep};
 use crate::running::{Running, class_of, class_of_fault, told};
@@ -414,16 +413,12 @@ async fn attempt_once(
     let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
     let mut prepared =
         match prepare_attempt(inner, attempt, scanned, (format, inbound.translation), headers.as_mut()) {
-            Ok(prepared) => prepared,
+            Ok(ready) => running.take_ready(ready),
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
-    running.facts.losses = prepared.losses.iter().map(ToString::to_string).collect();
-    running
-        .facts
-        .losses
-        .extend(dropped_fields(attempt.channel(), scanned).iter().map(|field| format!("{field}: dropped")));
-    let ignored = scanned.facts().ignored.iter().map(|field| format!("{field}: dropped"));
-    running.facts.losses.extend(ignored);
+    if let Err(error) = running.hold_sent(&prepared.body, scanned.body()) {
+        return failed(running, OutcomeClass::Inexpressible, Box::new(Rejection::new(error)), None);
+    }
     if let Some(admission) = running.admission() {
         admission.sends_variant(sent_variant(attempt.channel(), format, &prepared));
     }
@@ -481,9 +476,12 @@ async fn attempt_once(
         let mut headers = headers_of_call(&target, inbound);
         (scanned, prepared) =
             match prepare_attempt(inner, attempt, whole, (format, inbound.translation), headers.as_mut()) {
-                Ok(prepared) => (whole, prepared),
+                Ok(ready) => (whole, running.take_ready(ready)),
                 Err((class, rejection)) => return failed(running, class, rejection, None),
             };
+        if let Err(error) = running.hold_sent(&prepared.body, scanned.body()) {
+            return failed(running, OutcomeClass::Inexpressible, Box::new(Rejection::new(error)), None);
+        }
         let again = request(headers, prepared.body.clone());
         sent = send(upstream, mocked, again, first).await;
     }
@@ -582,119 +580,52 @@ impl Due {
     }
 }
 
-/// Fields that this channel is not sent: those by which callers may not steer it, and those that the format doesn't know,
-/// if it says so. They are named in the answer's loss report.
-fn dropped_fields(channel: &Channel, scanned: &Scanned) -> SmallVec<[Cow<'static, str>; 4]> {
-    let facts = scanned.facts();
-    let steering = facts.fields(Concern::Credential).chain(facts.fields(Concern::Routing));
-    let mut dropped: SmallVec<_> = steering
-        .filter(|field| !channel.client_overrides.iter().any(|name| name == field))
-        .map(Cow::Borrowed)
-        .collect();
-    if channel.unknown_fields == UnknownFields::Drop {
-        dropped.extend(scanned.unknown_fields().into_iter().map(Cow::Owned));
-    }
-    dropped
-}
-
-/// Refuses a call with fields that the format doesn't know, at a channel that takes no such fields, or that would leave them
-/// out of a call that goes whole or not at all.
-fn refuse_unknown(
-    channel: &Channel,
-    scanned: &Scanned,
-    is_strict: bool,
-) -> Result<(), (OutcomeClass, Box<Rejection>)> {
-    match channel.unknown_fields {
-        UnknownFields::Refuse => {}
-        UnknownFields::Drop if is_strict => {}
-        _ => return Ok(()),
-    }
-    let unknown = scanned.unknown_fields();
-    let Some(first) = unknown.first() else { return Ok(()) };
-    let names: Vec<_> = unknown.iter().take(16).map(|name| format!("`{name}`")).collect();
-    let message = format!(
-        "the format `{}` has no {}, and this model is only served without such fields: leave them out",
-        scanned.format().as_str(),
-        names.join(", ")
-    );
-    let report = Report { param: Some(first.clone()), ..Report::new(ErrorKind::InvalidRequest, message) };
-    // Another channel may take them.
-    Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
-}
-
 /// Whether a call goes to a channel whole or not at all. Nobody can ask for less than somebody else does.
-fn is_strict(inner: &Inner, channel: &Channel, wanted: Translation) -> bool {
+pub(crate) fn is_strict(inner: &Inner, channel: &Channel, wanted: Translation) -> bool {
     let own = channel.translation.unwrap_or(inner.translation);
     inner.strict_translation || [own, wanted].contains(&Translation::Strict)
 }
 
-/// Refuses a call of which its channel would be sent less than was asked. Another channel may take it whole.
-fn refuse_losses(losses: &Losses) -> Result<(), (OutcomeClass, Box<Rejection>)> {
-    let Some(first) = losses.iter().next() else { return Ok(()) };
-    let message = format!(
-        "`{}` can't be said to this model's upstream, and a translation that loses something is refused: leave it out, or \
-         allow that ({losses})",
-        first.path
-    );
-    let report =
-        Report { param: Some(first.path.clone()), ..Report::new(ErrorKind::InvalidRequest, message) };
-    Err((OutcomeClass::Inexpressible, rejection(report, ErrorKind::InvalidRequest)))
-}
-
-/// The body to send for this attempt, or why this channel can't be sent one.
+/// The request as it is sent in this attempt, or why this channel can't be sent it.
 pub(crate) fn prepare_attempt(
     inner: &Inner,
     attempt: &Attempt,
     scanned: &Scanned,
     (format, wanted): (Format, Translation),
     headers: Option<&mut Headers<'_>>,
-) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
+) -> Result<Ready, (OutcomeClass, Box<Rejection>)> {
     // What is counted is a request like those that are served.
     let (asked, format) = match format {
         Format::GeminiCountTokens => (format, Format::GeminiGenerate),
         format => (format, format),
     };
-    let is_strict = is_strict(inner, attempt.channel(), wanted);
-    refuse_unknown(attempt.channel(), scanned, is_strict)?;
-    let dropped = dropped_fields(attempt.channel(), scanned);
-    let drop: SmallVec<[&str; 4]> = dropped.iter().map(|field| &**field).collect();
-    let edits = Edits {
-        model: Some(attempt.upstream_model.as_str()),
-        max_output: attempt.ceiling,
-        include_usage: true,
-        web_search: Some(attempt.channel().searches(format, attempt.upstream_model.as_str())),
-        quirks: Some(&attempt.channel().quirks),
-        drop: &drop,
-        ..Edits::default()
-    };
-    let refused = |error: sluicegate_wire::WireError| {
+    let refused = |Unsent { report, is_elsewhere }: Unsent| {
         // What this channel's format can't say, another's may.
-        let class = if error.is_elsewhere() { OutcomeClass::Inexpressible } else { OutcomeClass::BadRequest };
-        (class, rejection(Report::from(&error), error.kind()))
+        let class = if is_elsewhere { OutcomeClass::Inexpressible } else { OutcomeClass::BadRequest };
+        let kind = report.kind;
+        (class, rejection(report, kind))
     };
-    let mut prepared = scanned.prepare(&edits, format).map_err(refused)?;
-    let quirks = &attempt.channel().quirks;
-    if !quirks.is_empty() {
-        scanned.heed(&mut prepared, quirks, format, attempt.upstream_model.as_str());
-    }
-    if !attempt.channel().body_edits.is_empty() {
+    let (channel, model) = (attempt.channel(), attempt.upstream_model.as_str());
+    let is_strict = is_strict(inner, channel, wanted);
+    let way = Way { channel, format, model, ceiling: attempt.ceiling, is_strict };
+    let mut ready = prepare(scanned, &way).map_err(refused)?;
+    let body = &mut ready.prepared.body;
+    if !channel.body_edits.is_empty() {
         let context = OverlayContext {
             original_model: scanned.facts().models().0,
-            upstream_model: attempt.upstream_model.as_str(),
+            upstream_model: model,
             retry_index: attempt.number.saturating_sub(1),
         };
-        let (edits, adds) = (&attempt.channel().body_edits, attempt.extra_input());
+        let (edits, adds) = (&channel.body_edits, attempt.extra_input());
         let mut none = Headers::default();
         let headers = headers.unwrap_or(&mut none);
-        prepared.body = overlay(&prepared.body, format, edits, &context, headers, adds).map_err(refused)?;
+        *body =
+            overlay(body, format, edits, &context, headers, adds).map_err(|error| refused(error.into()))?;
     }
     if asked == Format::GeminiCountTokens {
-        prepared.body = count_request(&prepared.body, attempt.upstream_model.as_str());
+        *body = count_request(body, model);
     }
-    if is_strict {
-        refuse_losses(&prepared.losses)?;
-    }
-    Ok(prepared)
+    Ok(ready)
 }
 
 /// What is asked of images in the end, where the channel changes bodies; `None` where it doesn't.

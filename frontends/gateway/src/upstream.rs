@@ -66,6 +66,22 @@ pub struct UpstreamResponse {
     pub body: Box<dyn UpstreamBody>,
 }
 
+impl UpstreamResponse {
+    /// An answer whose head says no more than this.
+    pub fn new(status: u16, is_event_stream: bool, body: Box<dyn UpstreamBody>) -> Self {
+        Self {
+            status,
+            is_event_stream,
+            retry_after_ms: None,
+            request_id: None,
+            served_tier: None,
+            content_type: None,
+            headers: Vec::new(),
+            body,
+        }
+    }
+}
+
 /// A body that arrives in pieces. Dropping it cancels the request.
 pub trait UpstreamBody: Send {
     /// The next piece; `None` at the end.

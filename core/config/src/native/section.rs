@@ -308,7 +308,7 @@ pub(crate) static RESPONSES: Section = Section {
         key(
             "background_bytes",
             Kind::Bytes,
-            "So much is held in memory for them: requests with all that they go on from, what is kept of their input, and events of those that are streamed; where several organizations ask, half of it for one. Default 256MiB.",
+            "So much is held in memory for them: requests with all that they go on from, what is kept of their input, what is sent of them, and events of those that are streamed; where several organizations ask, half of it for one. Default 256MiB.",
         ),
         key("background_bytes_per_owner", Kind::Bytes, "Of it, so much for one owner. Default 64MiB."),
         key(

@@ -75,6 +75,32 @@ fn a_frame_beyond_the_bound_is_refused() {
 }
 
 #[test]
+fn a_frame_that_is_left_out_is_held_no_longer_and_those_behind_it_are_seen() {
+    let long = "x".repeat(40);
+    for eol in ["\n", "\r\n", "\r"] {
+        let text = format!(
+            "data: 1{eol}{eol}data: {long}{eol}data: {long}{eol}{eol}data: 2{eol}{eol}data: 3{eol}{eol}"
+        );
+        for size in 1..12 {
+            let mut splitter = Splitter::new(20);
+            let mut seen = Vec::new();
+            for chunk in text.as_bytes().chunks(size) {
+                splitter.feed_within(Bytes::copy_from_slice(chunk), |data, range| {
+                    let data = fields(data.get(range).unwrap()).data.map(|data| data.into_owned());
+                    seen.extend(data);
+                });
+                assert!(splitter.carry.len() <= 20 && splitter.carry.capacity() < 80, "{eol:?} {size}");
+            }
+            assert_eq!(seen, [b"1", b"2", b"3"], "{eol:?} {size}");
+        }
+    }
+    // One that never ends is nothing.
+    let mut splitter = Splitter::new(4);
+    splitter.feed_within(Bytes::from_static(b"data: 12"), |_, _| ());
+    assert_eq!(splitter.finish(), "");
+}
+
+#[test]
 fn a_written_frame_reads_back() {
     let mut out = String::new();
     write_frame(&mut out, Some("e"), "a\nb");

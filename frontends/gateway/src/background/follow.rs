@@ -1,6 +1,7 @@
 //! A stream that follows a response which is worked on in the background, from any of its events on. Whoever drops it ends nothing.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,8 +15,8 @@ use sluicegate_core::{Caller, Result};
 use sluicegate_wire::Numbering;
 
 use super::jobs::{JobKey, Live};
-use super::log::{Log, Read};
-use super::{as_it_stands, ended, unfinished};
+use super::log::{Log, Place, Read};
+use super::{as_it_stands, elsewhere, ended, unfinished};
 use crate::gateway::{Gateway, Inner};
 use crate::response::{missing, wrong};
 use crate::store::ResponseOwner;
@@ -45,16 +46,23 @@ impl FollowStream {
     pub(super) fn of_log(log: Arc<Log>, from: u64) -> Self {
         // Before it is read: what is added meanwhile wakes it.
         let reader = log.reader();
-        let events = stream::unfold((log, reader, Some(from)), |(log, mut reader, from)| async move {
-            let from = from?;
+        let begin = Some(Place::at(from));
+        let events = stream::unfold((log, reader, begin), |(log, mut reader, place)| async move {
+            let place = place?;
             // BOUND: each turn waits until something was added.
             loop {
-                match log.read(from) {
+                let told = match log.read(place) {
                     Read::Events(events, next) => return Some((events, (log, reader, Some(next)))),
+                    Read::Wait => {
+                        reader.changed().await.ok()?;
+                        continue;
+                    }
                     Read::Over => return None,
-                    Read::Gone(first) => return Some((gone_event(first), (log, reader, None))),
-                    Read::Wait => reader.changed().await.ok()?,
-                }
+                    Read::Gone(first) => gone_event(first),
+                    Read::Forgotten => forgotten_event(place.event),
+                };
+                // Of an event that was begun there is no end: a client passes over what isn't whole, and nothing can follow it.
+                return (place.byte == 0).then_some((told, (log, reader, None)));
             }
         });
         Self(Box::pin(events.map(Ok)))
@@ -80,7 +88,7 @@ impl FollowStream {
             if let Some(live) = live {
                 live.over().await;
             }
-            match end_of(&inner, &key).await {
+            match end_of(&inner, &key, || tokio::time::sleep(LOOK_EVERY)).await {
                 Ok(Some(response)) => numbering.own(kind_of(&response), &response).frame(),
                 Ok(None) => {
                     error_event(&mut numbering, "response_not_found", "the response isn't kept any more")
@@ -93,15 +101,26 @@ impl FollowStream {
     }
 }
 
-/// A response when nobody works on it any more, in whatever process.
-async fn end_of(inner: &Inner, key: &JobKey) -> Result<Option<String>> {
+/// A response when nobody works on it any more, in whatever process. `pause` passes the time between two looks.
+pub(super) async fn end_of<F: Future<Output = ()>>(
+    inner: &Inner,
+    key: &JobKey,
+    pause: impl Fn() -> F,
+) -> Result<Option<String>> {
     // BOUND: work lasts as long as a call may.
     loop {
         let response = as_it_stands(inner, &key.0, &key.1).await?;
         if response.as_deref().and_then(unfinished) != Some("in_progress") {
             return Ok(response);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        drop(response);
+        // Only whether it is worked on is asked meanwhile: the response is as large as its request.
+        loop {
+            pause().await;
+            if !elsewhere::is_worked_on(inner, key).await? {
+                break;
+            }
+        }
     }
 }
 
@@ -144,6 +163,11 @@ fn gone(first: u64) -> String {
     )
 }
 
+fn forgotten_event(number: u64) -> Bytes {
+    let message = "the events of this response aren't held any more: ask for it without `stream`";
+    error_event(&mut Numbering::after(number.checked_sub(1)), "events_gone", message)
+}
+
 fn gone_event(first: u64) -> Bytes {
     error_event(&mut Numbering::after(first.checked_sub(2)), "events_gone", &gone(first))
 }
@@ -165,10 +189,12 @@ impl Gateway {
         let kept = as_it_stands(&self.inner, &key.0, id).await?.ok_or_else(|| missing(id))?;
         if let Some(log) = live.as_ref().and_then(|live| live.log()) {
             let from = after.map_or(0, |after| after.saturating_add(1));
-            if let Read::Gone(first) = log.read(from) {
-                return Err(wrong("starting_after", gone(first)));
+            match log.read(Place::at(from)) {
+                Read::Gone(first) => return Err(wrong("starting_after", gone(first))),
+                // Since it was found.
+                Read::Forgotten => {}
+                _ => return Ok(FollowStream::of_log(log, from)),
             }
-            return Ok(FollowStream::of_log(log, from));
         }
         Ok(FollowStream::of_kept(Arc::clone(&self.inner), key, live, &kept, after))
     }

@@ -165,9 +165,9 @@ impl Jobs {
     /// `RateLimited` when there is too much already, of this owner, of its organization or of all; `PayloadTooLarge` when it never
     /// fits.
     // BOUND: of tasks that nobody waits for, and of the memory that they hold.
-    pub(crate) fn begin(&self, key: JobKey, bytes: u64, streams: bool) -> Result<Arc<Live>> {
+    pub(crate) fn begin(&self, key: JobKey, bytes: u64, streams: bool, now: Timestamp) -> Result<Arc<Live>> {
         let mut state = self.state.lock();
-        state.note(key.0.organization());
+        state.note(key.0.organization(), now);
         state.make_room(&key.0, bytes, &self.bounds);
         self.refuse(&state, &key.0, Share { jobs: 1, bytes, past: 0 }, bytes)?;
         let live = Arc::new(Live::new(&key.1, bytes, streams));
@@ -225,7 +225,7 @@ impl Jobs {
                 state.share(Whose::Owner(owner)).bytes,
                 own.bytes
             ),
-            (_, (true, _) | (_, true), _) if state.several => {
+            (_, (true, _) | (_, true), _) if state.has_others(owner.organization()) => {
                 "this key's organization has as much worked on in the background as one may, half of what this gateway does \
                  (`server.responses`): cancel one, or wait until one has ended"
                     .to_owned()
@@ -269,9 +269,10 @@ impl Jobs {
         self.state.lock().let_go(key);
     }
 
-    /// Lets go of the events of what ended long ago.
+    /// Lets go of the events of what ended long ago, and of claims that nobody made use of.
     pub(crate) fn let_old_go(&self, now: Timestamp) {
         let mut state = self.state.lock();
+        state.forget_claims(now);
         // BOUND: each turn lets one go.
         while let Some(key) = state.past_order.front().cloned() {
             let ended_at = state.past.get(&key).map(|past| past.ended_at);

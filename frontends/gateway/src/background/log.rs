@@ -19,6 +19,20 @@ pub(super) trait Room {
     fn give_back(&self, bytes: u64);
 }
 
+/// Where a reader is: at an event, and so many bytes into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) event: u64,
+    pub(crate) byte: usize,
+}
+
+impl Place {
+    /// At the beginning of an event.
+    pub(crate) fn at(event: u64) -> Self {
+        Self { event, byte: 0 }
+    }
+}
+
 /// The events so far, the oldest of which may be gone.
 pub(crate) struct Log {
     state: Mutex<State>,
@@ -37,21 +51,25 @@ struct State {
     ended: bool,
     /// Nothing will come any more.
     over: bool,
+    /// None of them is held any more.
+    forgotten: bool,
     /// What an `error` event said, as its code and message.
     error: Option<(String, String)>,
 }
 
-/// What there is behind a number.
+/// What there is from a place on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// Events, and the number of the next.
-    Events(Bytes, u64),
+    /// Of events so much, and where it goes on. A copy: whoever doesn't read on holds no event.
+    Events(Bytes, Place),
     /// Nothing yet.
     Wait,
     /// Nothing, for ever.
     Over,
     /// The events before this number are gone.
     Gone(u64),
+    /// All are gone, those that come before the end too.
+    Forgotten,
 }
 
 impl Log {
@@ -62,6 +80,9 @@ impl Log {
     /// Takes bytes of the stream.
     pub(super) fn push(&self, bytes: Bytes, room: &dyn Room) {
         let mut state = self.state.lock();
+        if state.over {
+            return;
+        }
         let mut numbering = std::mem::take(&mut state.numbering);
         numbering.push(bytes, |event| state.add(&event, room));
         state.numbering = numbering;
@@ -72,6 +93,9 @@ impl Log {
     /// Adds an event of our own, which holds the response as it stands.
     pub(super) fn say(&self, kind: &str, response: &str, room: &dyn Room) {
         let mut state = self.state.lock();
+        if state.over {
+            return;
+        }
         let event = state.numbering.own(kind, response);
         state.add(&event, room);
         drop(state);
@@ -88,6 +112,18 @@ impl Log {
         bytes
     }
 
+    /// Lets go of all events, whoever still reads them: readers are told, and end.
+    // INVARIANT: the lock of a log that is over is held by nobody who waits for room, since nothing is added to it. So this may be
+    // called by whoever holds the lock that room is taken under.
+    pub(super) fn forget(&self) {
+        let mut state = self.state.lock();
+        let held = std::mem::take(&mut state.held);
+        state.first += held.len() as u64;
+        (state.bytes, state.over, state.forgotten) = (0, true, true);
+        drop(state);
+        self.told.send_replace(());
+    }
+
     /// Whether its last event is there.
     pub(super) fn has_ended(&self) -> bool {
         self.state.lock().ended
@@ -98,25 +134,28 @@ impl Log {
         self.state.lock().error.clone()
     }
 
-    /// What there is from this number on.
-    pub(crate) fn read(&self, from: u64) -> Read {
+    /// What there is from this place on.
+    pub(crate) fn read(&self, from: Place) -> Read {
         let state = self.state.lock();
-        if from < state.first {
-            return Read::Gone(state.first);
+        if from.event < state.first {
+            return if state.forgotten { Read::Forgotten } else { Read::Gone(state.first) };
         }
-        let at = usize::try_from(from - state.first).unwrap_or(usize::MAX);
+        let at = usize::try_from(from.event - state.first).unwrap_or(usize::MAX);
         let (mut events, mut next) = (BytesMut::new(), from);
         for event in state.held.iter().skip(at) {
-            events.extend_from_slice(event);
-            next += 1;
-            if events.len() >= GATHER_BYTES {
+            let rest = event.get(next.byte..).unwrap_or_default();
+            let piece = rest.get(..GATHER_BYTES - events.len()).unwrap_or(rest);
+            events.extend_from_slice(piece);
+            if piece.len() < rest.len() {
+                next.byte += piece.len();
                 break;
             }
+            next = Place::at(next.event + 1);
         }
-        match (next > from, state.over) {
-            (true, _) => Read::Events(events.freeze(), next),
-            (false, true) => Read::Over,
-            (false, false) => Read::Wait,
+        match (next == from, state.over) {
+            (false, _) => Read::Events(events.freeze(), next),
+            (true, true) => Read::Over,
+            (true, false) => Read::Wait,
         }
     }
 
@@ -188,17 +227,21 @@ mod tests {
             Read::Events(events, next) => {
                 let events = String::from_utf8(events.to_vec()).unwrap();
                 let numbers = events.matches("\"sequence_number\":").count();
-                format!("{numbers} to {next}")
+                format!("{numbers} to {}", next.event)
             }
             other => format!("{other:?}"),
         }
+    }
+
+    fn read(log: &Log, from: u64) -> Read {
+        log.read(Place::at(from))
     }
 
     #[test]
     fn a_stream_is_taken_up_again_behind_a_number() {
         let (log, room) = (Log::new(), Bytes64(Cell::new(100_000)));
         log.say("response.created", "{}", &room);
-        assert_eq!((texts(log.read(0)), texts(log.read(1))), ("1 to 1".to_owned(), "Wait".to_owned()));
+        assert_eq!((texts(read(&log, 0)), texts(read(&log, 1))), ("1 to 1".to_owned(), "Wait".to_owned()));
         for text in ["a", "b", "c"] {
             log.push(delta(text), &room);
         }
@@ -207,7 +250,7 @@ mod tests {
         let held = log.close();
         assert!(log.has_ended() && held == 100_000 - room.0.get(), "{held}");
         for (from, want) in [(0, "5 to 5"), (2, "3 to 5"), (4, "1 to 5"), (5, "Over"), (u64::MAX, "Over")] {
-            assert_eq!(texts(log.read(from)), want, "{from}");
+            assert_eq!(texts(read(&log, from)), want, "{from}");
         }
     }
 
@@ -219,7 +262,7 @@ mod tests {
         for (room, want) in [(10 * frame, "Gone(0)"), (3 * frame, "Gone(2)"), (frame - 1, "Gone(5)")] {
             let (log, left) = (Log::new(), Bytes64(Cell::new(room)));
             (0..5).for_each(|_| log.push(delta("x"), &left));
-            let gone = match log.read(0) {
+            let gone = match read(&log, 0) {
                 Read::Events(..) => Read::Gone(0),
                 other => other,
             };
@@ -230,8 +273,43 @@ mod tests {
         let (log, room) = (Log::new(), Bytes64(Cell::new(u64::MAX)));
         let large = "x".repeat(1 << 20);
         (0..10).for_each(|_| log.push(delta(&large), &room));
-        assert_eq!(log.read(0), Read::Gone(3));
+        assert_eq!(read(&log, 0), Read::Gone(3));
         assert!(log.close() <= LOG_MAX);
+    }
+
+    #[test]
+    fn a_reader_holds_no_more_than_a_piece() {
+        let (log, room) = (Log::new(), Bytes64(Cell::new(u64::MAX)));
+        let large = "x".repeat(3 * GATHER_BYTES);
+        ["a", &large, "b"].iter().for_each(|text| log.push(delta(text), &room));
+        let held = log.close();
+        let (mut place, mut whole) = (Place::default(), Vec::new());
+        while let Read::Events(piece, next) = log.read(place) {
+            assert!(!piece.is_empty() && piece.len() <= GATHER_BYTES, "{}", piece.len());
+            whole.extend_from_slice(&piece);
+            place = next;
+        }
+        assert_eq!((whole.len() as u64, place, log.read(place)), (held, Place::at(3), Read::Over));
+        let whole = String::from_utf8(whole).unwrap();
+        assert!(whole.contains(&large) && whole.matches("sequence_number").count() == 3);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_held_for_no_reader() {
+        let (log, room) = (Log::new(), Bytes64(Cell::new(100_000)));
+        ["a", "b"].iter().for_each(|text| log.push(delta(text), &room));
+        let reader = log.reader();
+        log.close();
+        log.forget();
+        assert!(reader.has_changed().unwrap() && log.close() == 0);
+        for (from, want) in [(0, Read::Forgotten), (1, Read::Forgotten), (2, Read::Over), (9, Read::Over)] {
+            assert_eq!(read(&log, from), want, "{from}");
+        }
+        // Whatever comes late isn't held, and takes no room.
+        let left = room.0.get();
+        log.say("response.completed", "{}", &room);
+        log.push(delta("c"), &room);
+        assert_eq!((read(&log, 2), room.0.get()), (Read::Over, left));
     }
 
     #[test]

@@ -33,16 +33,7 @@ impl UpstreamBody for Body {
 #[async_trait]
 impl Upstream for Scripted {
     async fn send(&self, request: UpstreamRequest) -> std::result::Result<UpstreamResponse, UpstreamFault> {
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream: request.stream,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Body(Some(self.0), Arc::clone(&self.1))),
-        })
+        Ok(UpstreamResponse::new(200, request.stream, Box::new(Body(Some(self.0), Arc::clone(&self.1)))))
     }
 }
 
@@ -145,7 +136,9 @@ async fn what_a_short_request_goes_on_from_is_held_too() {
     // What one owner may have, and what becomes of three short requests that go on from 6,000 bytes.
     for (most, want) in [
         ("4KiB", [Some(ErrorKind::PayloadTooLarge); 3]),
-        ("16KiB", [None, None, Some(ErrorKind::RateLimited)]),
+        // What is sent is held beside that.
+        ("9KiB", [Some(ErrorKind::PayloadTooLarge); 3]),
+        ("28KiB", [None, None, Some(ErrorKind::RateLimited)]),
         ("64KiB", [None; 3]),
     ] {
         let gateway = gateway(&format!("responses: {{background_bytes_per_owner: {most}}}")).await;
@@ -222,6 +215,31 @@ async fn node(dir: &std::path::Path, name: &str, clock: Arc<dyn sluicegate_core:
     // Only what the test itself asks for.
     gateway.inner.maintenance.abort();
     gateway
+}
+
+#[tokio::test]
+async fn a_reader_at_another_process_asks_only_whether_it_is_worked_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(crate::ManualClock::new(sluicegate_core::Timestamp::from_ms(1_000_000)));
+    let a = node(dir.path(), "a", Arc::clone(&clock) as _).await;
+    let b = node(dir.path(), "b", clock).await;
+    let begun = begin(&a, Scripted("", Arc::new(|| false)), KEYS[0]).await.unwrap();
+    let key = (owner(&b).await, begun["id"].as_str().unwrap().to_owned());
+    let (looks, now) = (std::cell::Cell::new(0), b.inner.clock.now());
+    let pause = || {
+        looks.set(looks.get() + 1);
+        let (look, store, key) = (looks.get(), Arc::clone(&b.inner.store), key.clone());
+        async move {
+            match look {
+                // Whoever read the response itself would find none.
+                1 => assert!(store.forget_response(&key.0, &key.1, now).await.unwrap()),
+                2 => store.end_work(&key.0, &key.1).await.unwrap(),
+                _ => {}
+            }
+        }
+    };
+    assert_eq!(follow::end_of(&b.inner, &key, pause).await.unwrap(), None);
+    assert_eq!(looks.get(), 2);
 }
 
 #[tokio::test]

@@ -435,10 +435,11 @@ impl Host {
         let body = match &open.scanned {
             Some(scanned) => {
                 let format = attempt.endpoint().format;
-                let prepared =
+                let ready =
                     prepare_attempt(inner, attempt, scanned, (format, Translation::Drop), headers.as_mut())
                         .map_err(|(_, rejection)| rejection.error)?;
-                losses.extend(prepared.losses.iter().map(ToString::to_string));
+                losses.extend(ready.losses());
+                let prepared = ready.prepared;
                 open.admission.sends_variant(sent_variant(channel, format, &prepared));
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }

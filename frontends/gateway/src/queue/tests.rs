@@ -182,8 +182,6 @@ async fn no_turn_is_lost() {
 
 #[cfg(feature = "sqlite")]
 mod calls {
-    use std::task::Poll;
-
     use async_trait::async_trait;
     use bytes::Bytes;
     use sluicegate_core::{ErrorKind, Format, OutcomeClass, Retry, Secret};
@@ -192,21 +190,13 @@ mod calls {
 
     use super::*;
     use crate::store::{Page, Reach, RecordFilter};
-    use crate::upstream::{Upstream, UpstreamBody, UpstreamFault, UpstreamRequest, UpstreamResponse};
+    use crate::upstream::{Upstream, UpstreamFault, UpstreamRequest, UpstreamResponse, WholeBody};
     use crate::{Answer, ConfigText, Gateway, Inbound, Options, Rejection};
 
     /// An upstream that says what it is asked and answers when it is let; 10 tokens each time.
     struct Gated {
         asked: mpsc::UnboundedSender<String>,
         gate: Arc<Semaphore>,
-    }
-
-    struct Whole(Option<Bytes>);
-
-    impl UpstreamBody for Whole {
-        fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-            Poll::Ready(self.0.take().map(Ok))
-        }
     }
 
     #[async_trait]
@@ -217,16 +207,7 @@ mod calls {
             self.asked.send(name).unwrap();
             self.gate.acquire().await.unwrap().forget();
             let answer = br#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":10,"total_tokens":15}}"#;
-            Ok(UpstreamResponse {
-                status: 200,
-                is_event_stream: false,
-                retry_after_ms: None,
-                request_id: None,
-                served_tier: None,
-                content_type: None,
-                headers: Vec::new(),
-                body: Box::new(Whole(Some(Bytes::from_static(answer)))),
-            })
+            Ok(UpstreamResponse::new(200, false, Box::new(WholeBody(Some(Bytes::from_static(answer))))))
         }
     }
 

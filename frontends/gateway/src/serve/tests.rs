@@ -12,6 +12,7 @@ use sluicegate_core::{Format, OutcomeClass, UsageRecord};
 
 use super::*;
 use crate::store::{Page, Reach, RecordFilter};
+use crate::upstream::WholeBody;
 use crate::{AnswerBody, ConfigText, Gateway, Options};
 
 const KEY: &str = "sk-3f9c1e77ab04d25866e1904cfa7b2d38";
@@ -56,16 +57,7 @@ impl Upstream for Scripted {
         if let Does::Dawdles(ms) = self.0 {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream: request.stream,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Body(self.0, false)),
-        })
+        Ok(UpstreamResponse::new(200, request.stream, Box::new(Body(self.0, false))))
     }
 }
 
@@ -166,29 +158,12 @@ async fn names_that_no_record_could_hold_are_refused_and_labels_are_cut() {
 /// An upstream that takes the clock along while it works.
 struct Overnight(Arc<crate::ManualClock>, Timestamp);
 
-struct Said(Option<Bytes>);
-
-impl UpstreamBody for Said {
-    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        Poll::Ready(self.0.take().map(Ok))
-    }
-}
-
 #[async_trait]
 impl Upstream for Overnight {
     async fn send(&self, _: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
         self.0.set(self.1);
         let answer = br#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":30,"total_tokens":50}}"#;
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream: false,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Said(Some(Bytes::from_static(answer)))),
-        })
+        Ok(UpstreamResponse::new(200, false, Box::new(WholeBody(Some(Bytes::from_static(answer))))))
     }
 }
 

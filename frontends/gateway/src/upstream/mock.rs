@@ -33,16 +33,7 @@ impl Upstream for MockUpstream {
             _ if request.stream => (true, Box::new(Paced::new(events(&body, &model, &text)))),
             _ => (false, whole(&completion(&body, &model, &text))),
         };
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body,
-        })
+        Ok(UpstreamResponse::new(200, is_event_stream, body))
     }
 }
 
@@ -55,31 +46,13 @@ pub(crate) fn saying(request: &UpstreamRequest, text: &str) -> UpstreamResponse 
     } else {
         (false, whole(&completion(&body, &model, text)))
     };
-    UpstreamResponse {
-        status: 200,
-        is_event_stream,
-        retry_after_ms: None,
-        request_id: None,
-        served_tier: None,
-        content_type: None,
-        headers: Vec::new(),
-        body,
-    }
+    UpstreamResponse::new(200, is_event_stream, body)
 }
 
 /// A refusal as OpenAI words it.
 pub(crate) fn refusing(status: u16, code: &str, message: &str) -> UpstreamResponse {
     let body = whole(&json!({"error": {"message": message, "type": "mock", "param": null, "code": code}}));
-    UpstreamResponse {
-        status,
-        is_event_stream: false,
-        retry_after_ms: None,
-        request_id: None,
-        served_tier: None,
-        content_type: None,
-        headers: Vec::new(),
-        body,
-    }
+    UpstreamResponse::new(status, false, body)
 }
 
 fn model_of(body: &Value) -> String {

@@ -9,6 +9,9 @@ use sluicegate_core::Timestamp;
 use super::{JobKey, Live};
 use crate::store::ResponseOwner;
 
+/// For so long an organization that asked has a claim to its half, whatever it got, in milliseconds: whoever is refused asks again.
+const CLAIM_MS: i64 = 60_000;
+
 /// What is worked on, what has ended, and whose it is.
 #[derive(Default)]
 pub(super) struct State {
@@ -23,10 +26,10 @@ pub(super) struct State {
     pub(super) organizations: HashMap<Box<str>, Share>,
     /// What all have.
     pub(super) whole: Share,
-    /// The organization that asked first.
-    first: Option<Box<str>>,
-    /// Another has asked as well: none may have all.
-    pub(super) several: bool,
+    /// So many organizations have responses worked on.
+    working: u32,
+    /// The last two organizations that asked, and when: whichever one looks, the last of the others is among them.
+    asked: Vec<(Box<str>, Timestamp)>,
 }
 
 /// Whose share.
@@ -91,7 +94,7 @@ impl State {
         }
     }
 
-    /// As much as a share may be. Where several organizations have work done, half of all is out of reach of each of them.
+    /// As much as a share may be. While another organization has work done, or asks for some, half of all is out of reach.
     pub(super) fn most(&self, whose: Whose<'_>, bounds: &ResponseBounds) -> Most {
         let all = Most { jobs: bounds.background, bytes: bounds.background_bytes };
         match whose {
@@ -99,7 +102,7 @@ impl State {
                 jobs: bounds.background_per_owner,
                 bytes: bounds.background_bytes_per_owner.min(all.bytes),
             },
-            Whose::Organization(_) if self.several => {
+            Whose::Organization(organization) if self.has_others(organization) => {
                 Most { jobs: all.jobs.div_ceil(2), bytes: all.bytes.div_ceil(2) }
             }
             Whose::Organization(_) | Whose::All => all,
@@ -107,9 +110,22 @@ impl State {
     }
 
     /// An organization asks.
-    pub(super) fn note(&mut self, organization: &str) {
-        let first = self.first.get_or_insert_with(|| organization.into());
-        self.several |= **first != *organization;
+    pub(super) fn note(&mut self, organization: &str, now: Timestamp) {
+        self.asked.retain(|(asked, _)| **asked != *organization);
+        // BOUND: there are two.
+        self.asked.truncate(1);
+        self.asked.insert(0, (organization.into(), now));
+    }
+
+    /// Whoever asked long ago and got nothing doesn't seem to want it any more.
+    pub(super) fn forget_claims(&mut self, now: Timestamp) {
+        self.asked.retain(|(_, at)| now.since_ms(*at) < CLAIM_MS);
+    }
+
+    /// Whether other organizations than this one have work done, or have asked for some of late.
+    pub(super) fn has_others(&self, organization: &str) -> bool {
+        let is_working = self.share(Whose::Organization(organization)).jobs > 0;
+        self.working > u32::from(is_working) || self.asked.iter().any(|(asked, _)| **asked != *organization)
     }
 
     /// Changes what an owner has, its organization, and all.
@@ -121,8 +137,14 @@ impl State {
             self.shares.remove(owner);
         }
         let organization = owner.organization();
-        let mut its = self.share(Whose::Organization(organization));
+        let before = self.share(Whose::Organization(organization));
+        let mut its = before;
         change(&mut its);
+        match (before.jobs > 0, its.jobs > 0) {
+            (false, true) => self.working = self.working.saturating_add(1),
+            (true, false) => self.working = self.working.saturating_sub(1),
+            _ => {}
+        }
         if its == Share::default() {
             self.organizations.remove(organization);
         } else if let Some(kept) = self.organizations.get_mut(organization) {
@@ -132,9 +154,12 @@ impl State {
         }
     }
 
-    /// Lets go of the events of a response that has ended.
+    /// Lets go of the events of a response that has ended, whoever still reads them: what isn't counted isn't held.
     pub(super) fn let_go(&mut self, key: &JobKey) {
         if let Some(past) = self.past.remove(key) {
+            if let Some(log) = past.live.log() {
+                log.forget();
+            }
             self.change(&key.0, |share| {
                 share.give_back(past.bytes);
                 share.past = share.past.saturating_sub(past.bytes);

@@ -1,6 +1,7 @@
 use sluicegate_core::{Caller, OrganizationId};
 use tokio::sync::oneshot;
 
+use super::super::log::{Place, Read};
 use super::*;
 
 fn key(owner: &str, id: &str) -> JobKey {
@@ -43,10 +44,10 @@ fn each_owner_has_a_share_and_all_have_an_end() {
         (&[][..], 61, Some((PayloadTooLarge, "60 bytes may be held"))),
     ] {
         let jobs = Jobs::new(bounds());
-        for (at, (owner, bytes)) in there.iter().enumerate() {
-            jobs.begin(key(owner, &at.to_string()), *bytes, false).unwrap();
+        for (number, (owner, bytes)) in there.iter().enumerate() {
+            jobs.begin(key(owner, &number.to_string()), *bytes, false, at(0)).unwrap();
         }
-        let told = jobs.begin(key("a", "new"), bytes, false).err();
+        let told = jobs.begin(key("a", "new"), bytes, false, at(0)).err();
         assert_eq!(told.as_ref().map(Error::kind), want.map(|(kind, _)| kind), "{there:?} {bytes}");
         if let (Some(told), Some((_, why))) = (told, want) {
             assert!(told.message().contains(why), "{there:?} {bytes}: {}", told.message());
@@ -59,20 +60,22 @@ fn what_has_ended_makes_room() {
     let jobs = Jobs::new(bounds());
     for round in 0..10 {
         let (one, two) = (key("a", &format!("{round}x")), key("a", &format!("{round}y")));
-        jobs.begin(one.clone(), 30, false).unwrap();
-        jobs.begin(two.clone(), 30, false).unwrap();
-        assert!(jobs.begin(key("a", "z"), 0, false).is_err() && jobs.is_live(&one));
+        jobs.begin(one.clone(), 30, false, at(0)).unwrap();
+        jobs.begin(two.clone(), 30, false, at(0)).unwrap();
+        assert!(jobs.begin(key("a", "z"), 0, false, at(0)).is_err() && jobs.is_live(&one));
         jobs.ended(&one, at(0));
         // Once more is nothing.
         jobs.ended(&one, at(0));
         jobs.ended(&two, at(0));
         assert!(jobs.is_idle() && !jobs.is_live(&one));
     }
+    jobs.let_old_go(at(60_000));
     let state = jobs.state.lock();
     assert!(
         state.shares.is_empty()
             && state.organizations.is_empty()
             && state.past.is_empty()
+            && !state.has_others("")
             && state.whole == Share::default(),
         "{:?}",
         state.whole
@@ -84,7 +87,7 @@ async fn an_answer_that_is_charged_stands_whoever_cancels() {
     for (answered, want) in [(true, Ok(7)), (false, Err(End::Cancelled))] {
         let jobs = Jobs::new(bounds());
         let key = key("a", "1");
-        let live = jobs.begin(key.clone(), 1, false).unwrap();
+        let live = jobs.begin(key.clone(), 1, false, at(0)).unwrap();
         let (settle, settled) = oneshot::channel::<()>();
         let work = async {
             if answered {
@@ -123,7 +126,7 @@ async fn an_answer_that_is_charged_stands_whoever_cancels() {
 #[tokio::test]
 async fn whoever_ends_it_first_is_heeded() {
     let jobs = Jobs::new(bounds());
-    let live = jobs.begin(key("a", "1"), 1, false).unwrap();
+    let live = jobs.begin(key("a", "1"), 1, false, at(0)).unwrap();
     jobs.end_all(End::Stopped);
     live.end(End::Cancelled);
     assert_eq!(live.until_ended(std::future::pending::<()>()).await, Err(End::Stopped));
@@ -136,7 +139,7 @@ fn events_of_what_has_ended_are_the_first_to_go() {
     let jobs = Jobs::new(bounds);
     let past = |id: &str, bytes: usize| {
         let key = key("a", id);
-        let live = jobs.begin(key.clone(), 1, true).unwrap();
+        let live = jobs.begin(key.clone(), 1, true, at(0)).unwrap();
         live.log().unwrap().say(&"x".repeat(bytes), "1", &jobs.room(&key.0));
         jobs.ended(&key, at(0));
         jobs.held(&key).is_some()
@@ -145,7 +148,7 @@ fn events_of_what_has_ended_are_the_first_to_go() {
     assert!(past("1", 1) && past("2", 1) && is_held("1"));
     // Another makes the oldest go, and so does work on a new one.
     assert!(past("3", 1) && !is_held("1") && is_held("2"));
-    let new = jobs.begin(key("a", "4"), 100, false).unwrap();
+    let new = jobs.begin(key("a", "4"), 100, false, at(0)).unwrap();
     assert!(!is_held("2") && !is_held("3"));
     jobs.ended(&key("a", new.id()), at(0));
     // There never was room for this one's.
@@ -164,7 +167,7 @@ fn events_of_what_has_ended_are_the_first_to_go() {
 #[test]
 fn no_organization_has_all_where_there_are_several() {
     use ErrorKind::{PayloadTooLarge, RateLimited};
-    let begin = |jobs: &Jobs, key: JobKey, bytes| jobs.begin(key, bytes, false).map(drop);
+    let begin = |jobs: &Jobs, key: JobKey, bytes| jobs.begin(key, bytes, false, at(0)).map(drop);
     let refused =
         |told: Result<()>| told.err().map(|told| (told.kind(), told.message().contains("organization")));
     let jobs = Jobs::new(bounds());
@@ -195,6 +198,51 @@ fn no_organization_has_all_where_there_are_several() {
 }
 
 #[test]
+fn the_whole_is_given_back_when_the_others_want_no_more() {
+    let begin = |jobs: &Jobs, key: JobKey, now| jobs.begin(key, 1, false, at(now)).is_ok();
+    let theirs = |id: &str| key_of("p", "a", id);
+    let jobs = Jobs::new(bounds());
+    assert!(begin(&jobs, theirs("1"), 0));
+    // While another works, however long ago it asked, there are halves, of four.
+    jobs.let_old_go(at(3_600_000));
+    assert!(begin(&jobs, key("a", "1"), 3_600_000) && begin(&jobs, key("b", "2"), 3_600_000));
+    assert!(!begin(&jobs, key("c", "3"), 3_600_000));
+    // When it has nothing any more its last claim holds for a minute.
+    assert!(begin(&jobs, theirs("2"), 3_610_000));
+    jobs.ended(&theirs("1"), at(3_620_000));
+    jobs.ended(&theirs("2"), at(3_620_000));
+    for (now, want) in [(3_620_000, false), (3_669_999, false), (3_670_000, true)] {
+        jobs.let_old_go(at(now));
+        assert_eq!(begin(&jobs, key("c", "3"), now), want, "{now}");
+    }
+    // Whoever was refused has one, too.
+    assert!(begin(&jobs, key("d", "4"), 3_670_000) && !begin(&jobs, theirs("3"), 3_680_000));
+    jobs.ended(&key("d", "4"), at(3_680_000));
+    assert!(!begin(&jobs, key("e", "5"), 3_680_000) && begin(&jobs, theirs("3"), 3_680_000));
+}
+
+#[test]
+fn events_that_are_let_go_are_held_for_no_reader() {
+    let bounds = ResponseBounds { background_bytes: 1_000, background_bytes_per_owner: 150, ..bounds() };
+    let jobs = Jobs::new(bounds);
+    let mut logs = Vec::new();
+    for id in 0..4 {
+        let key = key("a", &id.to_string());
+        let live = jobs.begin(key.clone(), 1, true, at(0)).unwrap();
+        let log = live.log().unwrap();
+        log.say("x", "1", &jobs.room(&key.0));
+        jobs.ended(&key, at(0));
+        logs.push(log);
+    }
+    // Whoever reads on, what is held is what is counted.
+    let held: u64 = logs.iter().map(|log| log.close()).sum();
+    assert_eq!((held, jobs.state.lock().whole.bytes), (held, held));
+    assert!(held > 0 && held <= 150, "{held}");
+    let read = |which: usize| logs[which].read(Place::default());
+    assert!(matches!((read(0), read(3)), (Read::Forgotten, Read::Events(..))));
+}
+
+#[test]
 fn organizations_are_told_apart_whatever_their_names() {
     let organization = |name: &str, user| key_of(name, user, "1").0.organization().to_owned();
     assert_eq!(organization("o", "a"), organization("o", "b"));
@@ -208,8 +256,8 @@ fn what_a_response_turns_out_to_hold_is_of_its_owners_share() {
     use ErrorKind::{PayloadTooLarge, RateLimited};
     let jobs = Jobs::new(bounds());
     let (one, two) = (key("a", "1"), key("a", "2"));
-    let live = [&one, &two].map(|key| jobs.begin(key.clone(), 5, false).unwrap());
-    let holds = |at: usize, bytes| jobs.holds(&one.0, &live[at], bytes).err().map(|told| told.kind());
+    let live = [&one, &two].map(|key| jobs.begin(key.clone(), 5, false, at(0)).unwrap());
+    let holds = |which: usize, bytes| jobs.holds(&one.0, &live[which], bytes).err().map(|told| told.kind());
     assert_eq!((holds(0, 61), holds(0, 40)), (Some(PayloadTooLarge), None));
     // What is said once more isn't more, and less isn't given back before its end.
     assert_eq!((holds(0, 40), holds(0, 3)), (None, None));

@@ -17,16 +17,11 @@ impl Upstream for Forgetful {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         self.0.lock().push(request.target.header_pairs());
         let is_lost = body["previous_response_id"].is_string();
-        Ok(UpstreamResponse {
-            status: if is_lost { 404 } else { 200 },
-            is_event_stream: false,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Body(Does::Says(if is_lost { MISSING } else { RESPONSE }, true), false)),
-        })
+        Ok(UpstreamResponse::new(
+            if is_lost { 404 } else { 200 },
+            false,
+            Box::new(Body(Does::Says(if is_lost { MISSING } else { RESPONSE }, true), false)),
+        ))
     }
 }
 

@@ -24,16 +24,11 @@ impl Upstream for ByHost {
         let body = serde_json::from_slice(&request.body).unwrap();
         self.sent.lock().push((url, body, request.target.header_pairs()));
         let answer = self.answers[host.as_str()];
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream: answer.starts_with("data:"),
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Body(Does::Says(answer, true), false)),
-        })
+        Ok(UpstreamResponse::new(
+            200,
+            answer.starts_with("data:"),
+            Box::new(Body(Does::Says(answer, true), false)),
+        ))
     }
 }
 

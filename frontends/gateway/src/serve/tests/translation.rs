@@ -93,6 +93,61 @@ async fn what_a_stream_loses_is_in_its_record() {
     assert!(lost("dropped user:") && lost("executableCode"), "{:?}", record.losses);
 }
 
+/// What is logged on this thread.
+#[derive(Default)]
+struct Log(parking_lot::Mutex<Vec<String>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!(" {field}={value:?}"));
+            }
+        }
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().push(line.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn what_a_call_loses_is_logged_where_it_stood() {
+    let log = Arc::new(Log::default());
+    let _guard = tracing::subscriber::set_default(Arc::clone(&log));
+    for (rest, lost) in [(r#","seed":77,"user":"somebody""#, true), ("", false)] {
+        let gateway = gateway_of(channels(&[ANTHROPIC])).await;
+        let worker = gateway.worker_with(answers() as Arc<dyn Upstream>);
+        let answer = worker.call(asked(rest, Translation::Drop)).await.unwrap();
+        let lines = std::mem::take(&mut *log.0.lock());
+        let told: Vec<_> = lines.iter().filter(|line| line.contains("lost something")).collect();
+        assert_eq!(told.len(), usize::from(lost), "{lines:?}");
+        let id = answer.facts.id.unwrap();
+        for line in told {
+            let says = |what: &str| line.contains(what);
+            assert!(says("DEBUG") && says(id.as_str()) && says("dropped seed"), "{line}");
+            assert!(says("openai_chat") && says("anthropic_messages"), "{line}");
+            assert!(!says("77") && !says("somebody") && !says("hi\""), "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_callers_word_is_one_of_two() {
     use crate::{TRANSLATION_HEADER, asked_translation};

@@ -1,16 +1,13 @@
 //! `/model/…` and `/model_group/info`: channels, as LiteLLM's entries of a `model_list`. An entry is read by the same code as
 //! one of a file; it is kept beside its channel without its secrets, so that part of it can be changed.
 
-use std::sync::Arc;
-
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
-use sluicegate::core::quirk::Quirks;
 use sluicegate::{
-    Channel, ChannelId, ChannelModel, Error, ErrorKind, Format, Limit, Metric, ModelName, Result, Secret,
-    SecretRef, Timestamp, Tokenizer, Window,
+    Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
+    Timestamp, Tokenizer, Window,
 };
 
 use super::fields::{self, Fields, Query, Sent};
@@ -355,11 +352,8 @@ pub(super) struct Served {
     pub tokenizer: Option<Tokenizer>,
     /// The output ceiling when the caller names none.
     pub ceiling: u64,
-    pub formats: Vec<Format>,
-    pub quirks: Arc<Quirks>,
-    pub url: Option<String>,
-    /// Whether its channel changes bodies.
-    pub is_edited: bool,
+    /// The channel, without its models.
+    pub channel: Channel,
 }
 
 impl Served {
@@ -372,10 +366,7 @@ impl Served {
             model: model.clone(),
             tokenizer: model.tokenizer,
             ceiling: model.max_output.map_or(ceiling, |most| most.min(ceiling)),
-            formats: channel.endpoints.iter().map(|endpoint| endpoint.format).collect(),
-            quirks: Arc::clone(&channel.quirks),
-            url: channel.endpoints.first().map(|endpoint| endpoint.url.to_string()),
-            is_edited: !channel.body_edits.is_empty(),
+            channel: Channel { models: Vec::new(), ..channel.clone() },
         }
     }
 
@@ -389,10 +380,7 @@ impl Served {
             model: serde_json::from_value(json!({"group": name, "upstream": name})).unwrap(),
             tokenizer: None,
             ceiling: 1,
-            formats: Vec::new(),
-            quirks: Arc::default(),
-            url: None,
-            is_edited: false,
+            channel: Channel::new(name, name, name),
         }
     }
 }

@@ -3,7 +3,8 @@
 use actix_web::http::Method;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use sluicegate::wire::{self, Edits, Prepared, Scanned, WireError};
+use sluicegate::prepare::{Ready, Unsent, Way, prepare};
+use sluicegate::wire::{self, Scanned, WireError};
 use sluicegate::{Error, ErrorKind, Format, Result};
 
 use super::fields::{self, Fields};
@@ -127,8 +128,8 @@ fn arrives(served: &Served, name: &str, value: &Value, beside: &Value) -> bool {
         request.insert(name.to_owned(), value.clone());
     }
     let is_of_it = |path: &str| path.split(['.', '[']).next() == Some(name);
-    match prepared(served, Format::OpenaiChat, &request, None) {
-        Ok((_, prepared)) => !prepared.losses.iter().any(|loss| is_of_it(&loss.path)),
+    match prepared(served, Format::OpenaiChat, &request, None, false) {
+        Ok(ready) => !ready.prepared.losses.iter().any(|loss| is_of_it(&loss.path)),
         Err(_) => false,
     }
 }
@@ -142,33 +143,28 @@ async fn supported_params(ask: Ask) -> Result<Done> {
     Done::ok(&json!({"supported_openai_params": names})).map(|done| done.warning(query.finish()))
 }
 
-/// A request as it would be sent to a model's channel, and in which format.
+/// A request as it would be sent to a model's channel, whole or not at all if so it is.
 fn prepared(
     served: &Served,
     format: Format,
     request: &Value,
     ceiling: Option<u64>,
-) -> Result<(Format, Prepared)> {
+    is_strict: bool,
+) -> Result<Ready> {
     let scanned = scan(format, request)?;
-    let formats = &served.formats;
-    let own = formats.iter().find(|it| **it == format);
-    let target = *own.or_else(|| formats.iter().find(|it| format.reaches(**it))).ok_or_else(|| {
+    let channel = &served.channel;
+    let mut formats = channel.endpoints.iter().map(|endpoint| endpoint.format);
+    let own = formats.clone().find(|it| *it == format);
+    let target = own.or_else(|| formats.find(|it| format.reaches(*it))).ok_or_else(|| {
         let message =
             format!("model `{}` isn't served to calls in the format `{}`", served.name, format.as_str());
         Error::new(ErrorKind::InvalidRequest, message).with("param", "call_type")
     })?;
-    let edits = Edits {
-        model: Some(&served.upstream),
-        max_output: scanned.facts().max_output.is_none().then_some(ceiling).flatten(),
-        include_usage: true,
-        quirks: Some(&served.quirks),
-        ..Edits::default()
-    };
-    let mut prepared = scanned.prepare(&edits, target).map_err(refused)?;
-    if !served.quirks.is_empty() {
-        scanned.heed(&mut prepared, &served.quirks, target, &served.upstream);
-    }
-    Ok((target, prepared))
+    let ceiling = ceiling.filter(|_| scanned.facts().max_output.is_none());
+    let way = Way { channel, format: target, model: &served.upstream, ceiling, is_strict };
+    prepare(&scanned, &way).map_err(|Unsent { report, .. }| {
+        Error::new(report.kind, report.message).with("param", "request_body")
+    })
 }
 
 /// What LiteLLM calls calls, and their formats.
@@ -196,17 +192,17 @@ async fn transform(ask: Ask) -> Result<Done> {
     let model =
         request.get("model").and_then(Value::as_str).ok_or_else(|| fields::missing("request_body.model"))?;
     let served = models::must_be_served(&ask, model).await?;
-    let (_, prepared) = prepared(&served, format, &Value::Object(request.clone()), Some(served.ceiling))?;
-    for loss in prepared.losses.iter() {
-        fields.warn(loss.to_string());
-    }
-    if served.is_edited {
+    let (request, is_strict) = (Value::Object(request.clone()), ask.gateway().is_strict(&served.channel));
+    let ready = prepared(&served, format, &request, Some(served.ceiling), is_strict)?;
+    ready.losses().for_each(|loss| fields.warn(loss));
+    if !served.channel.body_edits.is_empty() {
         fields.warn("its channel's own changes of bodies aren't shown");
     }
-    let sent: Value = serde_json::from_slice(&prepared.body)
+    let sent: Value = serde_json::from_slice(&ready.prepared.body)
         .map_err(|why| Error::new(ErrorKind::Internal, "a request couldn't be shown").with_source(why))?;
+    let url = served.channel.endpoints.first().map(|endpoint| endpoint.url.as_str());
     let row = Map::from_iter([
-        ("raw_request_api_base".to_owned(), json!(served.url.filter(|_| ask.actor.is_super()))),
+        ("raw_request_api_base".to_owned(), json!(url.filter(|_| ask.actor.is_super()))),
         ("raw_request_body".to_owned(), sent),
         ("raw_request_headers".to_owned(), json!({"content-type": "application/json"})),
     ]);
@@ -215,10 +211,51 @@ async fn transform(ask: Ask) -> Result<Done> {
 
 #[cfg(test)]
 mod tests {
+    use sluicegate::core::channel::Endpoint;
+
     use super::*;
 
     fn served(format: Format) -> Served {
-        Served { formats: vec![format], ..Served::nothing("m") }
+        let mut served = Served::nothing("m");
+        served.channel.endpoints = vec![Endpoint { format, url: String::new() }];
+        served
+    }
+
+    #[test]
+    fn what_a_channel_says_of_itself_is_heeded_as_when_it_is_called() {
+        use sluicegate::core::channel::UnknownFields;
+        let mut served = served(Format::OpenaiChat);
+        let search = json!({
+            "model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+            "tools": [{"type": "web_search_20250305", "name": "web_search"}],
+        });
+        for searches in [true, false] {
+            served.channel.web_search = Some(searches);
+            let ready = prepared(&served, Format::AnthropicMessages, &search, None, false).unwrap();
+            let sent: Value = serde_json::from_slice(&ready.prepared.body).unwrap();
+            assert_eq!(sent.get("web_search_options").is_some(), searches, "{sent}");
+        }
+        let request = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "zork": 1, "api_base": "x"});
+        // What unknown fields are to the channel, whether all must arrive, and what is lost.
+        for (unknown, is_strict, want) in [
+            (UnknownFields::Pass, true, Ok(vec!["api_base: dropped"])),
+            (UnknownFields::Drop, false, Ok(vec!["api_base: dropped", "zork: dropped"])),
+            (UnknownFields::Drop, true, Err("`zork`")),
+            (UnknownFields::Refuse, false, Err("`zork`")),
+        ] {
+            served.channel.unknown_fields = unknown;
+            match (prepared(&served, Format::OpenaiChat, &request, Some(9), is_strict), want) {
+                (Ok(ready), Ok(lost)) => {
+                    assert_eq!(ready.losses().collect::<Vec<_>>(), lost, "{unknown:?}");
+                    let sent: Value = serde_json::from_slice(&ready.prepared.body).unwrap();
+                    assert_eq!(sent["max_tokens"], 9, "{sent}");
+                    assert_eq!(sent.get("zork").is_some(), unknown == UnknownFields::Pass, "{sent}");
+                    assert!(sent.get("api_base").is_none(), "{sent}");
+                }
+                (Err(error), Err(why)) => assert!(error.message().contains(why), "{error}"),
+                (got, want) => panic!("{unknown:?}, {is_strict}: {want:?}, {:?}", got.is_ok()),
+            }
+        }
     }
 
     #[test]
