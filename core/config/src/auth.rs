@@ -7,7 +7,7 @@ use sluicegate_core::ids::{GroupId, ModelName, OrganizationId};
 use sluicegate_core::tenant::Role;
 
 /// Sessions, passwords, sign-in through others, and foreign tokens on calls.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthSettings {
     /// Where browsers reach the gateway, without a slash at the end. Sign-in through a provider comes back there.
@@ -22,6 +22,22 @@ pub struct AuthSettings {
     pub oidc: Vec<OidcProvider>,
     /// Whose tokens open calls.
     pub jwt: Vec<JwtIssuer>,
+    /// A user has no more keys than this, unless an administrator of their organization makes them. Default 1,000.
+    pub keys_per_user: u32,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            public_url: None,
+            session: SessionSettings::default(),
+            password: PasswordSettings::default(),
+            registration: None,
+            oidc: Vec::new(),
+            jwt: Vec::new(),
+            keys_per_user: 1_000,
+        }
+    }
 }
 
 /// How long sessions last.

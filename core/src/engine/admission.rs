@@ -23,6 +23,7 @@ use crate::ports::{Hook, Hooks, NoText, TextView};
 use crate::prompt::{Prompt, Text};
 use crate::record::AttemptRecord;
 use crate::snapshot::Strategy;
+use crate::tenant::Caller;
 use crate::time::Timestamp;
 
 /// How many names an "unknown model" answer lists at most.
@@ -484,7 +485,26 @@ impl Admission {
 
     /// The denial of `model`, or of what was asked for, for want of such a model.
     pub(super) fn unknown_model(&self, model: Option<ModelName>) -> Denial {
-        let caller = &self.caller.caller;
+        let model = model.unwrap_or_else(|| self.call.model.clone());
+        self.unknown_to(&self.caller.caller, model)
+    }
+
+    /// Why the call can't go on once its caller is this: the model that was asked for, or the one that is tried, is theirs no
+    /// more. `None` when it can.
+    pub fn lost_model(&self, caller: &Caller) -> Option<Denial> {
+        let asked = &self.call.model;
+        let may = |caller: &Caller, model: &ModelName| {
+            let via = caller.aliases.get(model).unwrap_or(model);
+            let meant = self.runtime.snapshot.unalias(via);
+            caller.may_call_as(&[model.as_str(), via.as_str(), meant.as_str()])
+        };
+        // What a script has put in the place of what was asked for wasn't asked for by the caller.
+        let lost = |model: &ModelName| may(&self.caller.caller, model) && !may(caller, model);
+        let is_lost = lost(asked) || self.models.last().is_some_and(lost);
+        is_lost.then(|| self.unknown_to(caller, asked.clone()))
+    }
+
+    fn unknown_to(&self, caller: &Caller, model: ModelName) -> Denial {
         let own = caller
             .aliases
             .iter()
@@ -500,6 +520,6 @@ impl Admission {
             }
         }
         available.truncate(MAX_NAMES);
-        Denial::UnknownModel { model: model.unwrap_or_else(|| self.call.model.clone()), available }
+        Denial::UnknownModel { model, available }
     }
 }

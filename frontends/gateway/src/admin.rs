@@ -11,6 +11,7 @@ mod access;
 mod access_group;
 mod actor;
 mod audit;
+mod bound;
 mod budget;
 mod bulk;
 mod channel;
@@ -107,7 +108,7 @@ use crate::directory::{DeclaredTenants, Directory};
 use crate::journal::Journal;
 pub use crate::jwt::Providers;
 use crate::secret::Sealer;
-use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, NewEvent, Owner, Store};
+use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, Owner, Store, Thing};
 
 /// The organization of everything that names none.
 pub const DEFAULT_ORGANIZATION: &str = "default";
@@ -322,6 +323,7 @@ impl Admin {
                 self.refuse_wider_keys(&changes).await?;
                 self.refuse_administrators(&changes).await?;
             }
+            let changes = self.anchored(changes);
             steps.push(AuditedChange { event: self.event_of(actor, deed), changes });
         }
         let this = self.clone();
@@ -344,6 +346,48 @@ impl Admin {
             let message = "the change was cut off; look whether it was made";
             Err(Error::new(ErrorKind::Internal, message).with_source(why))
         })
+    }
+
+    /// The changes, with what the new things among them hang on in front of each: it was looked at before, and may be gone by
+    /// the time that they are made.
+    fn anchored(&self, changes: Vec<Change>) -> Vec<Change> {
+        let mut all = Vec::with_capacity(changes.len());
+        for change in changes {
+            all.extend(self.anchors_of(&change).into_iter().map(Change::ExpectThere));
+            all.push(change);
+        }
+        all
+    }
+
+    /// What something new hangs on, as far as it is stored: what a file declares doesn't go by a change, and the default
+    /// organization is used without being made.
+    fn anchors_of(&self, change: &Change) -> Vec<Thing> {
+        let (organization, group, user) = match change {
+            Change::PutKey { key, expect: Expect::New, .. } => {
+                (Some(&key.organization), key.group.as_ref(), key.user.as_ref())
+            }
+            Change::PutGroup(it, Expect::New) => (Some(&it.organization), None, None),
+            Change::PutUser(it, Expect::New) => (Some(&it.organization), None, None),
+            Change::PutMembership(it, Expect::New) => (None, Some(&it.group), Some(&it.user)),
+            _ => return Vec::new(),
+        };
+        self.stored_things(organization, group, user)
+    }
+
+    /// Those of these that live in the database.
+    fn stored_things(
+        &self,
+        organization: Option<&OrganizationId>,
+        group: Option<&GroupId>,
+        user: Option<&UserId>,
+    ) -> Vec<Thing> {
+        let declared = self.declared();
+        let organization = organization
+            .filter(|id| id.as_str() != DEFAULT_ORGANIZATION && declared.organization(id).is_none());
+        let group = group.filter(|id| declared.group(id.as_str()).is_none_or(|it| it.id != **id));
+        let user = user.filter(|id| declared.user(id).is_none());
+        let things = [organization.map(Thing::from), group.map(Thing::from), user.map(Thing::from)];
+        things.into_iter().flatten().collect()
     }
 
     fn event_of(&self, actor: &Actor, deed: Deed) -> NewEvent {

@@ -15,6 +15,7 @@ use sluicegate_core::{ApiKey, Caller, Clock, Engine, Result};
 pub use declared::DeclaredTenants;
 
 use crate::credential::KeyHash;
+use crate::start::DEFAULT_ORGANIZATION;
 use crate::store::{KeyParts, Reach, Store};
 
 /// How the cache works.
@@ -246,6 +247,12 @@ impl Directory {
         self.unknown.invalidate_all();
     }
 
+    /// Counts up with each change of anything that callers and administrators depend on: while it is the same, so is what was
+    /// looked up since.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// Takes note of a change that was made here, so that [`poll`](Self::poll) doesn't take it for somebody else's.
     /// Unless another came in between: then both are news.
     pub fn saw(&self, event: i64) {
@@ -271,9 +278,14 @@ impl Directory {
     }
 }
 
-/// Whether the group and user that a stored key names exist (still): without their limits it must not work.
+/// Whether the organization, group and user that a stored key names exist (still): without their limits it must not work. The
+/// default organization is used without being made.
 fn has_its_scopes(parts: &KeyParts) -> bool {
-    parts.key.group.is_some() == parts.group.is_some() && parts.key.user.is_some() == parts.user.is_some()
+    let has_organization =
+        parts.organization.is_some() || parts.key.organization.as_str() == DEFAULT_ORGANIZATION;
+    has_organization
+        && parts.key.group.is_some() == parts.group.is_some()
+        && parts.key.user.is_some() == parts.user.is_some()
 }
 
 #[cfg(test)]

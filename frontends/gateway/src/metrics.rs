@@ -18,7 +18,9 @@ use sluicegate_core::money::{NANO_PER_USD, NanoUsd};
 use sluicegate_core::record::AttemptRow;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::usage::Usage;
-use sluicegate_core::{Error, ErrorKind, OutcomeClass, RecordRow, Result, Secret, Snapshot, Timestamp};
+use sluicegate_core::{
+    Error, ErrorKind, OutcomeClass, RecordRow, Result, Secret, Snapshot, Timestamp, Window,
+};
 use smallvec::SmallVec;
 
 use crate::credential;
@@ -409,7 +411,11 @@ impl Metrics {
                 code: code.clone(),
                 scope: by.map_or("", |by| by.scope.as_str()),
                 metric: by.map_or("", |by| by.metric.as_str()),
-                window: by.map_or_else(String::new, |by| by.window.to_string()),
+                window: by.map_or_else(String::new, |by| match by.window {
+                    // BOUND: how long it is, is for whoever sets the limit to choose.
+                    Window::RollingMs(_) => "rolling".to_owned(),
+                    named => named.to_string(),
+                }),
             };
             self.denials.get_or_create(&labels).inc();
         }
@@ -538,7 +544,9 @@ impl Gauges {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use sluicegate_core::record::DeniedBy;
     use sluicegate_core::snapshot::Declared;
+    use sluicegate_core::{Metric, ScopeKind};
 
     use super::*;
 
@@ -576,6 +584,26 @@ mod tests {
         assert_eq!(text.matches("sluicegate_group_requests_total{").count(), NAMES_MAX + 1);
         has(&format!(r#"sluicegate_requests_total{{model="served",stream="false",outcome="ok"}} {groups}"#));
         assert!(!text.contains("asked"), "what only callers say is no label");
+    }
+
+    #[test]
+    fn windows_that_somebody_chose_are_one_label() {
+        let denied = |window| {
+            let mut record = record("g", None);
+            record.outcome = OutcomeClass::Denied;
+            record.error = Some("rate_limited".to_owned());
+            let (scope, metric) = (ScopeKind::Key, Metric::Requests);
+            record.denied_by = Some(DeniedBy { scope, metric, window });
+            record
+        };
+        let windows = [Window::RollingMs(61_000), Window::RollingMs(62_000), Window::Day];
+        let text = told(&windows.map(denied));
+        for (window, calls) in [("rolling", 2), ("day", 1)] {
+            let line = format!(
+                r#"sluicegate_denials_total{{code="rate_limited",scope="key",metric="requests",window="{window}"}} {calls}"#
+            );
+            assert!(text.lines().any(|it| it == line), "no `{line}`");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::answer::{Answer, AnswerBody, Rejection};
 use crate::gateway::Inner;
 use crate::raw::RawStream;
 use crate::running::{Running, class_of_fault};
+use crate::serve::standing::{self, Standing};
 use crate::serve::{
     Due, deny, end_without_answer, lost, rejection, stand_in_line, until_duration, unwritten,
 };
@@ -65,6 +66,7 @@ pub(crate) async fn serve(
     mut request: PassThrough,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
+    let mut standing = Standing::of(inner);
     let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
     if !caller.caller.routes.is_all() {
         let path = format!("/providers/{}{}", request.name, request.path);
@@ -111,6 +113,14 @@ pub(crate) async fn serve(
     let mut place = None;
     // BOUND: the engine bounds attempts and time.
     loop {
+        if standing.has_changed(inner) {
+            let path = format!("/providers/{}{}", request.name, request.path);
+            let found = standing::caller(inner, request.credential.as_ref(), &path).await;
+            if let Some(refused) = standing::refused(inner, &running, found) {
+                drop(place.take());
+                return Err(standing::ended(running, refused).await);
+            }
+        }
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {

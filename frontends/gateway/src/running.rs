@@ -20,6 +20,10 @@ use crate::prepare::Ready;
 use crate::response::Keep;
 use crate::upstream::UpstreamFault;
 
+/// Callers are told of so many limits of theirs, those of which the smallest share is left.
+// BOUND: of headers, which proxies refuse when they are many.
+const REMAINING_MAX: usize = 8;
+
 /// An admitted call. Dropping it ends the call as one whose caller went away.
 pub(crate) struct Running {
     pub(crate) inner: Arc<Inner>,
@@ -88,6 +92,10 @@ impl Running {
 
     pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
         self.admission.as_deref_mut()
+    }
+
+    pub(crate) fn admitted(&self) -> Option<&Admission> {
+        self.admission.as_deref()
     }
 
     pub(crate) fn call(&self) -> Option<&Call> {
@@ -340,7 +348,7 @@ fn remaining(inner: &Inner, admission: &Admission, now: Timestamp) -> Vec<Remain
         return Vec::new();
     }
     let mut ledger = inner.engine.ledger();
-    limits
+    let mut all: Vec<Remaining> = limits
         .iter()
         .filter(|bound| own(bound.kind))
         .map(|bound| {
@@ -352,7 +360,26 @@ fn remaining(inner: &Inner, admission: &Admission, now: Timestamp) -> Vec<Remain
                 resets_at_ms: Some(state.resets_at).filter(|at| *at != Timestamp::MAX).map(Timestamp::as_ms),
             }
         })
-        .collect()
+        .collect();
+    drop(ledger);
+    tightest(&mut all);
+    all
+}
+
+/// Leaves the limits of which the smallest share is left, in their order.
+fn tightest(all: &mut Vec<Remaining>) {
+    if all.len() <= REMAINING_MAX {
+        return;
+    }
+    let share = |it: &Remaining| i128::from(it.remaining.max(0)) * 1_000_000 / i128::from(it.max.max(1));
+    let mut shares: Vec<(i128, usize)> = all.iter().map(share).zip(0..).collect();
+    shares.sort_unstable();
+    shares.truncate(REMAINING_MAX);
+    let mut at = 0;
+    all.retain(|_| {
+        at += 1;
+        shares.iter().any(|(_, kept)| *kept == at - 1)
+    });
 }
 
 /// What an upstream's error means for routing.
@@ -387,5 +414,30 @@ pub(crate) fn class_of_fault(fault: &UpstreamFault) -> (OutcomeClass, Report) {
             OutcomeClass::Broken,
             Report::new(UpstreamUnavailable, "the upstream broke the connection off; try again"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_told_of_the_limits_that_are_closest() {
+        let limit = |n: i64| Remaining {
+            name: format!("key-requests-{n}").into(),
+            max: 100,
+            remaining: n,
+            resets_at_ms: None,
+        };
+        let told = |left: &[i64]| {
+            let mut all: Vec<_> = left.iter().copied().map(limit).collect();
+            tightest(&mut all);
+            all.iter().map(|it| it.remaining).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[9, 1, 5]), [9, 1, 5]);
+        assert_eq!(
+            told(&[90, 10, 80, 20, 70, 30, 60, 40, 50, -3]),
+            [10, 80, 20, 70, 30, 60, 40, 50, -3][..].iter().copied().filter(|n| *n != 80).collect::<Vec<_>>()
+        );
     }
 }

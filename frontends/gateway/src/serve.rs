@@ -2,6 +2,7 @@
 
 mod count;
 mod deliver;
+pub(crate) mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,7 @@ use crate::upstream::{
     UpstreamResponse,
 };
 use deliver::deliver;
+use standing::Standing;
 
 /// No more of an upstream's error body is read.
 const ERROR_BODY_MAX: usize = 64 * 1024;
@@ -98,6 +100,7 @@ pub(crate) async fn serve(
     job: Option<&mut Job>,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
+    let mut standing = Standing::of(inner);
     let caller = inner.caller(inbound.credential.as_ref()).await.map_err(Rejection::new)?;
     let path = inbound.path.as_deref().unwrap_or_default();
     caller.caller.routes.check(path, &[RouteUse::Inference]).map_err(Rejection::new)?;
@@ -164,6 +167,14 @@ pub(crate) async fn serve(
     let mut place: Option<Place> = None;
     // BOUND: the engine bounds attempts and time.
     loop {
+        if standing.has_changed(inner) {
+            let path = inbound.path.as_deref().unwrap_or_default();
+            let found = standing::caller(inner, inbound.credential.as_ref(), path).await;
+            if let Some(refused) = standing::refused(inner, &running, found) {
+                drop(place.take());
+                return Err(standing::ended(running, refused).await);
+            }
+        }
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
         match inner.engine.next(admission, inner.clock.now()) {
             Next::Try(attempt) => {

@@ -42,7 +42,7 @@ pub use conversation::{
 };
 pub use filter::{
     After, AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy,
-    Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter,
+    Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter, folded_address,
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Identity, Session, SessionFacts, Stage, StoredToken};
@@ -89,6 +89,8 @@ pub struct StoredKey {
     pub hash: KeyHash,
     /// Who issued its credential, as the audit trail calls them, one a line: several while an older one may still open it.
     pub issuers: String,
+    /// Whether somebody who administers it has said what it may do, other than whoever made it.
+    pub governed: bool,
 }
 
 /// A channel as it is stored.

@@ -49,6 +49,8 @@ macro_rules! contract {
     };
 }
 
+#[path = "store_contract/condition.rs"]
+mod condition;
 #[path = "store_contract/identity.rs"]
 mod identity;
 #[path = "store_contract/migration.rs"]
@@ -64,6 +66,11 @@ mod report;
 #[path = "store_contract/response.rs"]
 mod response;
 
+use condition::{
+    addresses_are_one_whatever_their_case, an_organization_with_something_left_stays,
+    channels_have_names_of_their_own, of_two_that_exclude_each_other_one_is_made,
+    what_is_gone_holds_nothing_new,
+};
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
     ways_to_sign_in_are_kept_and_go_with_their_user, who_is_new_has_had_no_key_in_hand,
@@ -131,6 +138,11 @@ contract! {
     of_two_writers_one_comes_second,
     steps_are_all_taken_or_none,
     lists_are_sorted,
+    what_is_gone_holds_nothing_new,
+    an_organization_with_something_left_stays,
+    of_two_that_exclude_each_other_one_is_made,
+    channels_have_names_of_their_own,
+    addresses_are_one_whatever_their_case,
     ways_to_sign_in_are_kept_and_go_with_their_user,
     who_is_new_has_had_no_key_in_hand,
     somebody_who_may_do_everything_is_left,

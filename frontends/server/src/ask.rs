@@ -48,6 +48,22 @@ pub struct Ask {
     state: Arc<State>,
 }
 
+/// Looks up again who asks: they may have been blocked, lowered or signed out since.
+pub struct Asker {
+    req: HttpRequest,
+    state: Arc<State>,
+}
+
+impl Asker {
+    /// Who asks now.
+    ///
+    /// # Errors
+    /// As of a new request.
+    pub async fn actor(&self) -> Result<Actor> {
+        Ask::who(&self.req, &self.state).await.map(|(_, actor)| actor)
+    }
+}
+
 impl Ask {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
         let mut payload = payload.into_inner();
@@ -101,6 +117,11 @@ impl Ask {
                 Ok((Some(caller), actor))
             }
         }
+    }
+
+    /// What looks up again who asks, while an answer is under way.
+    pub fn asker(&self) -> Asker {
+        Asker { req: self.req.clone(), state: Arc::clone(&self.state) }
     }
 
     /// Where the asker is.

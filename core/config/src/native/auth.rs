@@ -42,6 +42,13 @@ pub(super) fn lower(load: &mut Load<'_>, item: &Item<'_>, auth: &mut AuthSetting
     if let Some(item) = fields.get("password") {
         password(load, &item, &mut auth.password);
     }
+    if let Some(item) = fields.get("keys_per_user")
+        && let Some(most) = item.parsed(load, "a number of keys from 1 to 100000", |text| {
+            text.parse().ok().filter(|n| (1..=100_000).contains(n))
+        })
+    {
+        auth.keys_per_user = most;
+    }
     if let Some(item) = fields.get("registration") {
         auth.registration = registration(load, &item);
     }

@@ -5823,7 +5823,7 @@ export interface operations {
                 organization?: string;
                 /** @description In this group, by id or alias. */
                 group?: string;
-                /** @description With exactly this e-mail address. */
+                /** @description With this e-mail address, whatever its case. */
                 email?: string;
                 /** @description With this text in id, alias or e-mail address. */
                 search?: string;

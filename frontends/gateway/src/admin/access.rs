@@ -4,7 +4,7 @@ use sluicegate_core::{
     Group, GroupId, Limit, Membership, Organization, OrganizationId, Result, Timestamp, User, UserId,
 };
 
-use super::{Actor, Admin, DEFAULT_ORGANIZATION, invalid, not_found};
+use super::{Actor, Admin, DEFAULT_ORGANIZATION, bound, invalid, not_found};
 use crate::store::{After, Listing, Page, Reach, Stored};
 
 /// A declared thing looks like a stored one of version 0.
@@ -42,19 +42,9 @@ where
     Ok(Listing { items, total: listing.total.saturating_add(count) })
 }
 
-/// Refuses limits that make no sense.
+/// Refuses limits that make no sense, and more than there may be.
 pub(super) fn check_limits(limits: &[Limit]) -> Result<()> {
-    match limits.iter().find(|limit| limit.max < 0) {
-        Some(limit) => Err(invalid(
-            "limits",
-            format!(
-                "the limit on {} per {} is negative; give 0 or more",
-                limit.metric.as_str(),
-                limit.window
-            ),
-        )),
-        None => Ok(()),
-    }
+    bound::check(None, limits)
 }
 
 /// Refuses ids that can't be told apart from others, or break what they are put into.

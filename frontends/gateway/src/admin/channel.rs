@@ -13,11 +13,11 @@ use sluicegate_core::{
     Channel, ChannelId, Error, ErrorKind, Result, Scope, ScopeKind, Secret, SecretRef, Timestamp,
 };
 
-use super::access::{as_stored, check_id, check_limits};
+use super::access::{as_stored, check_id};
 use super::named::{self, NamedKind, NamedScope};
 use super::seed::Seeds;
 use super::seen::etag;
-use super::{Actor, Admin, Deed, LimitUse, Then, forbidden, invalid, not_found};
+use super::{Actor, Admin, Deed, LimitUse, Then, bound, forbidden, invalid, not_found};
 pub use draft::ChannelDraft;
 pub use edit::ChannelBulk;
 pub use key::{ChannelKeyView, KeyPlace, NewChannelKeys};
@@ -103,7 +103,7 @@ impl Admin {
         check_id("id", channel.id.as_str())?;
         channel.source = Source::Database;
         channel.reserve_edits();
-        self.check_channel(&channel).await?;
+        self.check_channel(None, &channel).await?;
         let secret = self.seal(&mut channel, new.secret.as_ref())?.unwrap_or(SecretChange::Clear);
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
         let mut changes = vec![Change::PutChannel(Box::new(channel.clone()), secret, Expect::New)];
@@ -185,7 +185,7 @@ impl Admin {
         let mut after = Channel { id: before.id.clone(), source: Source::Database, ..patch.channel };
         uncover(&mut after, before)?;
         after.reserve_edits();
-        self.check_channel(&after).await?;
+        self.check_channel(Some(before), &after).await?;
         let moved = secret::destination(before)? != secret::destination(&after)?;
         let secret = match self.seal(&mut after, patch.secret.as_ref())? {
             Some(change) => change,
@@ -278,8 +278,8 @@ impl Admin {
         snapshot.channels().iter().find(|channel| channel.source == Source::File && wanted(channel)).cloned()
     }
 
-    async fn check_channel(&self, channel: &Channel) -> Result<()> {
-        check_limits(&channel.limits)?;
+    async fn check_channel(&self, before: Option<&Channel>, channel: &Channel) -> Result<()> {
+        bound::check(before, channel)?;
         if let Some(declared) = self.declared_channel(|it| it.id == channel.id || it.name == channel.name) {
             self.refuse_declared(Source::File, || format!("channel `{}`", declared.name))?;
         }

@@ -20,7 +20,7 @@ use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, came_second, forbidden, invalid,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden, invalid,
     not_found, retried,
 };
 use crate::credential;
@@ -267,7 +267,8 @@ impl Admin {
         if !actor.runs(&organization) {
             return Err(forbidden("make groups"));
         }
-        check_limits(&new.limits.0)?;
+        let price_ratio_ppm = new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM);
+        check_ratio(actor, RATIO_ONE_PPM, price_ratio_ppm)?;
         check_metadata(&new.metadata)?;
         let now = self.now();
         let id = match new.id {
@@ -289,7 +290,7 @@ impl Admin {
             access: ModelAccess::only(new.models),
             aliases: new.aliases,
             limits: new.limits.0,
-            price_ratio_ppm: new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM),
+            price_ratio_ppm,
             prices: Arc::default(),
             preferences: new.preferences,
             channels_of: Vec::new(),
@@ -298,6 +299,7 @@ impl Admin {
             source: Source::Database,
             created_at: now,
         };
+        bound::check(None, &group)?;
         let mut changes = vec![Change::PutGroup(group.clone(), Expect::New)];
         for member in &new.members {
             changes.extend(self.changes_for_member(actor, &group, member).await?);
@@ -382,6 +384,12 @@ impl Admin {
         if !actor.runs(&before.organization) && !patch.is_cosmetic() {
             return Err(forbidden("change this of a group"));
         }
+        let ratio = match patch.price_ratio_ppm {
+            Patch::Keep => before.price_ratio_ppm,
+            Patch::Clear => RATIO_ONE_PPM,
+            Patch::Set(ratio) => ratio,
+        };
+        check_ratio(actor, before.price_ratio_ppm, ratio)?;
         actor.expects(&stored)?;
         let (mut after, declared) = (before.clone(), self.declared());
         patch.alias.apply(&mut after.alias);
@@ -395,15 +403,11 @@ impl Admin {
         }
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        check_limits(&after.limits)?;
-        match patch.price_ratio_ppm {
-            Patch::Keep => {}
-            Patch::Clear => after.price_ratio_ppm = RATIO_ONE_PPM,
-            Patch::Set(ratio) => after.price_ratio_ppm = ratio,
-        }
+        after.price_ratio_ppm = ratio;
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
+        bound::check(Some(before), &after)?;
         if steers && !actor.runs(&before.organization) {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a group"));
         }
@@ -537,7 +541,7 @@ impl Admin {
         let mut after = stored.value.clone();
         after.role = member_role(patch.role.unwrap_or(after.role))?;
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        check_limits(&after.limits)?;
+        bound::check(Some(&stored.value), &after)?;
         let deed = Deed::new("member.update", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), Some(user))
             .changed(&stored.value, &after);
@@ -664,6 +668,15 @@ impl Admin {
             used,
             limit_states,
         })
+    }
+}
+
+/// What a group's calls cost counts against its organization's limits, too: whoever set the ratio could lift a cap that was given
+/// from above.
+fn check_ratio(actor: &Actor, before: u32, after: u32) -> Result<()> {
+    match before == after || actor.is_super() {
+        true => Ok(()),
+        false => Err(forbidden("change the `price_ratio_ppm` of a group")),
     }
 }
 

@@ -31,7 +31,7 @@ use super::{Actor, Admin, Deed, Then, forbidden};
 use crate::admin::seed::Seeds;
 use crate::credential::fill_random;
 use crate::secret::Sealer;
-use crate::store::{Account, Change, Hidden, Stage, Stored};
+use crate::store::{Account, Change, Hidden, Stage, Stored, folded_address};
 
 /// Tries that are free before the next one has to wait: for one account, and from one address.
 const FREE_BY_ACCOUNT: u32 = 5;
@@ -109,7 +109,7 @@ impl Admin {
     }
 
     /// Who is called so, by id or e-mail address.
-    async fn user_called(&self, login: &str) -> Result<Option<User>> {
+    pub(super) async fn user_called(&self, login: &str) -> Result<Option<User>> {
         // An id that looks like an address is chosen by whoever makes the user, and mustn't stand before whose address it is.
         if login.contains('@')
             && let Some(user) = self.user_of_address(login).await?
@@ -123,7 +123,9 @@ impl Admin {
     }
 
     async fn user_of_address(&self, login: &str) -> Result<Option<User>> {
-        let by_email = |user: &&User| user.email.as_deref() == Some(login);
+        let wanted = folded_address(login);
+        let by_email =
+            |user: &&User| user.email.as_deref().is_some_and(|email| folded_address(email) == wanted);
         if let Some(user) = self.declared().users().find(by_email) {
             return Ok(Some(user.clone()));
         }

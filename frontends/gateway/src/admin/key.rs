@@ -10,19 +10,19 @@ use sluicegate_core::{
     ScopeKind, Secret, Timestamp, User, UserId,
 };
 
-use super::access::{as_stored, both, check_limits};
+use super::access::{as_stored, both};
 pub use bulk::{KeyBulk, KeyDeed, KeyOutcome, KeysDone};
 
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, ModelEdit, Patch, Then, came_second, forbidden,
-    invalid, not_found, retried,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, ModelEdit, NewUser, Patch, Then, UserView, bound,
+    came_second, forbidden, invalid, not_found, retried,
 };
 use crate::credential::{self, KeyHash};
 use crate::store::{
-    Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums,
+    Change, Dimension, Expect, KeyFilter, KeyRef, Listing, Owner, Page, Reach, Stored, StoredKey, Sums, Thing,
 };
 
 /// A key to be issued.
@@ -189,7 +189,8 @@ pub(super) struct KeyStep {
 pub(super) enum Right {
     /// Anything.
     Full,
-    /// What its owner may who made it themselves: anything but giving it away.
+    /// What its owner may who made it themselves: anything but giving it away. Until somebody who administers it has said what it
+    /// may do: from then on they may what its owner may.
     Maker,
     /// What its owner may: name it, take it out of use, regenerate and delete it.
     Owner,
@@ -205,10 +206,16 @@ fn right(actor: &Actor, stored: &StoredKey) -> Right {
     }
     let owns = actor.user().is_some() && key.user.as_ref() == actor.user() && actor.role() != Role::Auditor;
     match owns {
-        true if stored.key.created_by == actor.name() => Right::Maker,
+        true if stored.key.created_by == actor.name() && !stored.governed => Right::Maker,
         true => Right::Owner,
         false => Right::None,
     }
+}
+
+/// What of a key says what it may do.
+fn bounds_of(key: &ApiKey) -> impl PartialEq + '_ {
+    let ApiKey { access, aliases, limits, expires_at, allowed_ips, routes, tags, .. } = key;
+    (access, aliases, limits, expires_at, allowed_ips, routes, tags)
 }
 
 impl Admin {
@@ -234,12 +241,55 @@ impl Admin {
 
     /// What makes a new key, and its credential.
     async fn new_key(&self, actor: &Actor, new: NewKey) -> Result<(KeyStep, Secret)> {
-        let now = self.now();
         let owner = self.owner_of_new_key(actor, &new).await?;
+        self.key_of(actor, new, owner).await
+    }
+
+    /// Makes a user, and a key of theirs: both, or neither.
+    ///
+    /// # Errors
+    /// As [`create_user`](Self::create_user) and [`create_key`](Self::create_key).
+    pub async fn create_user_with_key(
+        &self,
+        actor: &Actor,
+        user: NewUser,
+        key: NewKey,
+    ) -> Result<(UserView, IssuedKey)> {
+        // Of two that take the same budget at once.
+        let (id, key, secret) =
+            retried(came_second, || self.try_create_user_with_key(actor, &user, &key)).await?;
+        let issued = IssuedKey { secret, view: self.key(actor, &KeyRef::Id(key)).await? };
+        Ok((self.user(actor, &id).await?, issued))
+    }
+
+    async fn try_create_user_with_key(
+        &self,
+        actor: &Actor,
+        user: &NewUser,
+        key: &NewKey,
+    ) -> Result<(UserId, KeyId, Secret)> {
+        let (made, user) = self.made_user(actor, user.clone()).await?;
+        let group = match key.group.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => Some(self.resolve_group(actor, name).await?.value),
+            None => None,
+        };
+        if let Some(group) = &group {
+            same_organization(&user.organization, &group.organization, "group")?;
+        }
+        let organization = user.organization.clone();
+        let owner = KeyOwner { organization, group, user: Some(user.clone()), new_user: false, is_run: true };
+        let (step, secret) = self.key_of(actor, key.clone(), owner).await?;
+        let id = step.key.id.clone();
+        let deeds = vec![(made.deed, made.changes), (step.deed, step.changes)];
+        self.write_all(actor, deeds, made.seeds, Then::Callers).await?;
+        Ok((user.id, id, secret))
+    }
+
+    async fn key_of(&self, actor: &Actor, new: NewKey, owner: KeyOwner) -> Result<(KeyStep, Secret)> {
+        let now = self.now();
         if let Some(user) = &owner.user {
             self.refuse_above(actor, user).await?;
         }
-        check_limits(&new.limits.0)?;
         check_metadata(&new.metadata)?;
         let issued = match &new.key {
             Some(chosen) => credential::custom(chosen.expose())?,
@@ -271,8 +321,19 @@ impl Admin {
             source: Source::Database,
             created_at: now,
         };
-        if let Some(user) = owner.user.filter(|_| owner.new_user) {
-            changes.push(Change::PutUser(user, Expect::New));
+        bound::check(None, &key)?;
+        match owner.user {
+            Some(user) if owner.new_user => changes.push(Change::PutUser(user, Expect::New)),
+            Some(user) if !actor.runs(&owner.organization) => {
+                changes.push(Change::ExpectFewerKeys(user.id, self.0.auth.keys_per_user));
+            }
+            _ => {}
+        }
+        if let (Some(group), Some(user), false) = (&key.group, &key.user, owner.is_run) {
+            // They issue it as a member, and may have been taken out of the group meanwhile.
+            let place = Thing::Membership(group.clone(), user.clone());
+            let is_declared = self.declared().membership(group, user).is_some();
+            changes.extend((!is_declared).then_some(Change::ExpectThere(place)));
         }
         changes.push(Change::PutKey {
             key: key.clone(),
@@ -418,13 +479,13 @@ impl Admin {
         }
         patch.aliases.apply_or_default(&mut after.aliases);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        check_limits(&after.limits)?;
         after.expires_at = expiry(patch.expires_at, patch.ttl.as_deref(), before.expires_at, now)?;
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.allowed_ips.apply_or_default(&mut after.allowed_ips);
         patch.routes.apply_or_default(&mut after.routes);
         patch.tags.apply_or_default(&mut after.tags);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
+        bound::check(Some(before), &after)?;
         if steers && may == Right::Owner {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a key"));
         }
@@ -438,10 +499,26 @@ impl Admin {
             issuers: None,
             expect: Expect::Version(stored.key.version),
         };
+        let mut changes = Vec::new();
+        if passed_on {
+            let things = self.stored_things(None, after.group.as_ref(), after.user.as_ref());
+            changes.extend(things.into_iter().map(Change::ExpectThere));
+        }
+        if after.user != before.user
+            && !actor.runs(&after.organization)
+            && let Some(user) = &after.user
+        {
+            changes.push(Change::ExpectFewerKeys(user.clone(), self.0.auth.keys_per_user));
+        }
+        changes.push(put);
+        let is_governed = may == Right::Full && stored.key.created_by != actor.name();
+        if is_governed && (steers || bounds_of(&after) != bounds_of(before)) {
+            changes.push(Change::GovernKey(after.id.clone()));
+        }
         let owner = Owner::Key(after.id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         let is_same = after == *before;
-        Ok((KeyStep { key: after, deed, changes: vec![put], seeds }, is_same))
+        Ok((KeyStep { key: after, deed, changes, seeds }, is_same))
     }
 
     /// Gives a key a new credential. Everything else, what it has used included, stays.
@@ -610,12 +687,13 @@ impl Admin {
             self.check_own_key(actor, wanted.as_ref(), group.as_ref())?;
         }
         let Some(id) = wanted else {
-            return Ok(KeyOwner { organization, group, user: None, new_user: false });
+            return Ok(KeyOwner { organization, group, user: None, new_user: false, is_run: runs });
         };
         // A group's administrator sees its members only.
         if let Some(user) = self.find_user_within(&actor.reach(), &id).await? {
             same_organization(&organization, &user.value.organization, "user")?;
-            return Ok(KeyOwner { organization, group, user: Some(user.value), new_user: false });
+            let user = Some(user.value);
+            return Ok(KeyOwner { organization, group, user, new_user: false, is_run: runs });
         }
         if !(new.create_user && actor.runs(&organization))
             || self.find_user_within(&Reach::ALL, &id).await?.is_some()
@@ -623,7 +701,7 @@ impl Admin {
             return Err(not_found("user", id.as_str()));
         }
         let user = super::user::plain(id, organization.clone(), self.now())?;
-        Ok(KeyOwner { organization, group, user: Some(user), new_user: true })
+        Ok(KeyOwner { organization, group, user: Some(user), new_user: true, is_run: runs })
     }
 
     /// What a user may issue who administers nothing: keys for themselves, to spend for a group that they are in.
@@ -661,6 +739,8 @@ struct KeyOwner {
     group: Option<Group>,
     user: Option<User>,
     new_user: bool,
+    /// Whether whoever issues it administers where it belongs.
+    is_run: bool,
 }
 
 fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyHash>) -> bool {

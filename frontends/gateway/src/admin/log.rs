@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Actor, Admin, forbidden, not_found};
+use crate::directory::Directory;
 use crate::store::{
     KeyRef, LogCursor, LogFilter, LogPage, Page, Reach, RecordFilter, TroubleQuery, Troubles,
 };
@@ -32,6 +33,9 @@ pub enum Tailed {
     Record(Arc<RecordEntry>),
     /// So many have ended that they were too slow for.
     Dropped(u64),
+    /// Something has changed since it was looked up who follows: nothing more is told until it is said anew, by
+    /// [`RecordTail::asked_by`] with this number.
+    Changed(u64),
 }
 
 /// New records that somebody may see, as calls end.
@@ -39,6 +43,11 @@ pub struct RecordTail {
     records: broadcast::Receiver<Arc<RecordEntry>>,
     filter: LogFilter,
     reach: Reach,
+    directory: Arc<Directory>,
+    /// When it was looked up who follows.
+    epoch: u64,
+    /// What waits for that to be done anew.
+    waiting: Option<Arc<RecordEntry>>,
 }
 
 impl RecordTail {
@@ -46,17 +55,29 @@ impl RecordTail {
     pub async fn next(&mut self) -> Option<Tailed> {
         // BOUND: as many turns as there are records of others.
         loop {
-            match self.records.recv().await {
-                Ok(entry) => {
-                    let seen = |it: &UsageRecord| self.reach.has_record(it) && self.filter.finds(it);
-                    if entry.record().is_ok_and(|record| seen(&record)) {
-                        return Some(Tailed::Record(entry));
-                    }
-                }
-                Err(RecvError::Lagged(many)) => return Some(Tailed::Dropped(many)),
-                Err(RecvError::Closed) => return None,
+            let entry = match self.waiting.take() {
+                Some(entry) => entry,
+                None => match self.records.recv().await {
+                    Ok(entry) => entry,
+                    Err(RecvError::Lagged(many)) => return Some(Tailed::Dropped(many)),
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            let epoch = self.directory.epoch();
+            if epoch != self.epoch {
+                self.waiting = Some(entry);
+                return Some(Tailed::Changed(epoch));
+            }
+            let seen = |it: &UsageRecord| self.reach.has_record(it) && self.filter.finds(it);
+            if entry.record().is_ok_and(|record| seen(&record)) {
+                return Some(Tailed::Record(entry));
             }
         }
+    }
+
+    /// Goes on for whoever asks now; `epoch` is that of [`Tailed::Changed`], and they were looked up after it.
+    pub fn asked_by(&mut self, actor: &Actor, epoch: u64) {
+        (self.reach, self.epoch) = (actor.reach(), epoch);
     }
 }
 
@@ -147,6 +168,14 @@ impl Admin {
     /// # Errors
     /// `Store` when the gateway is closing, `RateLimited` when as many as are let follow already.
     pub fn tail(&self, actor: &Actor, filter: LogFilter) -> Result<RecordTail> {
-        Ok(RecordTail { records: self.0.host.follow_records()?, filter, reach: actor.reach() })
+        Ok(RecordTail {
+            records: self.0.host.follow_records()?,
+            filter,
+            reach: actor.reach(),
+            directory: Arc::clone(&self.0.directory),
+            // Before any: they may have been blocked since they were looked up.
+            epoch: 0,
+            waiting: None,
+        })
     }
 }

@@ -3,20 +3,18 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Error, ErrorKind, ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind,
-    Timestamp,
+    ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind, Timestamp,
 };
 
-use super::access::{as_stored, check_id, check_limits};
+use super::access::{as_stored, check_id};
 use super::patch::{edit_limits, patch_access};
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, came_second, forbidden, not_found, retried,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, bound, came_second, forbidden, not_found,
+    retried,
 };
 use crate::credential;
-use crate::store::{
-    Change, Dimension, Expect, GroupFilter, KeyFilter, Owner, Page, Reach, Stored, Sums, UserFilter,
-};
+use crate::store::{Change, Dimension, Expect, Owner, Stored, Sums};
 
 /// An organization to be made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -84,7 +82,6 @@ impl Admin {
         if !actor.is_super() {
             return Err(forbidden("make organizations"));
         }
-        check_limits(&new.limits.0)?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,
@@ -104,6 +101,7 @@ impl Admin {
             source: Source::Database,
             created_at: now,
         };
+        bound::check(None, &organization)?;
         let deed = Deed::new("organization.create", format!("organization {id}"))
             .of(&id, None, None)
             .whole(&organization);
@@ -178,9 +176,9 @@ impl Admin {
         patch.alias.apply(&mut after.alias);
         patch_access(patch.models, &mut after.access);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        check_limits(&after.limits)?;
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.metadata.apply_or_default(&mut after.metadata);
+        bound::check(Some(before), &after)?;
         let deed = Deed::new("organization.update", format!("organization {id}"))
             .of(id, None, None)
             .changed(before, &after);
@@ -197,23 +195,11 @@ impl Admin {
         let stored = self.organization_to_change(actor, id).await?;
         let guard = actor.guard(id.into(), &stored);
         let organization = stored.value;
-        let (one, mine) = (Page::new(1, 0), Some(id.clone()));
-        let groups = GroupFilter { organization: mine.clone(), ..GroupFilter::default() };
-        let users = UserFilter { organization: mine.clone(), ..UserFilter::default() };
-        let keys = KeyFilter { organization: mine, ..KeyFilter::default() };
-        let left = [
-            ("groups", self.store().groups(&groups, &Reach::ALL, one).await?.total),
-            ("users", self.store().users(&users, &Reach::ALL, one).await?.total),
-            ("keys", self.store().keys(&keys, &Reach::ALL, one).await?.total),
-        ];
-        if let Some((what, count)) = left.into_iter().find(|(_, count)| *count > 0) {
-            let message = format!("organization `{id}` still has {count} {what}; delete them first");
-            return Err(Error::new(ErrorKind::Conflict, message));
-        }
         let deed = Deed::new("organization.delete", format!("organization {id}"))
             .of(id, None, None)
             .whole(&organization);
-        let changes = guard.into_iter().chain([Change::DeleteOrganization(id.clone())]).collect();
+        let gone = [Change::ExpectEmptyOrganization(id.clone()), Change::DeleteOrganization(id.clone())];
+        let changes = guard.into_iter().chain(gone).collect();
         self.commit(actor, deed, changes).await?;
         Ok(organization)
     }

@@ -17,6 +17,7 @@ use crate::store::{
 };
 
 mod access_group;
+mod bound;
 mod hand;
 mod identity;
 mod limits;
@@ -165,6 +166,11 @@ fn declared() -> (Declared, Vec<(KeyHash, ApiKey)>) {
 /// (administers `g1`), `u1` (in `g1`), `u2` (in no group); keys `k1` (`g1`, `u1`), `k2` (`g1`), `k3` (`u2`), `kg2` (`g2`).
 /// Organization `o2`: group `g3`; users `xa` (its administrator), `u3`; key `k4` (`g3`, `u3`).
 async fn world() -> World {
+    world_with(AuthSettings::default()).await
+}
+
+/// The same with these settings of signing in.
+async fn world_with(auth: AuthSettings) -> World {
     let store = crate::store::open("memory", jiff::tz::TimeZone::UTC).await.unwrap();
     let clock = Arc::new(ManualClock::new(Timestamp::from_ms(NOW)));
     let (declared, keys) = declared();
@@ -181,7 +187,7 @@ async fn world() -> World {
         engine: Arc::clone(&engine),
         clock: clock.clone(),
         chain: Arc::new(master().audit_chain()),
-        auth: Arc::default(),
+        auth: Arc::new(auth),
         providers: Arc::default(),
         host: host.clone(),
     });

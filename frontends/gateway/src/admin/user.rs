@@ -10,17 +10,19 @@ use sluicegate_core::{
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
-use super::access::{as_stored, both, check_id, check_limits};
+use super::access::{as_stored, both, check_id};
 use super::bulk::Step;
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, Then, came_second, forbidden,
-    invalid, retried,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, MemberView, Patch, Then, bound, came_second,
+    forbidden, invalid, retried,
 };
 use crate::credential;
-use crate::store::{Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter};
+use crate::store::{
+    Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter, folded_address,
+};
 
 /// A user to be made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -134,18 +136,17 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound` for an organization or group that the actor can't
     /// see, `InvalidRequest`, `Conflict` when the id or e-mail address is taken, `Store`.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView> {
-        let step = self.made_user(actor, new).await?;
+        let (step, _) = self.made_user(actor, new).await?;
         self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
         self.user(actor, &UserId::from(step.id)).await
     }
 
-    /// What makes a new user.
-    async fn made_user(&self, actor: &Actor, new: NewUser) -> Result<Step> {
+    /// What makes a new user, and that user.
+    pub(super) async fn made_user(&self, actor: &Actor, new: NewUser) -> Result<(Step, User)> {
         let organization = self.organization_for(actor, new.organization.as_ref()).await?;
         if !actor.runs(&organization) || new.role > actor.role() {
             return Err(forbidden("make such users"));
         }
-        check_limits(&new.limits.0)?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,
@@ -164,6 +165,7 @@ impl Admin {
             metadata: new.metadata,
             ..plain(id.clone(), organization.clone(), now)?
         };
+        bound::check(None, &user)?;
         let mut changes = vec![Change::PutUser(user.clone(), Expect::New)];
         for name in &new.groups {
             let group = self.resolve_group(actor, name).await?.value;
@@ -179,7 +181,8 @@ impl Admin {
         }
         let deed =
             Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
-        Ok(Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "created" })
+        let step = Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "created" };
+        Ok((step, user))
     }
 
     /// A user.
@@ -255,9 +258,9 @@ impl Admin {
         after.role = patch.role.unwrap_or(after.role);
         patch_access(patch.models, &mut after.access);
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        check_limits(&after.limits)?;
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.metadata.apply_or_default(&mut after.metadata);
+        bound::check(Some(before), &after)?;
         let deed = Deed::new("user.update", format!("user {id}"))
             .of(&after.organization, None, Some(id))
             .changed(before, &after);
@@ -342,7 +345,10 @@ fn matches_filter(filter: &UserFilter, user: &User) -> bool {
         inside(user.id.as_str())
             || [&user.alias, &user.email].into_iter().flatten().any(|value| inside(value))
     };
+    let is_theirs = |wanted: &str| {
+        user.email.as_deref().is_some_and(|email| folded_address(email) == folded_address(wanted))
+    };
     filter.organization.as_ref().is_none_or(|wanted| user.organization == *wanted)
-        && (filter.email.is_none() || filter.email == user.email)
+        && filter.email.as_deref().is_none_or(is_theirs)
         && filter.search.as_deref().is_none_or(has)
 }

@@ -26,7 +26,11 @@ async fn world() -> World {
     let policies = Arc::new(sluicegate_policy::Policies::default());
     let engine = Arc::new(Engine::new(Snapshot::build(1, Declared::default()), policies));
     let directory = Directory::new(engine, Arc::clone(&store), clock.clone());
-    World { store, directory, clock }
+    let w = World { store, directory, clock };
+    let organization = serde_json::from_value(serde_json::json!({"id": "o"})).unwrap();
+    w.apply(Change::PutOrganization(organization, Expect::New)).await;
+    w.directory.saw(1);
+    w
 }
 
 impl World {

@@ -1,4 +1,5 @@
 mod again;
+mod meanwhile;
 mod paid;
 mod quirk;
 mod translation;

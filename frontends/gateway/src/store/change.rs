@@ -57,6 +57,12 @@ pub enum SecretChange {
 pub enum Change {
     /// Fails unless a thing is stored in this version. Stands before the changes that it guards.
     ExpectVersion(Thing, i64),
+    /// Fails unless a thing is stored. Stands before the changes that hang something on it, so that it isn't gone meanwhile.
+    ExpectThere(Thing),
+    /// Fails when anything of an organization is stored: groups, users or keys. Stands before its removal.
+    ExpectEmptyOrganization(OrganizationId),
+    /// Fails unless a user has fewer keys than this.
+    ExpectFewerKeys(UserId, u32),
     /// An organization as it shall be.
     PutOrganization(Organization, Expect),
     /// Removes an organization.
@@ -115,9 +121,11 @@ pub enum Change {
         /// What must be there.
         expect: Expect,
     },
+    /// Somebody who administers a key has said what it may do: who made it for themselves loosens that no more.
+    GovernKey(KeyId),
     /// Removes a key.
     DeleteKey(KeyId),
-    /// A channel as it shall be.
+    /// A channel as it shall be. Fails when another one has its name.
     PutChannel(Box<Channel>, SecretChange, Expect),
     /// Removes a channel.
     DeleteChannel(ChannelId),

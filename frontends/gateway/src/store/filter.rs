@@ -244,13 +244,19 @@ pub struct UserFilter {
     pub organization: Option<OrganizationId>,
     /// In this group.
     pub group: Option<GroupId>,
-    /// With exactly this e-mail address.
+    /// With this e-mail address, whatever its case.
     pub email: Option<String>,
     /// With this text in id, alias or e-mail address, whatever its case.
     pub search: Option<String>,
     /// Behind this one; whatever a file declares is in front.
     #[serde(skip)]
     pub after: Option<After>,
+}
+
+/// The form in which an e-mail address is looked for, and is one user's alone: however it is written, the same people read it.
+/// Beyond ASCII nothing is folded, as databases differ there.
+pub fn folded_address(text: &str) -> String {
+    text.trim().to_ascii_lowercase()
 }
 
 /// Which records. Times: from the first, included, to the second, excluded.

@@ -4,6 +4,7 @@
 //! differs, connecting and one row's decoding, is behind [`Database`] and [`Session`].
 
 mod change;
+mod condition;
 mod conversation;
 mod directory;
 mod fill;

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use sluicegate::core::ErrorKind;
-use sluicegate::store::{self, ConversationItem, KeyFilter, Once, Page, Reach, Store};
+use sluicegate::store::{self, ConversationItem, KeyFilter, KeyRef, Once, Page, Reach, Store, UserFilter};
 
 use super::response::{MUCH, conversation, kept, owner};
 use super::{at, open, schema, world};
@@ -220,6 +220,50 @@ async fn what_a_file_has_kept_is_found_by_its_user() {
 async fn what_a_schema_has_kept_is_found_by_its_user() {
     if let Some(address) = schema("found_by_user").await {
         what_came_along_is_found_by_its_user(&address).await;
+    }
+}
+
+/// Addresses that came along are looked for whatever their case; of twins the first keeps theirs.
+async fn addresses_come_along(address: &str) {
+    let store = open(address).await;
+    world(&*store).await;
+    store.close().await;
+    let beside = raw(address).await;
+    // `u2` was there first.
+    beside
+        .run(
+            "ALTER TABLE sg_key DROP COLUMN governed; DELETE FROM sg_migration WHERE name = 'address'; \
+             UPDATE sg_key SET updated_by = 'somebody else' WHERE id = 'k2'; \
+             UPDATE sg_user SET email = 'Bob@Example.com', created_at = 5 WHERE id = 'u1'; \
+             UPDATE sg_user SET email = 'BOB@example.com', created_at = 4 WHERE id = 'u2'; \
+             UPDATE sg_user SET email = 'É@Example.com' WHERE id = 'u3'",
+        )
+        .await;
+    beside.close().await;
+    let store = open(address).await;
+    for (email, id) in [("bob@example.com", "u2"), ("BoB@Example.com", "u2"), ("É@EXAMPLE.com", "u3")] {
+        let filter = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
+        let found = store.users(&filter, &Reach::ALL, Page::default()).await.unwrap();
+        let ids: Vec<_> = found.items.iter().map(|it| it.value.id.as_str()).collect();
+        assert_eq!(ids, [id], "{email}");
+    }
+    for (key, governed) in [("k1", false), ("k2", true)] {
+        let stored = store.key(&KeyRef::Id(key.into()), &Reach::ALL).await.unwrap().unwrap();
+        assert_eq!(stored.governed, governed, "{key}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_of_a_file_come_along() {
+    let dir = tempfile::tempdir().unwrap();
+    addresses_come_along(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_of_a_schema_come_along() {
+    if let Some(address) = schema("addresses").await {
+        addresses_come_along(&address).await;
     }
 }
 

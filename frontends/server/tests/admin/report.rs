@@ -212,6 +212,42 @@ async fn who_follows_the_log_sees_what_they_may() {
 }
 
 #[actix_web::test]
+async fn who_is_blocked_follows_the_log_no_more() {
+    for (path, body) in [
+        ("/api/v1/users/boss", json!({"blocked": true})),
+        ("/api/v1/users/boss", json!({"role": "user"})),
+        ("/api/v1/keys/of-boss", json!({"blocked": true})),
+    ] {
+        let (rig, keys) = world().await;
+        rig.manage("POST", "/api/v1/users", json!({"id": "boss", "role": "organization_admin"})).await;
+        let key = rig.manage("POST", "/api/v1/keys", json!({"alias": "of-boss", "user": "boss"})).await;
+        let key = key["secret"].as_str().unwrap().to_owned();
+        let call = async || {
+            let body =
+                json!({"model": "mock", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]});
+            rig.ask("POST", "/v1/chat/completions", &keys[0], &body).await;
+            tokio::task::yield_now().await;
+        };
+        let calls = async {
+            for _ in 0..30 {
+                call().await;
+            }
+            rig.manage("PATCH", path, body.clone()).await;
+            loop {
+                call().await;
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = rig.ask("GET", "/api/v1/records/tail?seconds=2", &key, &Value::Null) => answer,
+            () = calls => unreachable!("calls go on"),
+        };
+        let seen = answer.text().matches("event: record\n").count();
+        assert!((1..=30).contains(&seen), "{path} {body}: {seen}");
+    }
+}
+
+#[actix_web::test]
 async fn an_overview_says_what_the_reports_say_and_no_more_than_one_may_see() {
     let (rig, keys) = world().await;
     let whole = get(&rig, "/api/v1/reports/overview?top=1").await;

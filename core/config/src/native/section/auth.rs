@@ -21,6 +21,11 @@ pub(crate) static AUTH: Section = Section {
         ),
         key("oidc", Kind::List(&OIDC), "Providers of OpenID Connect that people sign in through."),
         key("jwt", Kind::List(&JWT), "Issuers whose tokens open calls, as `authorization: Bearer`."),
+        key(
+            "keys_per_user",
+            Kind::Count,
+            "A user has no more keys than this, 1 to 100000, unless an administrator of their organization makes them. Default 1000.",
+        ),
     ],
 };
 

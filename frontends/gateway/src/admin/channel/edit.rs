@@ -161,7 +161,7 @@ impl Admin {
             return Err(invalid("set", message));
         }
         after.reserve_edits();
-        self.check_channel(&after).await?;
+        self.check_channel(Some(before), &after).await?;
         let deed = Deed::new("channel.update", String::new()).changed(&shown(before), &shown(&after));
         let owner = Owner::Channel(before.id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;

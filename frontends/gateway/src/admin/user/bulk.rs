@@ -87,7 +87,7 @@ impl Admin {
     async fn prepared_user(&self, actor: &Actor, deed: &UserDeed) -> Result<Step> {
         let actor = &actor.deciding_on(deed.etag.as_ref());
         match (&deed.create, &deed.user, &deed.set, deed.delete) {
-            (Some(new), None, None, false) => self.made_user(actor, new.clone()).await,
+            (Some(new), None, None, false) => self.made_user(actor, new.clone()).await.map(|(step, _)| step),
             (None, Some(id), Some(patch), false) => self.changed_user(actor, id, patch.clone()).await,
             (None, Some(id), None, true) => Ok(self.removed_user(actor, id).await?.0),
             _ => Err(invalid(

@@ -3,8 +3,10 @@
 use sluicegate_core::{Error, ErrorKind, Result, Retry};
 
 use super::row::{Value, to_json};
-use super::{Session, Sql, SqlStore, identity, policy};
-use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, Thing};
+use super::{Session, Sql, SqlStore, condition, identity, policy};
+use crate::store::{
+    AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, folded_address,
+};
 
 /// Who changes, and when.
 struct Author<'a> {
@@ -142,7 +144,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 what: format!("user `{}`", it.id),
                 id: vec![("id", it.id.as_str().into())],
                 columns: vec![
-                    ("email", it.email.as_deref().into()),
+                    ("email", Value::Text(it.email.as_deref().map(folded_address))),
                     ("alias", it.alias.as_deref().into()),
                     ("organization_id", it.organization.as_str().into()),
                     ("role", word(&it.role)?.into()),
@@ -180,7 +182,12 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
+        Change::GovernKey(id) => {
+            let sql = "UPDATE sg_key SET governed = 1 WHERE id = $1";
+            session.execute(sql.into(), vec![id.as_str().into()]).await.map(drop)
+        }
         Change::PutChannel(it, secret, expect) => {
+            condition::is_name_free(session, it).await?;
             let mut columns = vec![("name", it.name.as_str().into()), ("body", to_json(it)?.into())];
             match secret {
                 SecretChange::Keep => {}
@@ -217,7 +224,10 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             };
             put(session, row, *expect, author).await
         }
-        Change::ExpectVersion(thing, version) => expect_version(session, thing, *version).await,
+        Change::ExpectVersion(thing, version) => condition::version(session, thing, *version).await,
+        Change::ExpectThere(thing) => condition::is_there(session, thing).await,
+        Change::ExpectEmptyOrganization(id) => condition::is_empty(session, id).await,
+        Change::ExpectFewerKeys(user, most) => condition::has_fewer_keys(session, user, *most).await,
         Change::KeepSuperAdmin => identity::keep_super_admin(session).await,
         Change::ExpectNoSuperAdmin => identity::expect_no_super_admin(session).await,
         Change::PutAccount(it, expect) => put(session, identity::account_row(it)?, *expect, author).await,
@@ -342,47 +352,6 @@ async fn retire_hash(session: &mut dyn Session, key: &str, hash: &str, until: Op
             .await?;
     }
     Ok(())
-}
-
-/// INVARIANT: changes follow each other, since each holds the head of the audit trail: what is read here stays until the end.
-async fn expect_version(session: &mut dyn Session, thing: &Thing, version: i64) -> Result<()> {
-    let one = |table: &str, what: &str, id: &str| {
-        (format!("SELECT version FROM {table} WHERE id = $1"), format!("{what} `{id}`"), vec![id.into()])
-    };
-    let (sql, what, args) = match thing {
-        Thing::Key(id) => one("sg_key", "key", id.as_str()),
-        Thing::Group(id) => one("sg_group", "group", id.as_str()),
-        Thing::User(id) => one("sg_user", "user", id.as_str()),
-        Thing::Organization(id) => one("sg_organization", "organization", id.as_str()),
-        Thing::Channel(id) => one("sg_channel", "channel", id.as_str()),
-        Thing::Membership(group, user) => (
-            "SELECT version FROM sg_membership WHERE group_id = $1 AND user_id = $2".to_owned(),
-            format!("membership of user `{user}` in group `{group}`"),
-            vec![group.as_str().into(), user.as_str().into()],
-        ),
-        Thing::Setting(name) => (
-            "SELECT version FROM sg_setting WHERE name = $1".to_owned(),
-            format!("setting `{name}`"),
-            vec![name.as_str().into()],
-        ),
-        // Of all its versions together: it rises with each that is put, and with each change of one's state.
-        Thing::Policy(name) => (
-            "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM sg_policy_version WHERE name = $1"
-                .to_owned(),
-            format!("policy `{name}`"),
-            vec![name.as_str().into()],
-        ),
-    };
-    let rows = session.query(sql.into(), args).await?;
-    let found = rows.into_iter().next().map(|mut row| row.int()).transpose()?;
-    match found {
-        Some(found) if found == version => Ok(()),
-        _ => {
-            let message =
-                format!("{what} was changed or removed by somebody else meanwhile; read it and try again");
-            Err(Error::new(ErrorKind::Conflict, message).with_retry(Retry::Now))
-        }
-    }
 }
 
 async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {

@@ -10,14 +10,14 @@ use super::{SqlStore, Where};
 use crate::credential::KeyHash;
 use crate::store::{
     After, GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Order, OrderBy, Page, Reach, Stored,
-    StoredChannel, StoredKey, StoredPolicy, UserFilter,
+    StoredChannel, StoredKey, StoredPolicy, UserFilter, folded_address,
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
 pub(super) const STAMP: &str = "version, created_at, created_by, updated_at, updated_by, body";
 
 /// What of a key isn't in its stamp, in the order [`stored_key`] reads it.
-const KEY: &str = "SELECT hash, COALESCE(issuers, created_by),";
+const KEY: &str = "SELECT hash, COALESCE(issuers, created_by), governed,";
 
 impl SqlStore {
     pub(super) async fn find_key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
@@ -136,7 +136,7 @@ impl SqlStore {
         let find = || {
             let mut find = Where::default();
             find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
-                .maybe("email = ?", filter.email.as_deref())
+                .maybe("email = ?", filter.email.as_deref().map(folded_address))
                 .maybe(
                     "id IN (SELECT user_id FROM sg_membership WHERE group_id = ?)",
                     filter.group.as_ref().map(GroupId::as_str),
@@ -270,8 +270,8 @@ fn stored_key(mut row: Row) -> Result<StoredKey> {
     let hash = KeyHash::from_hex(&hash).ok_or_else(|| {
         sluicegate_core::Error::new(sluicegate_core::ErrorKind::Store, "a stored key's hash can't be read")
     })?;
-    let issuers = row.text()?;
-    Ok(StoredKey { hash, issuers, key: stored::<ApiKey>(row)? })
+    let (issuers, governed) = (row.text()?, row.int()? != 0);
+    Ok(StoredKey { hash, issuers, governed, key: stored::<ApiKey>(row)? })
 }
 
 fn search(find: &mut Where, columns: &[&str], text: Option<&str>) {

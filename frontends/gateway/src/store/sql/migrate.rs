@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
     step(22, "response_work", include_str!("../../../migrations/0022_response_work.sql")),
     step(23, "narrow_sum", include_str!("../../../migrations/0023_narrow_sum.sql")),
     step(24, "found", include_str!("../../../migrations/0024_found.sql")),
+    step(25, "address", include_str!("../../../migrations/0025_address.sql")),
 ];
 
 /// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.

@@ -331,7 +331,8 @@ async fn list(ask: Ask) -> Result<Done> {
         user: text("user_id").map(UserId::from),
         search: text("search"),
         alias: text("key_alias"),
-        hash: text("key_hash").and_then(|hash| KeyHash::from_hex(&hash)),
+        // A key itself is as good as its hash; whatever else is nobody's, and names no keys rather than all.
+        hash: text("key_hash").map(|text| KeyHash::from_hex(&text).unwrap_or_else(|| KeyHash::of(&text))),
         after: None,
     };
     let (number, size) = pages(&query, "size", 10)?;

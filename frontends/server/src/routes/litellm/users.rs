@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{KeyView, NewKey, NewUser, Patch, UserPatch, UserView};
+use sluicegate::admin::{KeyView, NewUser, Patch, UserPatch, UserView};
 use sluicegate::store::{GroupFilter, KeyFilter, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
@@ -82,15 +82,15 @@ async fn new(ask: Ask) -> Result<Done> {
     let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
     // What is left belongs to the key; the limits are the user's.
     let key = keys::new_key(&mut fields)?;
-    let view = ask.admin().create_user(&ask.actor, user).await?;
+    let (view, made) = match with_key {
+        true => {
+            let (view, made) = ask.admin().create_user_with_key(&ask.actor, user, key).await?;
+            (view, Some(made))
+        }
+        false => (ask.admin().create_user(&ask.actor, user).await?, None),
+    };
     let mut row = row(&view);
-    if with_key {
-        let key = NewKey {
-            user: Some(view.user.id.clone()),
-            organization: Some(view.user.organization.clone()),
-            ..key
-        };
-        let made = ask.admin().create_key(&ask.actor, key).await?;
+    if let Some(made) = made {
         row.extend([
             ("key".to_owned(), json!(made.secret.expose())),
             ("token".to_owned(), json!(made.view.hash)),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::reports::Form;
 use super::usage::record_filter;
 use super::{page, parameter, parameters};
-use crate::ask::{self, Ask, Done};
+use crate::ask::{self, Ask, Asker, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
 use crate::table;
@@ -327,7 +327,8 @@ async fn tail(ask: Ask) -> Result<Done> {
         None => FOLLOW_SECONDS,
         Some(seconds) => u64::try_from(seconds).unwrap_or_default().min(FOLLOW_SECONDS),
     };
-    let follow = ask.admin().tail(&ask.actor, filter(&ask, &query).await?)?;
+    let follow =
+        Following { tail: ask.admin().tail(&ask.actor, filter(&ask, &query).await?)?, asker: ask.asker() };
     let until = Instant::now() + Duration::from_secs(seconds);
     // The first event goes out at once, so that a client knows that it follows.
     let start = Bytes::from_static(b"retry: 500\n\n");
@@ -341,14 +342,32 @@ async fn tail(ask: Ask) -> Result<Done> {
     Ok(Done::events(events))
 }
 
+/// Who follows, and what.
+struct Following {
+    tail: RecordTail,
+    asker: Asker,
+}
+
 /// The next event, and who goes on following: nobody after the last one.
-async fn next(mut follow: RecordTail, until: Instant) -> (Bytes, Option<RecordTail>) {
-    let beat = Instant::now() + BEAT;
-    match timeout_at(until.min(beat), follow.next()).await {
+async fn next(mut follow: Following, until: Instant) -> (Bytes, Option<Following>) {
+    let beat = until.min(Instant::now() + BEAT);
+    // BOUND: as many turns as there are changes.
+    let told = loop {
+        match timeout_at(beat, follow.tail.next()).await {
+            Ok(Some(Tailed::Changed(epoch))) => match follow.asker.actor().await {
+                Ok(actor) => follow.tail.asked_by(&actor, epoch),
+                Err(_) => break Ok(None),
+            },
+            other => break other,
+        }
+    };
+    match told {
         Ok(Some(Tailed::Record(entry))) => (event("record", entry.json()), Some(follow)),
         Ok(Some(Tailed::Dropped(many))) => {
             (event("dropped", &json!({ "records": many }).to_string()), Some(follow))
         }
+        // INVARIANT: that one was answered above.
+        Ok(Some(Tailed::Changed(_))) => (event("end", "{}"), None),
         Err(_) if Instant::now() < until => (Bytes::from_static(b": still here\n\n"), Some(follow)),
         Ok(None) | Err(_) => (event("end", "{}"), None),
     }

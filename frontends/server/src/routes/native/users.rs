@@ -15,7 +15,7 @@ use crate::routes::Entry;
 const QUERY: &[(&str, &str)] = &[
     ("organization", "Of this organization."),
     ("group", "In this group, by id or alias."),
-    ("email", "With exactly this e-mail address."),
+    ("email", "With this e-mail address, whatever its case."),
     ("search", "With this text in id, alias or e-mail address."),
     lists::STORED[0],
     lists::STORED[1],

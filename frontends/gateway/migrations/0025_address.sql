@@ -1,0 +1,20 @@
+-- Addresses are looked for, and are somebody's alone, whatever the case that they are written in; the user's body keeps how it was
+-- written. Of several users whose addresses differ by case alone the first keeps theirs, the others are known by their ids.
+--@sqlite
+UPDATE sg_user SET email = NULL WHERE email IS NOT NULL AND EXISTS (
+    SELECT 1 FROM sg_user twin WHERE lower(twin.email) = lower(sg_user.email)
+    AND (twin.created_at < sg_user.created_at OR (twin.created_at = sg_user.created_at AND twin.id < sg_user.id))
+);
+UPDATE sg_user SET email = lower(email) WHERE email <> lower(email);
+--@postgres
+UPDATE sg_user SET email = NULL WHERE email IS NOT NULL AND EXISTS (
+    SELECT 1 FROM sg_user twin WHERE lower(twin.email COLLATE "C") = lower(sg_user.email COLLATE "C")
+    AND (twin.created_at < sg_user.created_at OR (twin.created_at = sg_user.created_at AND twin.id < sg_user.id))
+);
+UPDATE sg_user SET email = lower(email COLLATE "C") WHERE email <> lower(email COLLATE "C");
+--@all
+
+-- Whether somebody who administers a key has had the last word on what it may do: then whoever made it for themselves may as much
+-- as its owner, and loosens nothing.
+ALTER TABLE sg_key ADD COLUMN governed BIGINT NOT NULL DEFAULT 0;
+UPDATE sg_key SET governed = 1 WHERE updated_by <> created_by;
