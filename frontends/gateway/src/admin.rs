@@ -68,9 +68,9 @@ pub use group::{
     Place,
 };
 pub use identity::{
-    AccountView, Begun, IssuedToken, NewPassword, NewRegistration, NewToken, Origin, PASSWORD_BYTES_MAX,
-    PasswordChange, Proof, ProviderAnswer, ProviderView, SecondStepOffer, SessionView, SetUp, Signed,
-    SignedIn, TOKEN_PREFIX, TokenView,
+    AccountView, Begun, INVITATION_PREFIX, InvitationView, IssuedInvitation, IssuedToken, NewPassword,
+    NewRegistration, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange, Proof, ProviderAnswer,
+    ProviderView, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
 };
 pub use key::{IssuedKey, KeyBulk, KeyDeed, KeyOutcome, KeyPatch, KeyView, KeysDone, NewKey, Regenerate};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};

@@ -3,7 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Link, Navigate, useSearchParams } from 'react-router';
+import { Link, Navigate, useLocation, useSearchParams } from 'react-router';
 import { ApiError, api, ask, type Schemas, SESSION, take } from '../api/client';
 import { inside } from '../app/inside';
 import { useSession } from '../app/session';
@@ -17,17 +17,22 @@ export default function Login() {
   const { t } = useTranslation();
   const [query] = useSearchParams();
   const { data: signed } = useSession();
+  // What stands behind the # is sent to no server, and so in no log.
+  const invitation = new URLSearchParams(useLocation().hash.slice(1)).get('invitation');
   const setup = useQuery({ queryKey: ['setup'], queryFn: () => take(api.GET('/api/v1/setup')) });
   if (setup.data?.needed && !signed) return <Navigate to="/setup" replace />;
   if (signed?.session.stage === 'done') return <Navigate to={inside(query.get('next'))} replace />;
   const stage = signed?.session.stage;
   const registers = !stage && query.has('register');
+  const step = invitation && !stage ? 'invited' : registers ? 'register' : (stage ?? 'password');
   return (
-    <Sign title={t(`login.title.${registers ? 'register' : (stage ?? 'password')}`)}>
+    <Sign title={t(`login.title.${step}`)}>
       {stage === 'second_step' ? (
         <Code />
       ) : stage === 'change_password' ? (
         <Change />
+      ) : invitation ? (
+        <Invited invitation={invitation} />
       ) : (
         <FirstStep registers={registers} />
       )}
@@ -105,6 +110,40 @@ function first(query: URLSearchParams, registers: boolean): string {
     ...(next && { next }),
   }).toString();
   return words ? `/login?${words}` : '/login';
+}
+
+/** Somebody who was invited sets their own password, and is signed in. */
+function Invited({ invitation }: { invitation: string }) {
+  const { t } = useTranslation();
+  const step = useStep((password: string) =>
+    take(api.POST('/api/v1/session/invitation', { body: { invitation, password } })),
+  );
+  const over = step.error instanceof ApiError && step.error.status === 403;
+  return (
+    <>
+      <p>{t('login.invitedHint')}</p>
+      <Failure error={step.error} meaning={over ? t('login.over') : undefined} />
+      <SignForm
+        submit={t('login.continue')}
+        busy={step.isPending}
+        send={({ password = '' }) => step.mutate(password)}
+      >
+        <SignField
+          name="password"
+          label={t('login.new')}
+          hint={t('login.strong')}
+          type="password"
+          minLength={12}
+          autoFocus
+          autoComplete="new-password"
+        />
+        <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+      </SignForm>
+      <p style={{ margin: '16px 0 0' }}>
+        <Link to="/login">{t('login.registered')}</Link>
+      </p>
+    </>
+  );
 }
 
 /** Somebody makes a user of themselves, and is signed in. */

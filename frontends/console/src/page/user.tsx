@@ -31,6 +31,7 @@ export default function UserPage() {
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
   const [password, setPassword] = useState<string | null>(null);
+  const [invitation, setInvitation] = useState<string | null>(null);
   const path = { user: id };
   const read = useQuery({
     queryKey: ['users', 'one', id],
@@ -54,6 +55,11 @@ export default function UserPage() {
     setPassword(given.password);
     await client.invalidateQueries({ queryKey: ['sessions', id] });
   };
+  const invite = async () => {
+    const made = await take(api.POST('/api/v1/users/{user}/invitation', { params: { path } }));
+    // Where the gateway doesn't know its public address, this page does.
+    setInvitation(new URL(made.url, window.location.origin).href);
+  };
   return (
     <Page
       title={name}
@@ -71,6 +77,18 @@ export default function UserPage() {
           {write && (
             <>
               <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>
+              <Button
+                onClick={() =>
+                  confirm({
+                    title: t('user.inviteTitle', { name }),
+                    breaks: t('user.inviteBreaks'),
+                    action: t('user.invite'),
+                    run: invite,
+                  })
+                }
+              >
+                {t('user.invite')}
+              </Button>
               <Button
                 onClick={() =>
                   confirm({
@@ -217,6 +235,9 @@ export default function UserPage() {
         {may(me, 'organization') && <TokenTable user={user.id} />}
       </div>
       {editing && <UserForm user={user} close={() => setEditing(false)} />}
+      {invitation !== null && (
+        <SecretOnce secret={invitation} title={t('user.invitation')} close={() => setInvitation(null)} />
+      )}
       {password !== null && (
         <SecretOnce secret={password} title={t('user.given')} close={() => setPassword(null)} />
       )}

@@ -1,4 +1,4 @@
-// Who isn't anybody yet: an account where the configuration lets people make one, and no word of it elsewhere.
+// Who isn't anybody yet: an account where the configuration lets people make one, and no word of it elsewhere; and who is invited.
 
 import { Api } from '../rig/api.ts';
 import { startGateway } from '../rig/process.ts';
@@ -73,4 +73,30 @@ test('where nobody registers, nothing speaks of it', async ({ visitor, world }) 
   await page.goto('/login?register=1&next=%2Faccount');
   await expect(page).toHaveURL(/\/login\?next=%2Faccount$/);
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+});
+
+test('who is invited sets their own password, once', async ({ as, visitor, world }) => {
+  await world.api.post('/api/v1/users', { id: 'newcomer', alias: 'Newcomer', organization: 'acme' });
+  const page = await as('super_admin');
+  await page.goto('/users/newcomer');
+  await page.getByRole('button', { name: 'Invite', exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Invite', exact: true }).click();
+  const shown = page.getByTestId('secret');
+  await expect(shown).toContainText('/login#invitation=sginv_');
+  const link = /http\S+#invitation=[\w.-]+/.exec((await shown.textContent()) ?? '')?.[0] ?? '';
+  const guest = await visitor(world.gateway.url);
+  await guest.goto(link);
+  await expect(guest.getByRole('heading', { name: 'Welcome: choose your password' })).toBeVisible();
+  const choose = async () => {
+    await guest.getByLabel('New password').fill(PASSWORD);
+    await guest.getByLabel('Repeat the password').fill(PASSWORD);
+    await guest.getByRole('button', { name: 'Continue' }).click();
+  };
+  await choose();
+  await expect(guest).toHaveURL(/\/(overview|keys|playground)/);
+  await guest.context().clearCookies();
+  await guest.goto('about:blank');
+  await guest.goto(link);
+  await choose();
+  await expect(guest.getByRole('alert')).toContainText("doesn't count");
 });

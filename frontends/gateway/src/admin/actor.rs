@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, User, UserId};
 
+use super::key::all_of;
 use super::scope::{Access, Scopes};
 use super::seen::Seen;
 use super::{Admin, forbidden};
@@ -174,7 +175,7 @@ impl Actor {
         }
     }
 
-    /// Who has a credential that they issue: they, or whoever issued the key that they act by, who may have that still.
+    /// Who has a credential that they issue, one a line: they, and whoever issued the key that they act by, who may have that still.
     pub(super) fn issuers(&self) -> &str {
         self.issuers.as_deref().unwrap_or(&self.name)
     }
@@ -284,7 +285,8 @@ impl Admin {
             ..Actor::operator()
         });
         actor.key = Some(key.clone());
-        actor.issuers = issuers;
+        // What they issue is in their own hands, too, whoever gave them the key.
+        actor.issuers = issuers.map(|names| all_of(&names, &actor.name));
         Ok(actor.from(client_ip).by(format!("key {key}")))
     }
 
@@ -307,7 +309,7 @@ impl Admin {
 
     /// Whether each of those who have had a key's credential in hand may do what its user may, now: whoever made a key for
     /// somebody before they were promoted gains nothing by it.
-    async fn all_cover(&self, issuers: &str, owner: &Actor) -> Result<bool> {
+    pub(super) async fn all_cover(&self, issuers: &str, owner: &Actor) -> Result<bool> {
         for name in issuers.lines() {
             let covers = match name.strip_prefix("user ") {
                 Some(id) if owner.user().is_some_and(|user| user.as_str() == id) => true,

@@ -7,6 +7,7 @@
 
 mod account;
 mod foreign;
+mod invitation;
 mod password;
 mod registration;
 mod second_step;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, User, UserId};
 
 pub use account::{NewPassword, PasswordChange, SetUp};
+pub use invitation::{INVITATION_PREFIX, InvitationView, IssuedInvitation};
 pub use password::PASSWORD_BYTES_MAX;
 pub use registration::NewRegistration;
 pub use session::{SessionView, Signed, SignedIn};

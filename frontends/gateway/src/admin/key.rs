@@ -724,7 +724,7 @@ impl Admin {
 
 /// Everybody who is named in either, once.
 // BOUND: of those who may regenerate a key; it begins anew with each that leaves the old credential no time.
-fn all_of(before: &str, more: &str) -> String {
+pub(super) fn all_of(before: &str, more: &str) -> String {
     let mut names: Vec<&str> = Vec::new();
     for name in before.lines().chain(more.lines()) {
         if !names.contains(&name) {

@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 mod exception_report;
 mod fallbacks;
 pub mod fields;
+mod invitations;
 mod keys;
 mod model_report;
 mod models;
@@ -61,6 +62,7 @@ pub fn table(others: &[Entry]) -> Vec<Entry> {
     entries.extend(utility::table());
     entries.extend(audit::table());
     entries.extend(account::table());
+    entries.extend(invitations::table());
     entries.extend(service::table());
     entries.extend(registry::table());
     let is_elsewhere =

@@ -5,6 +5,7 @@ mod audit;
 mod bulk;
 mod bulk_people;
 mod channel;
+mod invitation;
 mod jwt;
 mod list;
 mod litellm;

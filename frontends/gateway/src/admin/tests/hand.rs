@@ -106,6 +106,10 @@ async fn a_key_that_somebody_else_made_gains_nothing_when_its_user_is_promoted()
     // What it makes is in the same hands.
     let by_it = w.holder_of(&lent.secret).await;
     let bred = w.admin.create_key(&by_it, for_user(Some("g1"), "u1")).await.unwrap();
+    // What somebody makes is in their hands, also by a key that somebody above gave them.
+    let given = w.admin.create_key(&Actor::operator(), for_user(Some("g1"), "ga")).await.unwrap();
+    let by_given = w.holder_of(&given.secret).await;
+    let passed_on = w.admin.create_key(&by_given, for_user(Some("g1"), "u1")).await.unwrap();
     let own = w.admin.create_key(&w.actor("u1").await, for_user(Some("g1"), "u1")).await.unwrap();
     let issued = w.admin.create_key(&Actor::operator(), for_user(Some("g1"), "u1")).await.unwrap();
     let taken = w.admin.create_key(&w.actor("u1").await, for_user(Some("g1"), "u1")).await.unwrap();
@@ -115,7 +119,12 @@ async fn a_key_that_somebody_else_made_gains_nothing_when_its_user_is_promoted()
     for role in [Role::OrganizationAdmin, Role::GroupAdmin, Role::SuperAdmin] {
         let promoted = UserPatch { role: Some(role), ..UserPatch::default() };
         w.admin.update_user(&Actor::operator(), &"u1".into(), promoted).await.unwrap();
-        for (note, secret) in [("lent", &lent.secret), ("bred", &bred.secret), ("taken", &taken.secret)] {
+        for (note, secret) in [
+            ("lent", &lent.secret),
+            ("bred", &bred.secret),
+            ("taken", &taken.secret),
+            ("passed on", &passed_on.secret),
+        ] {
             let holder = w.holder_of(secret).await;
             assert_eq!((holder.role(), holder.admin_of()), (Role::User, &[][..]), "{note} {role:?}");
             assert_eq!(holder.organization().map(|it| it.as_str()), Some("o1"), "{note} {role:?}");

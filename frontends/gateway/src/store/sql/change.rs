@@ -285,6 +285,7 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
                 "DELETE FROM sg_backup_code WHERE user_id = $1",
                 "DELETE FROM sg_account WHERE user_id = $1",
                 "DELETE FROM sg_identity WHERE user_id = $1",
+                "DELETE FROM sg_setting WHERE name = 'invitation/' || $1",
                 "DELETE FROM sg_user WHERE id = $1",
             ],
         ),

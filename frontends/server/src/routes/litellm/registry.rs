@@ -24,7 +24,8 @@ const NO_SESSIONS: &str =
     "calls are recorded one by one, without a session; name one in a tag, and find its calls by that";
 const NO_CACHE: &str = "answers aren't cached";
 const NO_CALLBACKS: &str = "nothing is sent to other services for single teams";
-const INVITE: &str = "nobody is invited by a link: set a first password at /api/v1/users/{user}/password";
+const CLAIM: &str =
+    "an invitation is accepted by who is invited, at /onboarding/claim_token or in the console";
 const PROJECTS: &str = "there are no projects: a team is the smallest thing that has a budget of its own";
 const HUB: &str = "there is no public list of models; GET /v1/models lists what a key may call";
 const COSTS: &str = "prices come with the gateway and from its configuration, and change with them";
@@ -104,12 +105,12 @@ pub const AREAS: &[Area] = &[
             ("GET", "/user/spend/report", SERVED),
             ("POST", "/user/password/change", SERVED),
             ("POST", "/session/logout", SERVED),
-            ("POST", "/invitation/new", INVITE),
-            ("POST", "/invitation/update", INVITE),
-            ("POST", "/invitation/delete", INVITE),
-            ("GET", "/invitation/info", INVITE),
-            ("GET", "/onboarding/get_token", INVITE),
-            ("POST", "/onboarding/claim_token", INVITE),
+            ("POST", "/invitation/new", SERVED),
+            ("POST", "/invitation/update", CLAIM),
+            ("POST", "/invitation/delete", SERVED),
+            ("GET", "/invitation/info", SERVED),
+            ("GET", "/onboarding/get_token", CLAIM),
+            ("POST", "/onboarding/claim_token", SERVED),
         ],
     },
     Area {

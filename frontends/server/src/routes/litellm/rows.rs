@@ -234,7 +234,7 @@ fn limits(row: &mut Map<String, Value>, limits: &[Limit]) {
     Budget::of(limits).describe(row);
 }
 
-fn time(at: Timestamp) -> Value {
+pub(super) fn time(at: Timestamp) -> Value {
     json!(at.to_string())
 }
 

@@ -78,7 +78,7 @@ fn own() -> Vec<Entry> {
 fn of_users() -> Vec<Entry> {
     let op = |id, summary| Operation::new(id, "account", summary);
     let entry = |method, path, make, operation| Entry { method, path, make, operation: Some(operation) };
-    let sessions = "/api/v1/users/{user}/sessions";
+    let (sessions, invitation) = ("/api/v1/users/{user}/sessions", "/api/v1/users/{user}/invitation");
     vec![
         entry(
             Method::POST,
@@ -90,6 +90,30 @@ fn of_users() -> Vec<Entry> {
             )
             .body("NewPassword")
             .answers(200, "GivenPassword"),
+        ),
+        entry(
+            Method::POST,
+            invitation,
+            || ask::route(Method::POST, invite),
+            op(
+                "inviteUser",
+                "Makes an invitation, with which a user sets their own password once and within a week, in place of an earlier one. \
+                 Shown this once.",
+            )
+            .answers(201, "IssuedInvitation"),
+        ),
+        entry(
+            Method::GET,
+            invitation,
+            || ask::route(Method::GET, get_invitation),
+            op("getInvitation", "A user's invitation, and whether they accepted it.")
+                .answers(200, "Invitation"),
+        ),
+        entry(
+            Method::DELETE,
+            invitation,
+            || ask::route(Method::DELETE, revoke_invitation),
+            op("revokeInvitation", "Takes a user's invitation back.").answers_nothing(204),
         ),
         entry(
             Method::DELETE,
@@ -177,6 +201,20 @@ async fn reset_password(ask: Ask) -> Result<Done> {
     let new: NewPassword = ask.json()?;
     let password = ask.admin().reset_password(&ask.actor, &user(&ask), new).await?;
     Done::ok(&json!({"password": password.expose()}))
+}
+
+async fn invite(ask: Ask) -> Result<Done> {
+    let made = ask.admin().invite(&ask.actor, &user(&ask)).await?;
+    Done::created(&json!({"secret": made.secret.expose(), "url": made.url.expose(), "invitation": made.view}))
+}
+
+async fn get_invitation(ask: Ask) -> Result<Done> {
+    Done::ok(&ask.admin().invitation(&ask.actor, &user(&ask)).await?)
+}
+
+async fn revoke_invitation(ask: Ask) -> Result<Done> {
+    ask.admin().revoke_invitation(&ask.actor, &user(&ask)).await?;
+    Done::nothing()
 }
 
 async fn reset_second_step(ask: Ask) -> Result<Done> {

@@ -61,6 +61,15 @@ pub(super) fn table() -> Vec<Entry> {
             .answers(201, "Signed"),
         ),
         entry(
+            Method::POST,
+            "/api/v1/session/invitation",
+            || ask::visit(Method::POST, accept),
+            op("acceptInvitation", "Sets the password of whoever is invited, and signs them in.")
+                .public()
+                .body("AcceptedInvitation")
+                .answers(200, "Signed"),
+        ),
+        entry(
             Method::DELETE,
             session,
             || ask::visit(Method::DELETE, sign_out),
@@ -189,6 +198,26 @@ async fn register(visit: Visit) -> Result<Done> {
         visit.admin().sign_out(&before).await?;
     }
     Ok(Done::created(&shown(&signed.view))?.cookie(visit.cookie(Some(&signed.secret))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    invitation: Secret,
+    password: Secret,
+}
+
+async fn accept(visit: Visit) -> Result<Done> {
+    visit.refuse_foreign()?;
+    visit.refuse_plain()?;
+    let given: Accepted = visit.json()?;
+    let before = visit.signed().await.ok();
+    let signed = visit.admin().accept_invitation(&given.invitation, &given.password, &visit.origin()).await?;
+    // Its cookie is replaced, and nobody could end it any more.
+    if let Some(before) = before {
+        visit.admin().sign_out(&before).await?;
+    }
+    begun(&signed, &visit)
 }
 
 async fn ways_in(visit: Visit) -> Result<Done> {
