@@ -167,7 +167,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             assert!(!list(&answers, part).is_empty(), "{}: {part}", family.name);
         }
         let shown: BTreeSet<(&str, &str)> =
-            ["requests", "errors", "finish", "usage", "think", "thinking", "headers", "searches"]
+            ["requests", "errors", "finish", "usage", "think", "thinking", "beside", "headers", "searches"]
                 .iter()
                 .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
                 .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
@@ -182,6 +182,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             .chain(quirks.usage.iter().map(|it| ("usage", it.id.as_str())))
             .chain(quirks.think_tags.iter().map(|it| ("think", it.id.as_str())))
             .chain(quirks.thinking.iter().map(|it| ("thinking", it.id.as_str())))
+            .chain(quirks.beside.iter().map(|it| ("beside", it.id.as_str())))
             .chain(quirks.headers.iter().map(|it| ("headers", it.id.as_str())))
             .chain(quirks.searches.iter().map(|it| ("searches", it.id.as_str())))
             .collect();
@@ -327,6 +328,63 @@ fn thinking_is_asked_for_in_the_providers_words() {
             let note = format!("{}: {model}: {asks}", family.name);
             assert_eq!(sent, case["sent"], "{note}");
             assert_eq!(prepared.losses.to_string(), case["losses"].as_str().unwrap_or_default(), "{note}");
+        }
+    }
+}
+
+/// The most that is written for a body by who bounds the answer alone with `max_tokens`, and everything with
+/// `max_completion_tokens`; thinks `most` unless told not to by `off`, and no more than it is granted.
+fn written(sent: &Value, most: u64, off: (&str, Value)) -> u64 {
+    if let Some(all) = sent["max_completion_tokens"].as_u64() {
+        return all;
+    }
+    let is_off = sent.pointer(off.0) == Some(&off.1);
+    let thought = match sent["thinking_budget"].as_u64() {
+        _ if is_off => 0,
+        granted => granted.map_or(most, |granted| granted.min(most)),
+    };
+    sent["max_tokens"].as_u64().unwrap() + thought
+}
+
+#[test]
+fn thoughts_beside_the_ceiling_are_reserved() {
+    let format = |case: &Value, name: &str| {
+        let named = case.get(name).map(|it| serde_json::from_value(it.clone()).unwrap());
+        named.unwrap_or(Format::OpenaiChat)
+    };
+    for family in families() {
+        for case in list(&family.fixture, "beside") {
+            let (from, to) = (format(case, "from"), format(case, "to"));
+            let model = text(case, "model");
+            let more = match text(case, "says") {
+                "" => String::new(),
+                says => format!(",{says}"),
+            };
+            let (prompt, ceiling) = match from {
+                Format::OpenaiResponses => (r#""input":"hi""#, "max_output_tokens"),
+                _ => (r#""messages":[{"role":"user","content":"hi"}]"#, "max_tokens"),
+            };
+            let body = Bytes::from(format!(r#"{{"model":"{model}",{prompt},"{ceiling}":9000{more}}}"#));
+            let scanned = scan(from, &body).unwrap();
+            let call = scanned.facts().call("c".into(), from);
+            let beside = family.quirks.beside_of(model, false);
+            let first = beside.iter().find(|it| it.is_in(to));
+            let reserved = first.map_or(0, |it| it.tokens(&call, to));
+            let note = format!("{}: {case}", family.name);
+            assert_eq!(Some(reserved), case["most"].as_u64(), "{note}");
+            // Whatever is sent in the end, all that may be written for it is reserved.
+            if to != Format::OpenaiChat || first.is_none() || call.thinking.is_unsaid() && reserved == 0 {
+                continue;
+            }
+            let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
+            let mut prepared = scanned.prepare(&edits, to).unwrap();
+            scanned.heed(&mut prepared, &family.quirks, to, model);
+            let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
+            let longest = family.quirks.beside.iter().filter(|it| it.most <= reserved.max(16_384));
+            let most = longest.map(|it| it.most).max().unwrap_or(0);
+            let always = family.quirks.thinking_of(model).is_none_or(|how| how.off.is_empty());
+            let off = if always { ("/", Value::Null) } else { ("/enable_thinking", json!(false)) };
+            assert!(written(&sent, most, off) <= 9_000 + reserved, "{note}: {sent}");
         }
     }
 }

@@ -219,6 +219,8 @@ fn channel(at: u32) -> Channel {
             extra_input: 0,
             reads_more: false,
             extra_reasoning: None,
+            beside: Vec::new(),
+            is_deployment: false,
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,

@@ -236,6 +236,9 @@ pub struct Call {
     /// The least output that makes sense: a thinking budget plus 1,024, or 0 for the default.
     #[serde(default)]
     pub min_output: u64,
+    /// What it says of thinking.
+    #[serde(default, skip_serializing_if = "Thinking::is_unsaid")]
+    pub thinking: Thinking,
     /// What the call needs of a model.
     #[serde(default)]
     pub needs: Needs,
@@ -276,6 +279,29 @@ pub struct Call {
     /// Whether its answer is made up by the host: no upstream is asked, and no channel's health learns from it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mock: bool,
+}
+
+/// What a call says of thinking: of most providers the ceiling covers that, of some it doesn't.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thinking {
+    /// Whether to, by what its format has for it: `thinking`, an effort, `thinkingConfig`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<bool>,
+    /// Whether to, by `enable_thinking` in chat completions, which Qwen and others of its kind read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<bool>,
+    /// The most tokens that it grants: by `thinking_budget` in chat completions; else what a translation to them makes of a
+    /// budget or an effort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
+}
+
+impl Thinking {
+    /// Whether it says nothing.
+    pub fn is_unsaid(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A failure of the requested model that a caller stages to see what its fallbacks do.
@@ -329,6 +355,7 @@ impl Call {
             units: 0,
             choices: 1,
             min_output: 0,
+            thinking: Thinking::default(),
             needs: Needs::default(),
             service_tier: None,
             variant: None,

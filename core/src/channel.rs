@@ -17,7 +17,7 @@ use crate::ids::{ChannelId, ModelName, ProviderId};
 use crate::limit::Limit;
 use crate::pattern::Pattern;
 use crate::price::Price;
-use crate::quirk::Quirks;
+use crate::quirk::{Beside, Quirks};
 use crate::tenant::Source;
 
 /// One upstream endpoint with a credential.
@@ -213,6 +213,16 @@ impl Channel {
         self.web_search.unwrap_or_else(|| self.quirks.searches(format, model))
     }
 
+    /// What a model of it, by the upstream's name, may think on top of the output ceiling.
+    pub fn beside(&self, model: &str) -> Vec<Beside> {
+        // What it changes in bodies, or takes out of them, may be what calls say of thinking.
+        let says = |edit: &BodyEdit| {
+            edit.fields().any(|field| field.is_empty() || THINKING_FIELDS.contains(&field.as_str()))
+        };
+        let unsure = || self.unknown_fields == UnknownFields::Drop || self.body_edits.iter().any(says);
+        self.quirks.beside_of(model, !self.quirks.beside.is_empty() && unsure())
+    }
+
     /// Where a key's credential is, counted from 0.
     pub fn key(&self, at: u32) -> Option<&SecretRef> {
         match at.checked_sub(1) {
@@ -221,6 +231,10 @@ impl Channel {
         }
     }
 }
+
+/// Fields of bodies that say whether to think, and how much.
+const THINKING_FIELDS: [&str; 6] =
+    ["enable_thinking", "thinking_budget", "thinking", "reasoning_effort", "reasoning", "output_config"];
 
 fn one() -> u32 {
     1
@@ -412,6 +426,13 @@ pub struct ChannelModel {
     /// Whether reasoning comes on top of the output ceiling, so that the bound must add it; the most it can add.
     #[serde(default)]
     pub extra_reasoning: Option<u64>,
+    /// Else what it may think on top of the ceiling as its provider has it. Never stored: whoever builds a snapshot fills it
+    /// in, with its channel's quirks.
+    #[serde(skip)]
+    pub beside: Vec<Beside>,
+    /// Whether its upstream's name is the operator's own, a deployment's, and needn't say which model that is. Filled in likewise.
+    #[serde(skip)]
+    pub is_deployment: bool,
     /// What it is known to lack.
     #[serde(default)]
     pub lacks: Needs,

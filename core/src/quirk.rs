@@ -1,11 +1,15 @@
 //! Where a provider differs from the format that it says it speaks: data only. The catalogue declares it, the wire crate
 //! applies it.
 
+mod beside;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::call::Format;
 use crate::error::ErrorKind;
+
+pub use beside::{Beside, BesideQuirk, ByItself};
 
 /// What is different at one provider. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,9 @@ pub struct Quirks {
     /// How its models are told to think, or not to, in requests that are translated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thinking: Vec<ThinkingQuirk>,
+    /// How much its models may think on top of the output ceiling, the first for a model and a format.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<BesideQuirk>,
     /// Where it searches the web by itself if it is asked to: elsewhere it isn't asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub searches: Vec<SearchQuirk>,
@@ -43,6 +50,7 @@ impl Quirks {
         self.request.is_empty()
             && self.headers.is_empty()
             && self.thinking.is_empty()
+            && self.beside.is_empty()
             && self.searches.is_empty()
             && !self.concern_answers()
     }
@@ -64,6 +72,7 @@ impl Quirks {
         self.usage.extend(other.usage);
         self.think_tags.extend(other.think_tags);
         self.thinking.extend(other.thinking);
+        self.beside.extend(other.beside);
         self.searches.extend(other.searches);
     }
 
@@ -75,9 +84,20 @@ impl Quirks {
         let finish = self.finish.iter().map(|it| &it.id);
         let usage = self.usage.iter().map(|it| &it.id);
         let think = self.think_tags.iter().map(|it| &it.id).chain(self.thinking.iter().map(|it| &it.id));
+        let beside = self.beside.iter().map(|it| &it.id);
         let searches = self.searches.iter().map(|it| &it.id);
-        let of_answers = errors.chain(finish).chain(usage).chain(think);
+        let of_answers = errors.chain(finish).chain(usage).chain(think).chain(beside);
         request.chain(headers).chain(of_answers).chain(searches).map(String::as_str)
+    }
+
+    /// The patterns for models, of all of them.
+    fn patterns(&self) -> impl Iterator<Item = &String> {
+        let request = self.request.iter().flat_map(|it| &it.models);
+        let think = self.think_tags.iter().flat_map(|it| &it.models);
+        let thinking = self.thinking.iter().flat_map(|it| &it.models);
+        let beside = self.beside.iter().flat_map(|it| &it.models);
+        let searches = self.searches.iter().flat_map(|it| &it.models);
+        request.chain(think).chain(thinking).chain(beside).chain(searches)
     }
 
     /// What the provider's word for the end of an answer means, if it is one of its own.
@@ -116,17 +136,23 @@ impl Quirks {
         if let Some(id) = twice {
             return Some(format!("the id `{id}` stands twice: give each quirk an id of its own"));
         }
+        if let Some(pattern) =
+            self.patterns().find(|it| it.trim_start_matches('!').trim_matches('*').contains('*'))
+        {
+            return Some(format!("`{pattern}`: a `*` stands at the beginning or the end"));
+        }
         if ids.iter().any(|id| id.is_empty()) {
             return Some("a quirk has no id".to_owned());
         }
         if let Some(nowhere) = self.searches.iter().find(|it| it.formats.is_empty()) {
             return Some(format!("`{}`: it names no format", nowhere.id));
         }
+        let beside = self.beside.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
         let thinking =
-            self.thinking.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
+            || self.thinking.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
         let request =
             || self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
-        thinking.or_else(request)
+        beside.or_else(thinking).or_else(request)
     }
 }
 
@@ -209,7 +235,10 @@ impl RequestQuirk {
                 let pair = min.as_ref().zip(max.as_ref()).map(|(min, max)| (min.as_f64(), max.as_f64()));
                 let fits = min.is_some() || max.is_some();
                 let ordered = pair.is_none_or(|(min, max)| min <= max);
-                (!fits || !ordered || fixed(field)).then(|| format!("`{field}` can't be clamped so"))
+                // Less than was reserved is no harm.
+                let lowers = min.is_none() && field.starts_with("max_") && !field.contains('.');
+                (!fits || !ordered || fixed(field) && !lowers)
+                    .then(|| format!("`{field}` can't be clamped so"))
             }
             RequestChange::Default { field, .. } => {
                 (field.contains('.') || fixed(field)).then(|| format!("`{field}` can't have a default"))
@@ -454,10 +483,13 @@ pub struct ThinkingQuirk {
     /// Those by which they don't. None: nothing keeps them from it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub off: Map<String, Value>,
-    /// The field for how much, in tokens.
+    /// The field for how much, in tokens: top-level, or within one that stands in `on`, as `reasoning.max_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<String>,
-    /// The words that they take for how much in `reasoning_effort`, the least first.
+    /// The field for how much, in words, likewise; unset: `reasoning_effort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// The words that they take there, the least first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub efforts: Vec<String>,
     /// They don't think at all.
@@ -471,8 +503,12 @@ pub struct ThinkingQuirk {
 impl ThinkingQuirk {
     fn unfit(&self) -> Option<String> {
         const EFFORTS: [&str; 6] = ["minimal", "low", "medium", "high", "xhigh", "max"];
-        let mut fields = self.on.keys().chain(self.off.keys()).chain(&self.budget);
-        if let Some(field) = fields.find(|field| field.is_empty() || is_bound(field)) {
+        let mut fields = self.on.keys().chain(self.off.keys()).chain(&self.budget).chain(&self.effort);
+        let is_nowhere = |field: &str| {
+            let within = field.split_once('.').map(|(outer, _)| self.on.get(outer));
+            within.is_some_and(|outer| !outer.is_some_and(Value::is_object))
+        };
+        if let Some(field) = fields.find(|field| field.is_empty() || is_bound(field) || is_nowhere(field)) {
             return Some(format!("`{field}` can't be set"));
         }
         let places = self.efforts.iter().map(|word| EFFORTS.iter().position(|known| known == word));
@@ -504,20 +540,27 @@ fn is_of(patterns: &[String], model: &str) -> bool {
     if patterns.is_empty() {
         return true;
     }
-    let model = model.to_ascii_lowercase();
-    let short = model.rsplit('/').next().unwrap_or(&model);
-    let fits = |pattern: &str| fits(pattern, &model) || fits(pattern, short);
+    let short = model.rsplit('/').next().unwrap_or(model);
+    let fits = |pattern: &str| fits(pattern, model) || fits(pattern, short);
     let mut wanted = patterns.iter().filter(|pattern| !pattern.starts_with('!')).peekable();
     let included = wanted.peek().is_none() || wanted.any(|pattern| fits(pattern));
     included && !patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(fits)
 }
 
+/// Whether a name fits a pattern of small letters. Each attempt asks for it many times: nothing is copied.
 fn fits(pattern: &str, name: &str) -> bool {
+    let name = name.as_bytes();
+    let is = |part: Option<&[u8]>, wanted: &str| {
+        part.is_some_and(|part| part.eq_ignore_ascii_case(wanted.as_bytes()))
+    };
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
-        (Some(rest), Some(_)) => name.contains(rest.strip_suffix('*').unwrap_or(rest)),
-        (Some(end), None) => name.ends_with(end),
-        (None, Some(start)) => name.starts_with(start),
-        (None, None) => pattern == name,
+        (Some(rest), Some(_)) => match rest.strip_suffix('*').unwrap_or(rest) {
+            "" => true,
+            part => name.windows(part.len()).any(|window| is(Some(window), part)),
+        },
+        (Some(end), None) => is(name.len().checked_sub(end.len()).and_then(|at| name.get(at..)), end),
+        (None, Some(start)) => is(name.get(..start.len()), start),
+        (None, None) => is(Some(name), pattern),
     }
 }
 
@@ -539,6 +582,11 @@ mod tests {
             (&["!*-vl"], "qwen-max", true),
             (&["qwq*", "*-thinking"], "qwen3-max-thinking", true),
             (&["o1"], "o1-mini", false),
+            (&["*-Free", "o1*"], "O1", true),
+            (&["*x*"], "", false),
+            (&["*longer-than-it"], "it", false),
+            (&["longer*"], "long", false),
+            (&["*"], "", true),
         ] {
             assert_eq!(of(patterns, model), want, "{patterns:?} {model}");
         }
@@ -554,10 +602,12 @@ mod tests {
             r#"{"rename":{"from":"max_tokens","to":"max_completion_tokens"}}"#,
             r#"{"drop":["stop","messages.*.name"]}"#,
             r#"{"clamp":{"field":"temperature","min":0.01,"max":1}}"#,
+            r#"{"clamp":{"field":"max_completion_tokens","max":65536}}"#,
             r#"{"default":{"field":"enable_thinking","value":false}}"#,
             r#"{"map":{"field":"messages.*.role","from":["developer"],"to":"system"}}"#,
             r#"{"reasoning":{"text":" "}}"#,
             r#""stream_only""#,
+            r#"{"drop":["a"]},"models":["*a*","!b*","c"]"#,
         ] {
             assert_eq!(rule(change).unfit(), None, "{change}");
         }
@@ -567,9 +617,12 @@ mod tests {
             r#"{"drop":["max_tokens"]}"#,
             r#"{"drop":[]}"#,
             r#"{"clamp":{"field":"temperature"}}"#,
+            r#"{"clamp":{"field":"max_tokens","min":16}}"#,
+            r#"{"clamp":{"field":"n","max":1}}"#,
             r#"{"clamp":{"field":"temperature","min":2,"max":1}}"#,
             r#"{"default":{"field":"n","value":4}}"#,
             r#"{"map":{"field":"model","from":["a"],"to":"b"}}"#,
+            r#"{"drop":["a"]},"models":["a*b"]"#,
         ] {
             assert!(rule(change).unfit().is_some(), "{change}");
         }
@@ -577,6 +630,9 @@ mod tests {
             (r#""on":{"enable_thinking":true},"budget":"thinking_budget","efforts":["low","high"]"#, true),
             (r#""off":{"max_tokens":1}"#, false),
             (r#""budget":"n""#, false),
+            (r#""on":{"reasoning":{}},"budget":"reasoning.max_tokens","effort":"reasoning.effort""#, true),
+            (r#""budget":"reasoning.max_tokens""#, false),
+            (r#""on":{"reasoning":true},"effort":"reasoning.effort""#, false),
             (r#""efforts":["high","low"]"#, false),
             (r#""efforts":["much"]"#, false),
         ] {

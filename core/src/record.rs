@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::call::{Format, Needs, Rehearsal};
+use crate::call::{Format, Needs, Rehearsal, Thinking};
 use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass, Reason};
 use crate::error::ErrorKind;
@@ -425,6 +425,9 @@ pub struct ReplayFacts {
     /// The least output that makes sense: a thinking budget plus 1,024, or 0.
     #[serde(skip_serializing_if = "is_default")]
     pub min_output: u64,
+    /// What the call said of thinking.
+    #[serde(skip_serializing_if = "is_default")]
+    pub thinking: Thinking,
     /// How many choices were asked for.
     pub choices: u32,
     /// What the call needed of a model.

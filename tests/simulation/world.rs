@@ -145,6 +145,8 @@ fn channel(at: u64, rng: &mut Rng) -> Channel {
             extra_input: 0,
             reads_more: false,
             extra_reasoning: None,
+            beside: Vec::new(),
+            is_deployment: false,
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,

@@ -329,6 +329,8 @@ pub(crate) fn model(
             Some(facts) => facts.extra_reasoning,
             None => unknown_reasoning(channel, upstream),
         },
+        beside: Vec::new(),
+        is_deployment: false,
         lacks: facts.as_ref().map(|facts| facts.lacks).unwrap_or_default(),
         counting,
         tokenizer,

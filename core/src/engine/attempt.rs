@@ -216,13 +216,14 @@ impl Engine {
         answer: impl Fn(&mut Ledger, &Ask<'_>) -> Answer<T>,
     ) -> Fit<Fitting<T>> {
         let runtime = Arc::clone(&admission.runtime);
-        let candidate = admission.considered.ranked.get(at).map(|r| r.candidate);
-        let found = candidate.and_then(|c| {
+        let ranked = admission.considered.ranked.get(at).map(|r| (r.candidate, r.endpoint));
+        let found = ranked.and_then(|(c, endpoint)| {
             let (declared, model) = runtime.snapshot.resolve(c)?;
-            Some((declared, model, runtime.channels.get(c.channel as usize)?))
+            let target = declared.endpoints.get(endpoint as usize)?.format;
+            Some((declared, target, model, runtime.channels.get(c.channel as usize)?))
         });
         // INVARIANT: candidates come from this snapshot.
-        let Some((declared, model, channel)) = found else {
+        let Some((declared, format, model, channel)) = found else {
             admission.take_out(at);
             return Fit::Out;
         };
@@ -234,6 +235,7 @@ impl Engine {
             return Fit::Out;
         }
         let upstream_model = candidate::upstream_name(model, admission.group());
+        let thoughts = ceiling::thoughts(&admission.call, declared, model, &upstream_model, format);
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;
@@ -251,6 +253,7 @@ impl Engine {
                 &admission.counted,
                 model,
                 ceiling.map(|c| c.tokens),
+                thoughts,
                 &charges,
             );
             let target = Target {
@@ -273,13 +276,13 @@ impl Engine {
                 Answer::Short(refusal) => refusal,
             };
             if let Some(tokenizer) =
-                ceiling::worth_counting(&runtime, admission, model, &charges, ceiling, &refusal)
+                ceiling::worth_counting(&runtime, admission, model, &charges, ceiling, thoughts, &refusal)
             {
                 return Fit::Count(tokenizer);
             }
-            let lower = ceiling
-                .filter(|_| !lowered)
-                .and_then(|ceiling| ceiling::clamp(&runtime, admission, model, &charges, ceiling, &refusal));
+            let lower = ceiling.filter(|_| !lowered).and_then(|ceiling| {
+                ceiling::clamp(&runtime, admission, model, &charges, ceiling, thoughts, &refusal)
+            });
             let Some(lower) = lower else {
                 if say_all {
                     admission.note_limits(&mut self.ledger.lock(), &sizes, &channel.limits, now);

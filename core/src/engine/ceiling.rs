@@ -3,13 +3,15 @@
 use super::Runtime;
 use super::admission::Admission;
 use super::charges::Charges;
-use crate::call::{Call, Unit};
-use crate::channel::ChannelModel;
+use crate::call::{Call, Format, Unit};
+use crate::channel::{Channel, ChannelModel};
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
+use crate::ids::ModelName;
 use crate::ledger::{Amounts, Refusal};
 use crate::limit::{Metric, Mode, WhenShort};
 use crate::price::{Reach, TierSet};
+use crate::quirk::Beside;
 use crate::usage::Usage;
 
 /// Nothing is known of the prompt's size and nothing of the model: the largest window on the market in 2026 is 1–2 M.
@@ -72,19 +74,36 @@ pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) 
     }
 }
 
-/// Output tokens of each choice that the ceiling doesn't cover and that may be billed all the same.
-fn beyond_ceiling(call: &Call, model: &ChannelModel) -> u64 {
-    call.extra_output.saturating_add(model.extra_reasoning.unwrap_or(0))
+/// Tokens of each choice that thinking may add to the ceiling, where a call is sent to a model, by the upstream's name, in
+/// the format `target`. What its operator or the price list says of the model goes before what is known of its provider.
+pub(super) fn thoughts(
+    call: &Call,
+    channel: &Channel,
+    model: &ChannelModel,
+    upstream: &ModelName,
+    target: Format,
+) -> u64 {
+    let of = |all: &[Beside]| {
+        let first = all.iter().find(|it| it.is_in(target));
+        first.map_or(0, |it| it.tokens(call, target))
+    };
+    match model.extra_reasoning {
+        Some(most) => most,
+        // Which model a `*` stands for is known by now only.
+        None if model.upstream.as_str().contains('*') => of(&channel.beside(upstream.as_str())),
+        None => of(&model.beside),
+    }
 }
 
-/// Output tokens of each choice that may be billed with this ceiling. Reasoning, too, must fit the context window.
-fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64) -> u64 {
-    let produced = ceiling.saturating_add(model.extra_reasoning.unwrap_or(0));
-    let produced = match model.extra_reasoning.and(model.context_window) {
-        Some(window) => produced.min(window.max(ceiling)),
-        None => produced,
+/// Output tokens of each choice that may be billed with this ceiling. Thoughts, too, must fit the context window.
+fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64, thoughts: u64) -> u64 {
+    let produced = ceiling.saturating_add(thoughts);
+    let most = match (model.context_window, thoughts) {
+        (_, 0) => ceiling,
+        (Some(window), _) => window.max(ceiling),
+        (None, _) => UNKNOWN_WINDOW.max(ceiling),
     };
-    produced.saturating_add(call.extra_output)
+    produced.min(most).saturating_add(call.extra_output)
 }
 
 /// Which prices the call can reach. Only Anthropic's own endpoint leaves the cache alone unless it is asked; others write it
@@ -120,6 +139,7 @@ pub(super) fn sizes(
     counted: &Counted,
     model: &ChannelModel,
     ceiling: Option<u64>,
+    thoughts: u64,
     charges: &Charges<'_>,
 ) -> Sizes {
     if call.format.counts_tokens() {
@@ -131,7 +151,7 @@ pub(super) fn sizes(
     // Without a ceiling the output is what the call itself says that it can be.
     let visible = ceiling.unwrap_or(call.extra_output);
     let output = ceiling
-        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling))
+        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling, thoughts))
         .saturating_mul(choices);
     let reach = reach(call, model, charges);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
@@ -177,6 +197,7 @@ pub(super) fn worth_counting(
     model: &ChannelModel,
     charges: &Charges<'_>,
     ceiling: Option<Ceiling>,
+    thoughts: u64,
     refusal: &Refusal,
 ) -> Option<Tokenizer> {
     let counts = admission.can_count && !model.is_edited() && !model.reads_more;
@@ -194,7 +215,7 @@ pub(super) fn worth_counting(
     let lowered = ceiling.filter(|_| may_lower(call, refusal)).map(|ceiling| least(runtime, call, ceiling));
     let tokens = lowered.or(ceiling.map(|ceiling| ceiling.tokens)).unwrap_or(0);
     let input = input_bound(call, &admission.counted, model).min(call.input_estimate / 2);
-    let output = output_bound(call, model, tokens).saturating_mul(u64::from(call.choices.max(1)));
+    let output = output_bound(call, model, tokens, thoughts).saturating_mul(u64::from(call.choices.max(1)));
     let reach = reach(call, model, charges);
     let spend = match refusal.of_channel {
         true => charges.list_bound(input, output, reach),
@@ -224,6 +245,7 @@ pub(super) fn clamp(
     model: &ChannelModel,
     charges: &Charges<'_>,
     ceiling: Ceiling,
+    thoughts: u64,
     refusal: &Refusal,
 ) -> Option<Ceiling> {
     let call = &admission.call;
@@ -233,7 +255,7 @@ pub(super) fn clamp(
     let choices = u64::from(call.choices.max(1));
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
     let left = by_tokens.min(affordable_output(admission, model, charges, refusal.spend_left)) / choices;
-    let left = left.saturating_sub(beyond_ceiling(call, model));
+    let left = left.saturating_sub(call.extra_output.saturating_add(thoughts));
     let tokens = (left / 4).max(least(runtime, call, ceiling)).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })
 }

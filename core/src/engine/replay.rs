@@ -499,6 +499,7 @@ fn call_of(record: &UsageRecord) -> Call {
         units: facts.units,
         choices: facts.choices,
         min_output: facts.min_output,
+        thinking: facts.thinking,
         needs: facts.needs,
         service_tier: facts.service_tier,
         variant: facts.variant.clone(),

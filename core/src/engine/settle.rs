@@ -539,6 +539,7 @@ impl Admission {
                 extra_output: self.call.extra_output,
                 units: self.call.units,
                 min_output: self.call.min_output,
+                thinking: self.call.thinking,
                 choices: self.call.choices,
                 needs: self.call.needs,
                 service_tier: self.call.service_tier,

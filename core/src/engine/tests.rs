@@ -30,6 +30,8 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
             extra_input: 0,
             reads_more: false,
             extra_reasoning: None,
+            beside: Vec::new(),
+            is_deployment: false,
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,
@@ -39,6 +41,14 @@ pub(super) fn channel(id: &str, model: &str, priority: i32) -> Channel {
         source: Source::File,
         ..Channel::new(id, id, "openai")
     }
+}
+
+/// Thoughts that come in every call.
+fn beside(most: u64) -> Vec<crate::quirk::Beside> {
+    let text = format!(
+        r#"{{"beside":[{{"id":"b","most":{most},"source":"https://docs.test","checked":"2026-11-30"}}]}}"#
+    );
+    serde_json::from_str::<crate::quirk::Quirks>(&text).unwrap().beside_of("m", false)
 }
 
 pub(super) fn engine(declared: Declared) -> Engine {
@@ -477,7 +487,7 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
     type Change = fn(&mut ChannelModel, &mut Call);
     type Case = (&'static str, Counting, Media, Change, (i64, i64, i64));
     let nothing: Change = |_, _| {};
-    let cases: [Case; 16] = [
+    let cases: [Case; 20] = [
         ("text", anybody, Media::default(), nothing, (100, 200, 1_000_000 + 400_000)),
         (
             "cache writes on request",
@@ -539,6 +549,34 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
                 (model.extra_reasoning, model.context_window) = (Some(5_000), Some(4_000));
             },
             (100, 4_000, 0),
+        ),
+        (
+            "thoughts beside the ceiling",
+            anybody,
+            Media::default(),
+            |model, _| model.beside = beside(9_000),
+            (100, 9_200, 0),
+        ),
+        (
+            "of each choice",
+            anybody,
+            Media::default(),
+            |model, call| (model.beside, call.choices) = (beside(9_000), 2),
+            (100, 18_400, 0),
+        ),
+        (
+            "in their window",
+            anybody,
+            Media::default(),
+            |model, _| (model.beside, model.context_window) = (beside(9_000), Some(4_000)),
+            (100, 4_000, 0),
+        ),
+        (
+            "none, since the model's owner says that the ceiling covers them",
+            anybody,
+            Media::default(),
+            |model, _| (model.beside, model.extra_reasoning) = (beside(9_000), Some(0)),
+            (100, 200, 0),
         ),
         (
             "and a prediction",
@@ -606,6 +644,23 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
             assert_eq!(reserved(2), spend, "{note}");
         }
         engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
+fn what_a_wildcard_stands_for_says_how_long_it_thinks() {
+    let text = r#"{"thinking":[{"id":"t","models":["plain*"],"never":true}],
+        "beside":[{"id":"b","models":["long*"],"most":9000,"source":"s","checked":"d"},{"id":"c","most":700,"source":"s","checked":"d"}]}"#;
+    for (asked, output) in [("at/long-1", 9_200), ("at/other", 900), ("at/plain", 200)] {
+        let mut only = channel_with(|_| {});
+        (only.models[0].group, only.models[0].upstream) = ("at/*".into(), "*".into());
+        only.quirks = Arc::new(serde_json::from_str(text).unwrap());
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let limit = Limit::strict(Metric::OutputTokens, Window::Day, 100_000);
+        let caller = caller(&engine, vec![limit], &[]);
+        let mut admission = engine.admit(call(asked, Some(200)), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        assert_eq!(engine.ledger().state(&caller.limits()[0], NOW).reserved, output, "{asked}");
     }
 }
 

@@ -3,7 +3,7 @@
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
 use sluicegate_core::price::Variant;
-use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Usage};
+use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Thinking, Usage};
 use smallvec::SmallVec;
 
 /// What an image plausibly costs.
@@ -47,6 +47,8 @@ pub struct Facts {
     pub choices: u32,
     /// The thinking budget, in tokens.
     pub thinking_budget: Option<u64>,
+    /// What it says of thinking.
+    pub thinking: Thinking,
     /// Output tokens that may be billed beyond the ceiling: those of a `prediction` that is not accepted.
     pub extra_output_bound: u64,
     /// What may be billed besides tokens, in the format's [unit](Format::unit), at most.
@@ -182,6 +184,7 @@ impl Facts {
         call.units = self.units;
         call.choices = self.choices.max(1);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
+        call.thinking = self.thinking;
         call.needs = self.needs;
         call.service_tier = self.service_tier.as_deref().and_then(ServiceTier::of_word);
         call.customer.clone_from(&self.customer);

@@ -28,9 +28,9 @@ impl Scanned {
     pub fn heed(&self, prepared: &mut Prepared, quirks: &Arc<Quirks>, target: Format, model: &str) {
         let mut rules: smallvec::SmallVec<[&RequestQuirk; 8]> = smallvec::SmallVec::new();
         rules.extend(quirks.request.iter().filter(|rule| rule.concerns(target, model)));
-        // A body that only passes has been read: what it can't hold needs no second look.
+        // A body that only passes has been read: what it can't hold needs no second look. Its ceiling may be ours.
         let passes = self.format() == target;
-        rules.retain(|rule| !passes || request::may_change(self, rule));
+        rules.retain(|rule| !passes || request::may_change(self, &prepared.body, rule));
         if !rules.is_empty() {
             // INVARIANT: the body is one that we wrote or scanned, so it is UTF-8.
             let text = std::str::from_utf8(&prepared.body).unwrap_or_default();

@@ -6,6 +6,7 @@ mod gemini;
 mod media;
 mod ours;
 mod single;
+mod thought;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -409,13 +410,24 @@ impl<'a> Scan<'a> {
             Field::OutputConfig => {
                 let kind = v.get("format").and_then(|f| f.get_str("type"));
                 self.facts.needs.json_schema |= kind.as_deref() == Some("json_schema");
+                thought::effort(&mut self.facts, self.format, v.get_str("effort"));
                 Ok(())
             }
             Field::Thinking => {
-                self.facts.thinking_budget = v.get_u64("budget_tokens");
-                // Its answer will be signed, and only who signs it can go on with it.
-                let is_asked = v.get_str("type").is_some_and(|kind| matches!(&*kind, "enabled" | "adaptive"));
-                self.facts.bound |= is_asked && self.format == Format::AnthropicMessages;
+                thought::thinking(&mut self.facts, self.format, v);
+                Ok(())
+            }
+            Field::Effort => {
+                let word = if self.format == Format::OpenaiResponses { v.get_str("effort") } else { v.as_str() };
+                thought::effort(&mut self.facts, self.format, word);
+                Ok(())
+            }
+            Field::EnableThinking => {
+                thought::switch(&mut self.facts, v);
+                Ok(())
+            }
+            Field::ThinkingBudget => {
+                thought::budget(&mut self.facts, v);
                 Ok(())
             }
             Field::Prediction if !v.is_null() => {

@@ -233,6 +233,8 @@ pub(crate) fn demo_channel() -> Channel {
             extra_input: 0,
             reads_more: false,
             extra_reasoning: None,
+            beside: Vec::new(),
+            is_deployment: false,
             lacks: Needs::default(),
             counting: Counting::default(),
             tokenizer: None,

@@ -144,6 +144,8 @@ fn channel(at: usize, id: &str) -> Channel {
         max_output: Some(4_096),
         reads_more: false,
         extra_reasoning: None,
+        beside: Vec::new(),
+        is_deployment: false,
         lacks: Needs::default(),
         counting: Counting::default(),
         tokenizer: None,

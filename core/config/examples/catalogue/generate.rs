@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 use sluicegate_core::quirk::{
-    ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, SearchQuirk, ThinkingQuirk, UsageCounts,
+    BesideQuirk, ByItself, ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, ThinkingQuirk,
+    UsageCounts,
 };
 
 const FACTS: &str = include_str!("../../catalogue/facts.csv");
@@ -99,12 +100,11 @@ pub(crate) fn facts() -> Result<Facts, String> {
         if let Some(why) = family.quirks.unfit() {
             return wrong(why);
         }
-        let unread = |it: &&SearchQuirk| !is_source(&it.source) || !is_date(&it.checked);
-        if let Some(search) = family.quirks.searches.iter().find(unread) {
-            return wrong(format!(
-                "`{}` needs the address of its source, and the date when it was read",
-                search.id
-            ));
+        let searches = family.quirks.searches.iter().map(|it| (&it.id, &it.source, &it.checked));
+        let beside = family.quirks.beside.iter().map(|it| (&it.id, &it.source, &it.checked));
+        let unread = searches.chain(beside).find(|(_, source, date)| !is_source(source) || !is_date(date));
+        if let Some((id, ..)) = unread {
+            return wrong(format!("`{id}` needs the address of its source, and the date when it was read"));
         }
         for id in &family.providers {
             match rows.iter_mut().find(|row| row.id() == id) {
@@ -254,11 +254,18 @@ Requests are changed in this order:
    quirk's of the same name.
 
 Where nothing applies the body stays byte for byte. What is dropped or brought into a range is named in the answer's loss report
-(`x-sluicegate-loss`), and refused where [`translation: strict`](formats.md) holds. No quirk touches a field by which a call is bounded (`model`, `n`, the
-ceiling's value …).
+(`x-sluicegate-loss`), and refused where [`translation: strict`](formats.md) holds. No quirk touches a field by which a call is bounded (`model`, `n` …): a
+ceiling may get the provider's name for it and become lower, never higher.
 
 **Thinking** is asked for, when a request is translated, in the provider's own words: an Anthropic caller's `thinking: {type: enabled, budget_tokens: 4096}`
 is `enable_thinking` and `thinking_budget` for Qwen, `thinking: {type: enabled}` for GLM. What has no place there, a budget or an effort, is named as approximated; thinking that can't be kept from a model, as dropped.
+
+**Thoughts beside the ceiling.** `max_tokens` bounds the answer alone at some providers, and thoughts are billed on top. Where a model has a field that bounds both
+(`max_completion_tokens` of Ark, of Qwen's newer models, of MiMo), the ceiling is sent as that, in calls that pass untranslated as well: what the caller named is then all that is written,
+thoughts included. Elsewhere the list below says how much may come on top, and a limit reserves it with the ceiling: what the call grants (`thinking_budget`), else the longest thought that
+the provider documents, and nothing where the call keeps the model from thinking, or the model doesn't think unasked. Where nobody documents a ceiling for an endpoint, the longest thought is taken.
+What a channel's `body_edits` write about thinking, or its `unknown_fields: drop` takes out, isn't in the call: then the longest is reserved for every call. A model's own
+[`extra_reasoning`](configuration.md) goes before all of this; `0` says that its ceiling covers thoughts.
 
 **Searches of the web** that a provider makes by itself are asked for, when a request is translated, of those alone that are known to make them: of
 OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
@@ -375,6 +382,7 @@ fn lines(quirks: &Quirks) -> Vec<String> {
             .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
     );
     lines.extend(quirks.thinking.iter().map(thinking));
+    lines.extend(quirks.beside.iter().map(beside));
     lines.extend(quirks.searches.iter().map(|it| {
         let formats = quoted(it.formats.iter().map(|it| it.as_str()));
         format!(
@@ -410,12 +418,32 @@ fn thinking(rule: &ThinkingQuirk) -> String {
     }];
     said.extend(rule.budget.iter().map(|field| format!("as many tokens as `{field}` says")));
     if !rule.efforts.is_empty() {
-        said.push(format!("efforts are {}", quoted(rule.efforts.iter().map(String::as_str))));
+        let field = rule.effort.as_ref().map_or(String::new(), |field| format!(" in `{field}`"));
+        said.push(format!("efforts{field} are {}", quoted(rule.efforts.iter().map(String::as_str))));
     }
     if rule.unforced {
         said.push("never where a call of a tool is demanded".to_owned());
     }
     format!("`{}`: {}{}; in translation", rule.id, said.join(", "), models(&rule.models))
+}
+
+/// What is reserved on top of the ceiling, in words.
+fn beside(rule: &BesideQuirk) -> String {
+    let when = match rule.by_itself {
+        ByItself::Always => "unless it is told not to think",
+        ByItself::Streamed => "where it is told to think, or not told and streamed",
+        ByItself::Never => "where it is told to think",
+    };
+    let budget = if rule.budget { ", and no more than the budget" } else { "" };
+    format!(
+        "`{}`: up to {} tokens of thought come on top of the ceiling, and are reserved{budget}, {when}, in {}{}; [source]({}), read {}",
+        rule.id,
+        rule.most,
+        quoted(rule.formats.iter().map(|it| it.as_str())),
+        models(&rule.models),
+        rule.source,
+        rule.checked
+    )
 }
 
 fn models(patterns: &[String]) -> String {

@@ -40,8 +40,15 @@ pub fn know_quirks(channels: &mut [Channel]) {
             }
         });
         channel.quirks = Arc::clone(known);
+        let deploys = provider(channel.provider.as_str()).is_some_and(|it| it.wire == "azure-openai");
         let more = known.usage.iter().any(|quirk| matches!(quirk.counts, UsageCounts::MoreInput(_)));
-        channel.models.iter_mut().for_each(|model| model.reads_more = more);
+        let beside: Vec<_> =
+            channel.models.iter().map(|model| channel.beside(model.upstream.as_str())).collect();
+        for (model, beside) in channel.models.iter_mut().zip(beside) {
+            (model.reads_more, model.beside) = (more, beside);
+            // QUIRK(ark, 2026-11, https://www.volcengine.com/docs/82379/1099522): endpoints' ids begin so, at Wanqing too.
+            model.is_deployment = deploys || model.upstream.as_str().starts_with("ep-");
+        }
     }
 }
 

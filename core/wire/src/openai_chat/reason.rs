@@ -35,10 +35,22 @@ pub(super) fn write(o: &mut Object<'_>, request: &Request, how: Option<&Thinking
             losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
             fields(o, &how.off);
         }
-        Some(wanted) => {
-            fields(o, &how.on);
-            amount(o, wanted, how, losses);
-        }
+        Some(wanted) => match amount(wanted, how, losses) {
+            None => fields(o, &how.on),
+            Some((path, value)) => match path.split_once('.') {
+                None => {
+                    fields(o, &how.on);
+                    o.raw(path, &value.to_string());
+                }
+                Some((outer, name)) => {
+                    let mut on = how.on.clone();
+                    if let Some(Value::Object(members)) = on.get_mut(outer) {
+                        members.insert(name.to_owned(), value);
+                    }
+                    fields(o, &on);
+                }
+            },
+        },
     }
 }
 
@@ -51,34 +63,36 @@ fn fields(o: &mut Object<'_>, fields: &Map<String, Value>) {
     fields.iter().for_each(|(name, value)| o.raw(name, &value.to_string()));
 }
 
-/// How much, in the provider's measure.
-fn amount(o: &mut Object<'_>, wanted: Reasoning, how: &ThinkingQuirk, losses: &mut Losses) {
+/// How much, in the provider's measure: the field, and what stands there.
+fn amount<'a>(wanted: Reasoning, how: &'a ThinkingQuirk, losses: &mut Losses) -> Option<(&'a str, Value)> {
     let known = how.efforts.iter().filter_map(|word| Effort::parse(word));
     let nearest =
         |effort: Effort| known.clone().find(|word| *word >= effort).or_else(|| known.clone().next_back());
-    match (wanted, &how.budget) {
-        (Reasoning::Off | Reasoning::Adaptive, _) => {}
-        (Reasoning::Budget(tokens), Some(budget)) => o.num(budget, tokens),
-        (Reasoning::Budget(tokens), None) => match nearest(Effort::of_budget(tokens)) {
-            Some(word) => {
-                losses.approximated(BUDGET, NO_BUDGETS);
-                o.str("reasoning_effort", word.as_str());
-            }
-            None => losses.approximated(BUDGET, "the model thinks as much as it sees fit"),
-        },
+    let word =
+        |effort: Effort| (how.effort.as_deref().unwrap_or("reasoning_effort"), Value::from(effort.as_str()));
+    match (wanted, how.budget.as_deref()) {
+        (Reasoning::Off | Reasoning::Adaptive, _) => None,
+        (Reasoning::Budget(tokens), Some(budget)) => Some((budget, tokens.into())),
+        (Reasoning::Budget(tokens), None) => {
+            let effort = nearest(Effort::of_budget(tokens));
+            let why = effort.map_or("the model thinks as much as it sees fit", |_| NO_BUDGETS);
+            losses.approximated(BUDGET, why);
+            effort.map(word)
+        }
         (Reasoning::Effort(effort), budget) => match (nearest(effort), budget) {
-            (Some(word), _) => {
-                if word != effort {
+            (Some(found), _) => {
+                if found != effort {
                     losses.approximated("reasoning_effort", "the model has other efforts");
                 }
-                o.str("reasoning_effort", word.as_str());
+                Some(word(found))
             }
             (None, Some(budget)) => {
                 losses.approximated("reasoning_effort", "the target has budgets, no efforts");
-                o.num(budget, effort.budget());
+                Some((budget, effort.budget().into()))
             }
             (None, None) => {
                 losses.approximated("reasoning_effort", "the model thinks as much as it sees fit");
+                None
             }
         },
     }

@@ -17,12 +17,14 @@ const NOT_TAKEN: &str = "the provider doesn't take it";
 const OTHER_RANGE: &str = "the provider takes another range";
 const OTHER_VALUES: &str = "the provider takes other values";
 
-/// Whether a rule could change a body that was scanned. `true` is no promise.
-pub(super) fn may_change(scanned: &Scanned, rule: &RequestQuirk) -> bool {
+/// Whether a rule could change a body that was scanned and is `sent` so. `true` is no promise.
+pub(super) fn may_change(scanned: &Scanned, sent: &[u8], rule: &RequestQuirk) -> bool {
     let text = scanned.text();
     let has = |path: &str| {
         let root = path.split('.').next().unwrap_or(path);
-        scanned.members.iter().any(|member| unescape(member.name.of(text)) == root)
+        let came = || scanned.members.iter().any(|member| unescape(member.name.of(text)) == root);
+        // Where a limit holds, a ceiling is sent that nobody named, or under the name that another rule gives it.
+        root.starts_with("max_") && memchr::memmem::find(sent, b"\"max_").is_some() || came()
     };
     match &rule.change {
         RequestChange::Rename { from, .. } => has(from),

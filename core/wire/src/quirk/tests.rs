@@ -135,3 +135,31 @@ fn who_only_streams_is_asked_for_a_stream() {
     let got = heed(streamed, change, "qwq-plus");
     assert_eq!((got.streams, &got.body[..]), (false, streamed.as_bytes()));
 }
+
+#[test]
+fn a_ceiling_of_ours_gets_the_providers_name_too() {
+    let quirks = r#"{"request":[
+        {"id":"name","when":[{"field":"enable_thinking","not":[false]}],"change":{"rename":{"from":"max_tokens","to":"max_completion_tokens"}}},
+        {"id":"range","change":{"clamp":{"field":"max_completion_tokens","max":500}}}]}"#;
+    let quirks: Arc<Quirks> = Arc::new(serde_json::from_str(quirks).unwrap());
+    for (fields, ours, want) in [
+        ("", Some(9), r#","max_completion_tokens":9"#),
+        ("", None, ""),
+        (r#","max_tokens":700"#, None, r#","max_completion_tokens":500"#),
+        (r#","max_tokens":700"#, Some(600), r#","max_completion_tokens":500"#),
+        (r#","max\u005ftokens":7"#, None, r#","max_completion_tokens":7"#),
+        (r#","max_completion_tokens":700"#, Some(9), r#","max_completion_tokens":9"#),
+        (r#","enable_thinking":false"#, Some(9), r#","enable_thinking":false,"max_tokens":9"#),
+    ] {
+        let start = r#"{"model":"m","messages":[{"role":"user","content":"a"}]"#;
+        let scanned = scan(Format::OpenaiChat, &Bytes::from(format!("{start}{fields}}}"))).unwrap();
+        let edits = Edits { max_output: ours, ..Edits::default() };
+        let mut prepared = scanned.prepare(&edits, Format::OpenaiChat).unwrap();
+        scanned.heed(&mut prepared, &quirks, Format::OpenaiChat, "m");
+        let (got, want): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_slice(&prepared.body).unwrap(),
+            serde_json::from_str(&format!("{start}{want}}}")).unwrap(),
+        );
+        assert_eq!(got, want, "{fields} {ours:?}");
+    }
+}

@@ -28,6 +28,11 @@ pub(crate) enum Field {
     ResponseFormat,
     OutputConfig,
     Thinking,
+    /// How much to think, in a word; in responses within `reasoning`.
+    Effort,
+    /// Qwen's words for it.
+    EnableThinking,
+    ThinkingBudget,
     ServiceTier,
     Prediction,
     Modalities,
@@ -117,6 +122,10 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"response_format" if chat => Field::ResponseFormat,
         b"output_config" if anthropic => Field::OutputConfig,
         b"thinking" if !embeddings && !responses => Field::Thinking,
+        b"reasoning_effort" if chat => Field::Effort,
+        b"reasoning" if responses => Field::Effort,
+        b"enable_thinking" if chat => Field::EnableThinking,
+        b"thinking_budget" if chat => Field::ThinkingBudget,
         b"service_tier" => Field::ServiceTier,
         b"prediction" if chat => Field::Prediction,
         b"modalities" if chat => Field::Modalities,
@@ -133,7 +142,6 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         | b"seed"
         | b"tool_choice"
         | b"parallel_tool_calls"
-        | b"reasoning_effort"
         | b"presence_penalty"
         | b"frequency_penalty"
         | b"logprobs"

@@ -306,12 +306,7 @@ impl Scan<'_> {
                     }
                 }
             }
-            "thinkingConfig" => {
-                // Its answer will be signed, and only who signs it can go on with it.
-                facts.bound = true;
-                let budget = crate::gemini::member(value, "thinkingBudget");
-                facts.thinking_budget = budget.and_then(Val::as_u64).filter(|n| *n > 0);
-            }
+            "thinkingConfig" => super::thought::gemini(facts, value),
             _ => {}
         }
         Ok(())

@@ -573,6 +573,7 @@ fn given(id: CallId, facts: &CallFacts) -> Call {
     call.max_output = facts.max_output;
     call.min_output = facts.min_output;
     call.extra_output = facts.extra_output;
+    call.thinking = facts.thinking;
     call.choices = facts.choices.unwrap_or(1).max(1);
     call.needs = facts.needs;
     call.tags = facts.tags.iter().cloned().collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sluicegate_core::{Format, Needs, OutcomeClass, Secret, ServiceTier, Usage};
+use sluicegate_core::{Format, Needs, OutcomeClass, Secret, ServiceTier, Thinking, Usage};
 
 /// How to open a [`Host`](super::Host).
 #[derive(Debug, Default, Deserialize)]
@@ -163,6 +163,9 @@ pub struct CallFacts {
     /// Output tokens of each choice that may be billed beyond the ceiling, such as those of a predicted output; default 0.
     #[serde(default)]
     pub extra_output: u64,
+    /// What the call says of thinking; default: nothing.
+    #[serde(default)]
+    pub thinking: Thinking,
     /// How many choices; default 1.
     #[serde(default)]
     pub choices: Option<u32>,

@@ -2,6 +2,7 @@ mod again;
 mod meanwhile;
 mod paid;
 mod quirk;
+mod thought;
 mod translation;
 
 use std::collections::HashSet;
