@@ -14,15 +14,19 @@ use crate::usage::Usage;
 pub struct Charges<'a> {
     /// The caller's price, before the ratio.
     own: PriceNow<'a>,
+    /// The caller's ratio, and what it is at most: until an answer says in which region it was made, that may be the dearest.
     ratio_ppm: u32,
-    /// What the list price is times, where the call is processed in a region that costs more.
+    most_ppm: u32,
+    /// The same of the list price, which is times what the region costs.
     region_ppm: u32,
+    most_region_ppm: u32,
     /// What the call costs the operator.
     list: PriceNow<'a>,
     /// Both are the same.
     alike: bool,
-    /// The names that the model is sent and asked for by; of nobody's attempt there are none.
-    names: Option<(&'a str, &'a str)>,
+    /// The name that the model is sent by, and the one that it is asked for by where that says more; of nobody's attempt there
+    /// are none.
+    names: Option<(&'a str, Option<&'a str>)>,
 }
 
 impl<'a> Charges<'a> {
@@ -36,22 +40,44 @@ impl<'a> Charges<'a> {
         variant: Option<&'a Variant>,
     ) -> Self {
         let list = model.price.on(at).with(variant);
-        let region = variant.and_then(|variant| variant.region.as_deref());
-        let of_region = model.regions.iter().find(|own| Some(&*own.region) == region);
-        let region_ppm = of_region.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
-        let names = Some((model.upstream.as_str(), group.as_str()));
+        let (region_ppm, most_region_ppm) = regions(model, variant);
+        // An alias says nothing of the model, but for what a `*` stands for, and where the operator named the deployment.
+        let tells = model.is_deployment || model.upstream.as_str().contains('*');
+        let names = Some((model.upstream.as_str(), tells.then_some(group.as_str())));
         let ratio_ppm = match caller.terms(group) {
             None => caller.price_ratio_ppm,
             Some(Terms::Ratio(ratio_ppm)) => *ratio_ppm,
             Some(Terms::Price(price)) => {
                 let own = price.on(at).with(variant);
-                return Self { own, ratio_ppm: RATIO_ONE_PPM, region_ppm, list, alike: false, names };
+                let (ratio_ppm, most_ppm) = (RATIO_ONE_PPM, RATIO_ONE_PPM);
+                return Self {
+                    own,
+                    ratio_ppm,
+                    most_ppm,
+                    region_ppm,
+                    most_region_ppm,
+                    list,
+                    alike: false,
+                    names,
+                };
             }
         };
         // At most a millionth is lost in it.
-        let scaled = u64::from(ratio_ppm).saturating_mul(u64::from(region_ppm)) / u64::from(RATIO_ONE_PPM);
-        let own_ppm = u32::try_from(scaled).unwrap_or(u32::MAX);
-        Self { own: list, ratio_ppm: own_ppm, region_ppm, list, alike: ratio_ppm == RATIO_ONE_PPM, names }
+        let times = |region_ppm: u32| {
+            let scaled =
+                u64::from(ratio_ppm).saturating_mul(u64::from(region_ppm)) / u64::from(RATIO_ONE_PPM);
+            u32::try_from(scaled).unwrap_or(u32::MAX)
+        };
+        Self {
+            own: list,
+            ratio_ppm: times(region_ppm),
+            most_ppm: times(most_region_ppm),
+            region_ppm,
+            most_region_ppm,
+            list,
+            alike: ratio_ppm == RATIO_ONE_PPM,
+            names,
+        }
     }
 
     /// Searches that may be charged though nobody asks for them: at least one where they have no bound.
@@ -69,18 +95,17 @@ impl<'a> Charges<'a> {
         // Most models have no such fee.
         let charged = self.list.charges_searches() || self.own.charges_searches();
         let Some((sent, asked)) = self.names.filter(|_| charged) else { return Some(0) };
-        // The name that is sent may be a deployment's, or the one that is asked for an alias.
-        Some(search::unasked(sent)?.max(search::unasked(asked)?))
+        Some(search::unasked(sent)?.max(asked.map_or(Some(0), search::unasked)?))
     }
 
     /// What the caller pays at most for an attempt like this. See [`PriceNow::bound`].
     pub(super) fn tenant_bound(&self, input: u64, output: u64, reach: Reach) -> NanoUsd {
-        self.own.bound(input, output, reach, self.ratio_ppm)
+        self.own.bound(input, output, reach, self.most_ppm)
     }
 
     /// What the operator pays at most.
     pub(super) fn list_bound(&self, input: u64, output: u64, reach: Reach) -> NanoUsd {
-        self.list.bound(input, output, reach, self.region_ppm)
+        self.list.bound(input, output, reach, self.most_region_ppm)
     }
 
     /// Both.
@@ -96,18 +121,21 @@ impl<'a> Charges<'a> {
         output: u64,
         reach: Reach,
     ) -> (NanoUsd, NanoUsd) {
-        let tenant = self.own.bound_of_known_input(input, output, reach, self.ratio_ppm);
-        let list = || self.list.bound_of_known_input(input, output, reach, self.region_ppm);
+        let tenant = self.own.bound_of_known_input(input, output, reach, self.most_ppm);
+        let list = || self.list.bound_of_known_input(input, output, reach, self.most_region_ppm);
         (tenant, if self.alike { tenant } else { list() })
     }
 
     /// Of an attempt for nobody whose price differs from the channel's.
-    pub fn listed(model: &'a ChannelModel, at: Timestamp) -> Self {
-        let list = model.price.on(at);
+    pub fn listed(model: &'a ChannelModel, at: Timestamp, variant: Option<&'a Variant>) -> Self {
+        let list = model.price.on(at).with(variant);
+        let (region_ppm, most_region_ppm) = regions(model, variant);
         Self {
             own: list,
-            ratio_ppm: RATIO_ONE_PPM,
-            region_ppm: RATIO_ONE_PPM,
+            ratio_ppm: region_ppm,
+            most_ppm: most_region_ppm,
+            region_ppm,
+            most_region_ppm,
             list,
             alike: true,
             names: None,
@@ -143,5 +171,20 @@ impl<'a> Charges<'a> {
     /// The channel's price.
     pub(super) fn list(&self) -> &PriceNow<'a> {
         &self.list
+    }
+}
+
+/// What a model's price is times in the region that processed a call, and what it may be times at most: the same once that is known.
+fn regions(model: &ChannelModel, variant: Option<&Variant>) -> (u32, u32) {
+    match variant.and_then(|variant| variant.region.as_deref()) {
+        Some(region) => {
+            let own = model.regions.iter().find(|own| &*own.region == region);
+            let ratio_ppm = own.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
+            (ratio_ppm, ratio_ppm)
+        }
+        None => {
+            let dearest = model.regions.iter().map(|own| own.ratio_ppm).fold(RATIO_ONE_PPM, u32::max);
+            (RATIO_ONE_PPM, dearest)
+        }
     }
 }

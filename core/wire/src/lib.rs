@@ -95,5 +95,6 @@ pub use scan::{Addressed, Scanned, scan, scan_addressed};
 pub use screen::{Screen, Stopped};
 pub use sluicegate_core::concern::Concern;
 pub use splice::{CeilingField, Edits};
+pub use tap::charged_by;
 pub use texts::{Side, Texts, without_logprobs};
 pub use usage::said_in;

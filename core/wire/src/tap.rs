@@ -1,5 +1,6 @@
 //! Reads usage, errors and progress from an answer as it passes, without keeping or copying it.
 
+mod any;
 mod cohere;
 mod ollama;
 mod search;
@@ -21,6 +22,8 @@ use crate::quirk::{Ended, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
 use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, research_queries, responses};
+
+pub use any::charged_by;
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -647,6 +650,13 @@ impl Tap {
     }
 
     fn counted(&mut self, usage: Val<'_>) {
+        self.served(Some(usage));
+        self.report(self.counts.usage());
+    }
+
+    /// What Anthropic's counts say of how a call was served.
+    fn served(&mut self, usage: Option<Val<'_>>) {
+        let Some(usage) = usage else { return };
         // The tier that was served is billed, not the one asked for.
         if let Some(tier) = usage.get_str("service_tier") {
             self.observed.served_tier = Some(tier.into_owned());
@@ -654,7 +664,6 @@ impl Tap {
         if let Some(variant) = usage.get_str("inference_geo").and_then(|region| Variant::in_region(&region)) {
             self.observed.served_variant = Some(Box::new(variant));
         }
-        self.report(self.counts.usage());
     }
 
     /// How much of what it found a search read, where that is said: it has its price.

@@ -160,7 +160,10 @@ fn with_search_fee() -> Price {
 }
 
 fn named(group: &str, upstream: &str, price: &Price) -> Engine {
-    let mut only = channel_with(|model| model.price = price.clone());
+    let mut only = channel_with(|model| {
+        model.price = price.clone();
+        model.is_deployment = upstream.starts_with("deployment");
+    });
     (only.models[0].group, only.models[0].upstream) = (group.into(), upstream.into());
     engine(Declared { channels: vec![only], ..Declared::default() })
 }
@@ -174,6 +177,8 @@ fn searches_that_nobody_asks_for_are_reserved_and_pass_no_cap() {
         ("sonar", "deployment-7", "sonar", true),
         ("relay/*", "*", "relay/sonar", true),
         ("gpt-5", "gpt-5", "gpt-5", false),
+        // What a group is called says nothing of the model behind it.
+        ("sonar-like", "gpt-5", "sonar-like", false),
     ] {
         let engine = named(group, upstream, &with_search_fee());
         let caller = caller(&engine, vec![Limit::strict(Metric::Spend, Window::Day, 50_000_000)], &[]);
@@ -201,14 +206,16 @@ fn searches_that_nobody_asks_for_are_reserved_and_pass_no_cap() {
 #[test]
 fn what_searches_at_will_is_no_candidate_under_a_strict_budget() {
     let free = with(PriceParts::default());
-    for (model, price, limits, goes) in [
-        ("sonar-deep-research", with_search_fee(), spend_limit(), false),
-        ("sonar-deep-research", with_search_fee(), Vec::new(), true),
+    for (model, upstream, price, limits, goes) in [
+        ("research", "sonar-deep-research", with_search_fee(), spend_limit(), false),
+        ("sonar-deep-research", "sonar-deep-research", with_search_fee(), Vec::new(), true),
+        ("deep-research", "deployment-7", with_search_fee(), spend_limit(), false),
         // Nothing is charged for them.
-        ("sonar-deep-research", free, spend_limit(), true),
-        ("sonar", with_search_fee(), spend_limit(), true),
+        ("sonar-deep-research", "sonar-deep-research", free, spend_limit(), true),
+        ("sonar", "sonar", with_search_fee(), spend_limit(), true),
+        ("deep-research", "gpt-5", with_search_fee(), spend_limit(), true),
     ] {
-        let engine = named(model, model, &price);
+        let engine = named(model, upstream, &price);
         let caller = caller(&engine, limits, &[]);
         let said = match engine.admit(call(model, Some(10)), &caller, NOW, 7) {
             Err(denied) => Err(denied.denial),
@@ -306,6 +313,7 @@ fn a_group_pays_its_own_price_and_the_operator_the_channels() {
 #[test]
 fn a_call_costs_what_it_costs_in_the_region_that_processed_it() {
     // 100 tokens of input and 10 of output.
+    // Until it is known, the dearest is reserved.
     for (region, ratio_ppm, spend, cost) in [
         (None, 1_000_000, 120_000, 120_000),
         (Some("us"), 1_000_000, 132_000, 132_000),
@@ -321,7 +329,8 @@ fn a_call_costs_what_it_costs_in_the_region_that_processed_it() {
         caller.price_ratio_ppm = ratio_ppm;
         let caller = engine.bind(caller);
         let mut admission = engine.admit(call("m", Some(10)), &caller, NOW, 7).unwrap();
-        let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        assert_eq!(attempt.reserved, 132_000 * i64::from(ratio_ppm) / 1_000_000);
         let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
         let served_variant = region.and_then(Variant::in_region).map(Box::new);
         engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);

@@ -50,16 +50,7 @@ impl Upstream for Maker {
                 },
             }),
         };
-        Ok(UpstreamResponse {
-            status: 200,
-            is_event_stream: false,
-            retry_after_ms: None,
-            request_id: None,
-            served_tier: None,
-            content_type: None,
-            headers: Vec::new(),
-            body: Box::new(Said(Some(Bytes::from(said.to_string())))),
-        })
+        Ok(UpstreamResponse::new(200, false, Box::new(WholeBody(Some(Bytes::from(said.to_string()))))))
     }
 }
 

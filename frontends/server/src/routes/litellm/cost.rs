@@ -1,10 +1,14 @@
 //! `/cost/estimate`, `/spend/calculate`, the map of list prices, and whose models there are.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::config::{self, Provider};
 use sluicegate::core::engine::Charges;
-use sluicegate::wire::said_in;
+use sluicegate::core::price::Variant;
+use sluicegate::core::quirk::Quirks;
+use sluicegate::wire::{Observed, charged_by};
 use sluicegate::{Error, ErrorKind, Result, ServiceTier, Usage};
 
 use super::budget::usd_json;
@@ -23,12 +27,13 @@ pub(super) fn table() -> Vec<Entry> {
     ]
 }
 
-/// What a call of the asker's would be charged by now. By a session or an access token, which call nothing: as listed.
-fn charges<'a>(ask: &'a Ask, served: &'a Served) -> Charges<'a> {
+/// What a call of the asker's would be charged by now, of that variant. By a session or an access token, which call nothing: as
+/// listed.
+fn charges<'a>(ask: &'a Ask, served: &'a Served, variant: Option<&'a Variant>) -> Charges<'a> {
     let now = ask.gateway().clock().now();
     match &ask.caller {
-        Some(caller) => Charges::of(&caller.caller, &served.group, &served.model, now, None),
-        None => Charges::listed(&served.model, now),
+        Some(caller) => Charges::of(&caller.caller, &served.group, &served.model, now, variant),
+        None => Charges::listed(&served.model, now, variant),
     }
 }
 
@@ -47,7 +52,7 @@ async fn estimate(ask: Ask) -> Result<Done> {
     let (input, output) = (count("input_tokens")?.unwrap_or(0), count("output_tokens")?.unwrap_or(0));
     let (daily, monthly) = (count("num_requests_per_day")?, count("num_requests_per_month")?);
     let served = models::must_be_served(&ask, &name).await?;
-    let charges = charges(&ask, &served);
+    let charges = charges(&ask, &served, None);
     let of = |input: i64, output: i64| {
         let usage = Usage {
             input_uncached: u64::try_from(input).unwrap_or_default(),
@@ -94,32 +99,37 @@ async fn calculate(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let answer = fields.object("completion_response")?.value();
     let named = fields.text("model")?.value().filter(|name| !name.is_empty());
-    let (name, usage, tier) = match answer {
-        Some(answer) => {
-            let text = |name: &str| answer.get(name).and_then(Value::as_str);
-            let within = text("model").map(str::to_owned);
-            let name = named.or(within).ok_or_else(|| super::fields::missing("model"))?;
-            let tier = text("service_tier").and_then(ServiceTier::of_answer).unwrap_or_default();
-            (name, usage_of(answer)?, tier)
-        }
-        None => {
-            let name = named.ok_or_else(|| super::fields::missing("model"))?;
-            let counted = utility::count(&ask, &name, Asked::take(&mut fields)?).await?;
-            (name, Usage { input_uncached: counted.tokens, ..Usage::default() }, ServiceTier::Standard)
-        }
+    let within = || answer.as_ref()?.get("model")?.as_str().map(str::to_owned);
+    let name = named.or_else(within).ok_or_else(|| super::fields::missing("model"))?;
+    let asked = match answer {
+        Some(_) => None,
+        None => Some(Asked::take(&mut fields)?),
     };
     let served = models::must_be_served(&ask, &name).await?;
-    let nano = cost(&charges(&ask, &served), &served, &usage, tier)?;
+    let mut said = Observed::default();
+    let usage = match (asked, answer) {
+        (Some(asked), _) => {
+            let counted = utility::count(&ask, &name, asked).await?;
+            Usage { input_uncached: counted.tokens, ..Usage::default() }
+        }
+        (None, answer) => {
+            said = read(answer.unwrap_or_default(), &served.channel.quirks);
+            said.usage.ok_or_else(unreadable)?
+        }
+    };
+    let tier = said.served_tier.as_deref().and_then(ServiceTier::of_answer).unwrap_or_default();
+    let nano = cost(&charges(&ask, &served, said.served_variant.as_deref()), &served, &usage, tier)?;
     warned(Map::from_iter([("cost".to_owned(), usd_json(nano))]), fields)
 }
 
-/// What an answer, of whatever format, says it used: read as where calls are charged.
-fn usage_of(answer: Map<String, Value>) -> Result<Usage> {
-    said_in(b"", Value::Object(answer).to_string().as_bytes()).ok_or_else(|| {
-        let message =
-            "`completion_response` says no `usage` that can be read; give one that counts its tokens";
-        Error::new(ErrorKind::InvalidRequest, message).with("param", "completion_response")
-    })
+/// What an answer, of whatever format, says that it is charged by: read as where calls are charged.
+fn read(answer: Map<String, Value>, quirks: &Arc<Quirks>) -> Observed {
+    charged_by(Value::Object(answer).to_string().as_bytes(), quirks)
+}
+
+fn unreadable() -> Error {
+    let message = "`completion_response` says no `usage` that can be read; give one that counts its tokens";
+    Error::new(ErrorKind::InvalidRequest, message).with("param", "completion_response")
 }
 
 /// LiteLLM's names of these two's models have no provider before them.
@@ -179,7 +189,7 @@ mod tests {
 
     #[test]
     fn an_answers_usage_is_what_a_call_is_charged_by() {
-        let of = |answer: Value| usage_of(answer.as_object().cloned().unwrap());
+        let of = |answer: Value| read(answer.as_object().cloned().unwrap(), &Arc::default()).usage;
         for (answer, want) in [
             (
                 json!({"usage": {
@@ -206,11 +216,10 @@ mod tests {
                 Usage { input_uncached: 5, cache_read: 3, output_visible: 2, ..Usage::default() },
             ),
         ] {
-            assert_eq!(of(answer.clone()).unwrap(), want, "{answer}");
+            assert_eq!(of(answer.clone()), Some(want), "{answer}");
         }
         for wrong in [json!(null), json!({"prompt_tokens": -1}), json!({"prompt_tokens": "many"})] {
-            let error = of(json!({ "usage": wrong.clone() })).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{wrong}");
+            assert_eq!(of(json!({ "usage": wrong.clone() })), None, "{wrong}");
         }
     }
 }
