@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::channel::ChannelModel;
 use crate::count::{CacheWrites, Media};
 use crate::ids::{CallId, ModelName};
-use crate::price::{ServiceTier, Variant};
+use crate::price::{Price, ServiceTier, Variant};
 
 /// A wire format: what an endpoint speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -248,6 +249,9 @@ pub struct Call {
     /// What it asks for of the images that it is billed for; `None` leaves that to the upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Box<Variant>>,
+    /// What a call that is passed through is charged by, where its body names a model that has a price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<Billed>>,
     /// The end customer that the caller named.
     #[serde(default)]
     pub customer: Option<String>,
@@ -301,6 +305,22 @@ impl Thinking {
     /// Whether it says nothing.
     pub fn is_unsaid(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// What a call is charged by whose channel only says what calls to it cost that name no model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Billed {
+    /// The model, as the upstream knows it.
+    pub model: ModelName,
+    /// Its price, with the fee for calls that are passed through.
+    pub price: Price,
+}
+
+impl Call {
+    /// What the call costs at `model`.
+    pub fn price<'a>(&'a self, model: &'a ChannelModel) -> &'a Price {
+        self.billed.as_deref().map_or(&model.price, |billed| &billed.price)
     }
 }
 
@@ -359,6 +379,7 @@ impl Call {
             needs: Needs::default(),
             service_tier: None,
             variant: None,
+            billed: None,
             customer: None,
             conversation: None,
             bound: false,

@@ -22,7 +22,7 @@ pub fn concern(name: &[u8]) -> Option<(&'static str, Concern)> {
 
 /// Top-level names that cost or route, and why.
 // A table may be long.
-pub const CONCERNS: [(&str, Concern); 57] = [
+pub const CONCERNS: [(&str, Concern); 63] = [
     ("api_base", Concern::Credential),
     ("base_url", Concern::Credential),
     ("api_key", Concern::Credential),
@@ -74,6 +74,12 @@ pub const CONCERNS: [(&str, Concern); 57] = [
     ("web_search_options", Concern::Hosted),
     ("search_options", Concern::Hosted),
     ("enable_search", Concern::Hosted),
+    ("web_search", Concern::Hosted),
+    ("with_search_enhance", Concern::Hosted),
+    ("enable_enhancement", Concern::Hosted),
+    ("force_search_enhancement", Concern::Hosted),
+    ("enable_deep_search", Concern::Hosted),
+    ("enable_deep_read", Concern::Hosted),
     ("previous_response_id", Concern::Stored),
     ("conversation", Concern::Stored),
     ("container", Concern::Stored),

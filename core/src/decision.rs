@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 pub use outcome::OutcomeClass;
 
+use crate::call::Format;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
@@ -78,6 +79,15 @@ pub enum Denial {
     Unpriced {
         /// What was asked for.
         model: ModelName,
+    },
+    /// The model is for calls in another format.
+    WrongFormat {
+        /// What was asked for.
+        model: ModelName,
+        /// In which format.
+        asked: Format,
+        /// A format that it is served in.
+        speaks: Format,
     },
     /// No channel could be tried: each candidate is excluded for the reason that the explanation gives.
     NoChannel {
@@ -248,6 +258,15 @@ impl Denial {
                     "no price bounds what the model `{model}` costs here: none is known, or none for the service tier asked for, or it searches as often as it likes, or the call has tools that the provider runs; leave these or the tier out, name another model, or ask for a price to be set"
                 ),
             ),
+            Denial::WrongFormat { model, asked, speaks } => Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the model `{model}` isn't served as {}; use {}, or name another model",
+                    asked.as_str(),
+                    address_of(*speaks)
+                ),
+            )
+            .with("param", "model"),
             Denial::NoChannel { retry_at } => {
                 let error = Error::new(
                     ErrorKind::UpstreamUnavailable,
@@ -256,6 +275,32 @@ impl Denial {
                 error.with_retry(retry_at.map_or(Retry::AfterMs(1000), |at| Retry::AfterMs(wait(at))))
             }
         }
+    }
+}
+
+/// Where calls in that format go.
+fn address_of(format: Format) -> &'static str {
+    match format {
+        // Whoever speaks one format of chat serves them all.
+        Format::OpenaiChat
+        | Format::AnthropicMessages
+        | Format::GeminiGenerate
+        | Format::OpenaiResponses
+        | Format::CohereChat
+        | Format::OllamaChat
+        | Format::AnthropicCountTokens
+        | Format::GeminiCountTokens => "chat completions (POST /v1/chat/completions)",
+        Format::OpenaiEmbeddings => "POST /v1/embeddings",
+        Format::OpenaiCompletions => "POST /v1/completions",
+        Format::OpenaiImages => "POST /v1/images/generations",
+        Format::OpenaiImageEdits => "POST /v1/images/edits",
+        Format::OpenaiImageVariations => "POST /v1/images/variations",
+        Format::OpenaiSpeech => "POST /v1/audio/speech",
+        Format::OpenaiTranscriptions => "POST /v1/audio/transcriptions",
+        Format::OpenaiTranslations => "POST /v1/audio/translations",
+        Format::OpenaiModerations => "POST /v1/moderations",
+        Format::Rerank => "POST /v1/rerank",
+        Format::PassThrough => "the provider's own operations (/providers/NAME/PATH)",
     }
 }
 

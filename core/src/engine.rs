@@ -25,6 +25,7 @@ mod observed;
 mod plan;
 mod rank;
 mod replay;
+mod sanity;
 mod settle;
 mod shadow;
 mod standing;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::call::{Format, Needs, Rehearsal, Thinking};
+use crate::call::{Billed, Format, Needs, Rehearsal, Thinking};
 use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass, Reason};
 use crate::error::ErrorKind;
@@ -340,6 +340,10 @@ pub struct AttemptRecord {
     pub usage: Usage,
     /// Where that number came from.
     pub usage_source: UsageSource,
+    /// Whether the upstream reported something that can't be right, which was told of and not charged. A record that a start wrote for a
+    /// process that ended before it doesn't have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub usage_rejected: bool,
     /// Whether its outcome is unknown and its reservation held.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
@@ -439,6 +443,9 @@ pub struct ReplayFacts {
     /// The size and quality of the images that it asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<Box<Variant>>,
+    /// What it was charged by, where its body named a model and it was passed through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billed: Option<Box<Billed>>,
     /// Where the caller connected from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<IpAddr>,

@@ -610,6 +610,18 @@ impl Snapshot {
         self.exact.get(model).or_else(|| self.wildcard(model).map(|(_, group)| group))
     }
 
+    /// Whether any channel that serves `model`, or what it is an alias of, is open to the caller's groups. To others there is no such
+    /// model.
+    pub fn is_open(&self, model: &ModelName, caller: &Caller) -> bool {
+        self.model_group(self.unalias(model).as_str()).is_some_and(|group| self.is_group_open(group, caller))
+    }
+
+    /// The same of a group. One without channels is everybody's.
+    pub fn is_group_open(&self, group: &ModelGroup, caller: &Caller) -> bool {
+        let mut channels = group.candidates.iter().filter_map(|it| self.resolve(*it));
+        group.candidates.is_empty() || channels.any(|(channel, _)| caller.may_use(channel))
+    }
+
     /// What the group that serves `model` is called where it is declared: the same, or a wildcard such as `openai/*`.
     pub fn model_group_name(&self, model: &str) -> Option<&ModelName> {
         let exact = self.exact.get_key_value(model).map(|(name, _)| name);

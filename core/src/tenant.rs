@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::channel::Channel;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::limit::{Limit, Scope, ScopeKind, ScopeLimits};
 use crate::price::{Price, RATIO_ONE_PPM};
@@ -536,6 +537,12 @@ impl Caller {
     pub fn is_in_group(&self, label: &str) -> bool {
         let names = if self.organization.as_str() == OrganizationId::DEFAULT { self.labels.len() } else { 1 };
         self.labels.iter().take(names).any(|own| **own == *label)
+    }
+
+    /// Whether a channel is for everybody, or for one of the caller's groups.
+    pub fn may_use(&self, channel: &Channel) -> bool {
+        let is_open = |group: &Arc<str>| self.is_in_group(group) || self.channels_of.contains(group);
+        channel.groups.is_empty() || channel.groups.iter().any(is_open)
     }
 
     /// Whether every scope of the caller allows `model`.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-const ABSURD_TOKENS: u64 = 16_777_216;
+/// No call searches more often.
+const MOST_SEARCHES: u64 = 4_096;
 
 /// Token counts of one call in disjoint buckets: no token is in two of them.
 ///
@@ -89,12 +90,13 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Usage {
-    /// Whether no call uses as much: no model reads or writes more than 16,777,216 tokens in one. Whoever reports it is
-    /// wrong.
+    /// No model reads or writes more tokens than this in one call, and no call has more units.
+    pub const MOST: u64 = 16_777_216;
+
+    /// Whether no call uses as much: more than [`Usage::MOST`], or than 4,096 searches. Whoever reports it is wrong.
     pub fn is_absurd(&self) -> bool {
-        [self.input_tokens(), self.output_tokens(), self.searches, self.units]
-            .iter()
-            .any(|n| *n > ABSURD_TOKENS)
+        [self.input_tokens(), self.output_tokens(), self.units].iter().any(|n| *n > Self::MOST)
+            || self.searches > MOST_SEARCHES
     }
 
     /// All input tokens. Saturates.

@@ -52,6 +52,11 @@ impl Rig {
                     "models": [priced("claude", "claude-sonnet-4-5", json!({"input": 3, "output": 15}))],
                 },
                 {
+                    "name": "known", "provider": "groq", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
+                    "pass_through": {"paths": ["/chat/completions", "/responses", "/odd"], "fee": 0.5},
+                    "models": [priced("known-8b", "qwen3-8b", json!({"input": 1000, "output": 4000}))],
+                },
+                {
                     "name": "seeker", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
                     "web_search": true, "models": [priced("seeker", "qwen3-8b", tokens.clone())],
                 },
@@ -67,6 +72,9 @@ impl Rig {
             "keys": [
                 {"id": "k", "credential": KEY},
                 {"id": "narrow", "credential": format!("{KEY}-narrow"), "models": ["speech"]},
+                {"id": "through", "credential": format!("{KEY}-through"), "models": ["providers/known", "known-8b"]},
+                {"id": "below", "credential": format!("{KEY}-below"), "models": ["providers/known", "providers/known/*"]},
+                {"id": "capped", "credential": format!("{KEY}-capped"), "limits": {"spend": {"day": "1.5 USD"}}},
                 {"id": "poor", "credential": format!("{KEY}-poor"), "limits": {"spend": {"day": "0.1 USD"}}},
             ],
         });
@@ -477,4 +485,64 @@ fn what_a_channel_lets_through_is_passed_with_its_own_credential() {
         &json!({"model": "providers/all", "messages": [{"role": "user", "content": "a"}]}),
     );
     assert_ne!(chat.status, 200, "{}", chat.text());
+}
+
+#[test]
+fn a_call_that_is_passed_through_is_charged_by_its_model() {
+    let rig = Rig::start("pass-metered");
+    let chat = |key: &str, more: Value| {
+        let mut body = json!({"model": "qwen3-8b", "max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = Request::post("/providers/known/chat/completions", body.to_string());
+        rig.gateway.send(&request.header("accept-encoding", "gzip").bearer(&format!("{KEY}{key}")))
+    };
+    let record = |answer: &Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        super::guardrail::record(&rig.gateway, answer.head.get("x-sluicegate-call-id").unwrap_or_default())
+    };
+    let used = |record: &Value| {
+        (record["usage"]["input_uncached"].clone(), record["usage"]["output_visible"].clone())
+    };
+    let whole = record(&chat("", json!({})));
+    assert_eq!(used(&whole), (json!(5), json!(3)), "{whole}");
+    // 0.5 for the call, 5 tokens at 0.001 and 3 at 0.004 USD.
+    assert_eq!(
+        (&whole["spend"], &whole["attempts"][0]["priced"]),
+        (&json!(517_000_000), &json!(true)),
+        "{whole}"
+    );
+    let sent = rig.upstream.requests().last().unwrap().clone();
+    assert_eq!(sent.header("accept-encoding"), None, "what it used must be legible");
+    // A stream that says nothing of what it used is counted.
+    let stream = record(&chat("", json!({"stream": true})));
+    assert_eq!(stream["attempts"][0]["usage_source"], "counted", "{stream}");
+    assert!(stream["usage"]["output_visible"].as_u64() > Some(2), "{stream}");
+    for (key, more, status) in [
+        ("-through", json!({}), 200),
+        ("-below", json!({}), 200),
+        // The key's models hold here, too, and whoever may not use one learns nothing of it.
+        ("-through", json!({"model": "gpt-5-pro"}), 404),
+        ("-through", json!({"model": "no-such-model"}), 404),
+        ("-below", json!({"model": "gpt-5-pro"}), 200),
+        ("-narrow", json!({}), 404),
+        // What isn't bounded passes no budget, nor does what doesn't fit.
+        ("-capped", json!({"tools": [{"type": "web_search"}]}), 400),
+        ("-capped", json!({"max_tokens": 5_000}), 429),
+        ("", json!({"model": "a,b"}), 400),
+        ("", json!({"models": ["gpt-5-pro"]}), 400),
+        ("", json!({"messages": 7}), 400),
+    ] {
+        let answer = chat(key, more.clone());
+        assert_eq!(answer.status, status, "{key} {more}: {}", answer.text());
+    }
+    let odd = |model: &str| chat("-through", json!({"model": model})).text().replace(model, "");
+    assert_eq!(odd("gpt-5-pro"), odd("no-such-model"));
+    // What has been charged before isn't charged again when it is only looked at.
+    let look = rig.gateway.send(&Request::new("GET", "/providers/known/responses/resp_1").bearer(KEY));
+    let looked = record(&look);
+    assert_eq!(
+        (&looked["usage"]["input_uncached"], &looked["spend"]),
+        (&json!(0), &json!(500_000_000)),
+        "{looked}"
+    );
 }

@@ -397,7 +397,7 @@ fn parse_region(text: &'static str) -> Option<(&'static str, u32)> {
 }
 
 /// `flex:input=1.25;output=7.5|priority:input=5;output=30`, where what stands before the colon is for `when` to read.
-fn several<T>(cell: &'static str, when: impl Fn(&str) -> Option<T>) -> Option<Vec<(T, Written)>> {
+pub(crate) fn several<T>(cell: &'static str, when: impl Fn(&str) -> Option<T>) -> Option<Vec<(T, Written)>> {
     let each = |text: &'static str| {
         let (name, rates) = text.split_once(':')?;
         Some((when(name)?, parse_written(rates)?))

@@ -5,9 +5,10 @@ use sluicegate_core::Format;
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::money::{PicoUsd, parse_decimal};
-use sluicegate_core::price::{Price, PriceParts, UnitPrice};
+use sluicegate_core::price::{Price, UnitPrice};
 
-use crate::catalogue::ModelFacts;
+use crate::catalogue::{ModelFacts, several};
+use crate::pricing::{self, Written};
 
 /// `per_unit` is in USD, for an image that is made, a character that is spoken, a second that is heard, or a search; the others are for a million tokens.
 const OPERATIONS: &str = include_str!("../catalogue/operations.csv");
@@ -83,7 +84,7 @@ fn parse(row: &'static str) -> Option<ModelFacts> {
         let text = cells.next()?;
         parse_decimal(text, digits).and_then(|price| PicoUsd::try_from(price).ok())
     };
-    let mut price = Price {
+    let rates = Price {
         input: rate(6),
         output: rate(6),
         cache_read: rate(6),
@@ -94,12 +95,20 @@ fn parse(row: &'static str) -> Option<ModelFacts> {
     };
     let (image_in, image_out, cached_image_in) = (rate(6), rate(6), rate(6));
     let units = cells.next().map_or_else(Vec::new, units);
-    let more = PriceParts { image_in, image_out, cached_image_in, units, ..PriceParts::default() };
-    price.more = (more != PriceParts::default()).then(|| Box::new(more));
+    let changes = several(cells.next().unwrap_or_default(), pricing::instant).unwrap_or_default();
+    let written = Written {
+        rates,
+        image_in,
+        image_out,
+        cached_image_in,
+        units: (!units.is_empty()).then_some(units),
+        changes,
+        ..Written::default()
+    };
     Some(ModelFacts {
         provider,
         embedding: false,
-        price,
+        price: written.price(),
         context_window: None,
         max_output: None,
         extra_reasoning: None,
@@ -130,10 +139,12 @@ mod tests {
         let mut last = "";
         for row in OPERATIONS.lines().skip(1) {
             let cells: Vec<_> = row.split(',').collect();
-            assert_eq!(cells.len(), 13, "{row}");
+            assert_eq!(cells.len(), 14, "{row}");
             assert_eq!(units(cells[12]).len(), cells[12].matches('=').count(), "{row}");
             assert!(last < row, "{row} is in order");
             let facts = facts(cells[0], cells[1]).unwrap();
+            let changes = facts.price.more.as_ref().map_or(0, |more| more.changes.len());
+            assert_eq!(changes, cells[13].split('|').filter(|it| !it.is_empty()).count(), "{row}");
             assert!(facts.price.is_known(), "{row}");
             assert_eq!(facts.price.per_unit.is_some(), !cells[8].is_empty(), "{row}");
             (count, last) = (count + 1, row);
@@ -149,6 +160,11 @@ mod tests {
         assert_eq!(price("gpt-4o-mini-tts").audio_out, Some(12_000_000));
         assert_eq!(price("omni-moderation-latest").input, Some(0));
         assert_eq!(facts("xai", "grok-imagine-image").unwrap().price.per_unit, Some(20_000_000_000));
+        let speech = facts("gemini", "gemini-3.8-flash-tts").unwrap().price;
+        for (day, audio) in [("2026-12-31", 9_000_000), ("2027-01-01", 18_000_000)] {
+            let card = speech.on(pricing::instant(day).unwrap()).card();
+            assert_eq!((card.audio_out, card.output), (Some(audio), Some(audio)), "{day}");
+        }
         let image = price("gpt-image-1");
         assert_eq!((image.input, image.per_unit), (Some(5_000_000), None));
         assert_eq!(

@@ -22,7 +22,7 @@ use crate::ids::{ChannelId, ModelName};
 use crate::ports::{Hook, Hooks, NoText, TextView};
 use crate::prompt::{Prompt, Text};
 use crate::record::AttemptRecord;
-use crate::snapshot::Strategy;
+use crate::snapshot::{ModelGroup, Strategy};
 use crate::tenant::Caller;
 use crate::time::Timestamp;
 
@@ -418,12 +418,16 @@ impl Admission {
         if allowed && self.enter_model(&meant, now) { Ok(meant) } else { Err(self.unknown_model(None)) }
     }
 
-    /// Considers a model's candidates; false when there is no such model. Whether the caller may use it is for whoever
+    /// Considers a model's candidates; false when there is no such model, or none that the caller's groups reach. Whether the caller may use it is for whoever
     /// calls this to have checked.
     pub(super) fn enter_model(&mut self, model: &ModelName, now: Timestamp) -> bool {
         let runtime = Arc::clone(&self.runtime);
         let declared = &runtime.snapshot.declared;
         let Some(group) = runtime.snapshot.model_group(model.as_str()) else { return false };
+        if !runtime.snapshot.is_group_open(group, &self.caller.caller) {
+            self.note_closed(&runtime, model, group);
+            return false;
+        }
         // A name that a wildcard serves may have settings of its own.
         let settings = declared.model_groups.get(model).unwrap_or(&group.settings);
         let fallback = u32::try_from(self.models.len()).unwrap_or(u32::MAX);
@@ -448,6 +452,15 @@ impl Admission {
         true
     }
 
+    /// Says, for operators, why there is no such model for the caller's groups.
+    fn note_closed(&mut self, runtime: &Runtime, model: &ModelName, group: &ModelGroup) {
+        let fallback = u32::try_from(self.models.len()).unwrap_or(u32::MAX);
+        self.explanation.push(Reason::Model { model: model.clone(), fallback });
+        for (channel, _) in group.candidates.iter().filter_map(|it| runtime.snapshot.resolve(*it)) {
+            self.explanation.push(Reason::Excluded { channel: channel.id.clone(), why: Exclusion::Group });
+        }
+    }
+
     /// Remembers why the model just entered has no candidate at all.
     pub(super) fn note_why_nothing(&mut self, model: &ModelName) {
         if !self.considered.ranked.is_empty() {
@@ -460,6 +473,8 @@ impl Admission {
             Denial::ContextTooLong { largest }
         } else if self.considered.unpriced {
             Denial::Unpriced { model: model.clone() }
+        } else if let Some(speaks) = self.considered.speaks.filter(|_| !self.considered.otherwise) {
+            Denial::WrongFormat { model: model.clone(), asked: self.call.format, speaks }
         } else {
             Denial::NoChannel { retry_at: None }
         };
@@ -510,8 +525,10 @@ impl Admission {
             .iter()
             .filter(|(name, meant)| caller.may_call_as(&[name.as_str(), meant.as_str()]));
         let mut available: Vec<ModelName> = own.map(|(name, _)| name.clone()).collect();
-        for name in self.runtime.snapshot.model_names() {
-            if caller.may_call(name.as_str()) && !available.contains(name) {
+        let snapshot = &self.runtime.snapshot;
+        for name in snapshot.model_names() {
+            let is_known = caller.may_call(name.as_str()) && snapshot.is_open(name, caller);
+            if is_known && !available.contains(name) {
                 available.push(name.clone());
             }
             // BOUND: all names are for the list of models to tell.

@@ -108,6 +108,8 @@ pub(super) struct Open {
     pub(super) key: Option<u32>,
     /// What is asked of the images, where the channel changed that.
     pub(super) variant: Option<Box<Variant>>,
+    /// The caller's service tier wasn't sent.
+    pub(super) asks_no_tier: bool,
 }
 
 impl Open {
@@ -241,12 +243,13 @@ impl Engine {
         let mut lowered = false;
         // BOUND: twice at most: as asked, then lowered.
         loop {
-            let charges = Charges::of(
+            let charges = Charges::of_call(
                 &admission.caller.caller,
                 admission.group(),
                 model,
                 now,
                 admission.call.variant.as_deref(),
+                admission.call.billed.as_deref(),
             );
             let sizes = ceiling::sizes(
                 &admission.call,
@@ -339,6 +342,7 @@ impl Engine {
             started_at: now,
             key,
             variant: None,
+            asks_no_tier: false,
         });
         admission.count_request = false;
         admission.attempts_of_model += 1;
@@ -353,7 +357,7 @@ impl Engine {
             deadline: admission.deadline(),
             reservation: id,
             reserved: sizes.bound.spend,
-            priced: model.price.is_known(),
+            priced: admission.call.price(model).is_known(),
             channel: candidate.channel,
             endpoint,
             extra_input: model.extra_input,
@@ -379,6 +383,14 @@ impl Admission {
     pub fn sends_variant(&mut self, variant: Option<Variant>) {
         if let Some(open) = &mut self.open {
             open.variant = variant.map(Box::new);
+        }
+    }
+
+    /// The attempt under way asks for no service tier, because its upstream's format has no place for the one that the caller asked for: where
+    /// the answer says nothing, it was served as any other. For the host to call before it sends.
+    pub fn sends_no_tier(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.asks_no_tier = true;
         }
     }
 
@@ -432,7 +444,7 @@ impl Admission {
             ceiling: target.ceiling,
             bound: sizes.bound,
             bound_cost: sizes.channel_bound.spend,
-            priced: target.model.price.is_known(),
+            priced: call.price(target.model).is_known(),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Candidates: which channels may serve a model for this call, and in which order.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use super::admission::Admission;
@@ -51,6 +49,10 @@ pub(super) struct Considered {
     pub(super) too_small: Option<u64>,
     /// Whether any was left out for want of a price.
     pub(super) unpriced: bool,
+    /// What a channel speaks that was left out because it doesn't serve the call's format.
+    pub(super) speaks: Option<Format>,
+    /// Whether any that does was left out.
+    pub(super) otherwise: bool,
 }
 
 /// Filters and ranks the candidates of `group`.
@@ -67,6 +69,13 @@ pub(super) fn consider(
         match filter(runtime, admission, *candidate, channel, model, now) {
             Ok(ranked) => considered.ranked.push(ranked),
             Err((why, detail)) => {
+                match why {
+                    Exclusion::Format => {
+                        considered.speaks = considered.speaks.or_else(|| spoken(channel, model));
+                    }
+                    Exclusion::Group | Exclusion::Disabled => {}
+                    _ => considered.otherwise = true,
+                }
                 match why {
                     Exclusion::Cooldown | Exclusion::Broken => {
                         let back_at = Timestamp::from_ms(detail);
@@ -209,8 +218,7 @@ fn filter(
     if !channel.enabled {
         return Err((Exclusion::Disabled, 0));
     }
-    let is_open = |group: &Arc<str>| caller.is_in_group(group) || caller.channels_of.contains(group);
-    if !channel.groups.is_empty() && !channel.groups.iter().any(is_open) {
+    if !caller.may_use(channel) {
         return Err((Exclusion::Group, 0));
     }
     let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;
@@ -229,7 +237,7 @@ fn filter(
     if let Some(window) = model.context_window.filter(|window| call.input_estimate > *window) {
         return Err((Exclusion::ContextWindow, i64::try_from(window).unwrap_or(i64::MAX)));
     }
-    if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !model.price.is_known() {
+    if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !call.price(model).is_known() {
         return Err((Exclusion::Unpriced, 0));
     }
     if has_no_bound(admission, channel, model, now) {
@@ -274,10 +282,11 @@ pub(super) fn has_no_bound(
     }
     let dear = call.service_tier.filter(|tier| tier.is_dear());
     let searches_at_will = || {
-        let charges = Charges::of(&admission.caller.caller, admission.group(), model, now, None);
+        let billed = call.billed.as_deref();
+        let charges = Charges::of_call(&admission.caller.caller, admission.group(), model, now, None, billed);
         !call.format.counts_tokens() && !charges.bounds_searches()
     };
-    dear.is_some_and(|tier| !model.price.on(now).has_tier(tier)) || searches_at_will()
+    dear.is_some_and(|tier| !call.price(model).on(now).has_tier(tier)) || searches_at_will()
 }
 
 /// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are
@@ -288,6 +297,14 @@ fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
         .or_else(|| speaks(Format::OpenaiResponses).filter(|_| format == Format::AnthropicMessages));
     let any = || channel.endpoints.iter().position(|endpoint| format.reaches(endpoint.format));
     same.or_else(any).and_then(|at| u32::try_from(at).ok())
+}
+
+/// What a channel is for.
+fn spoken(channel: &Channel, model: &ChannelModel) -> Option<Format> {
+    if model.is_pass_through() {
+        return Some(Format::PassThrough);
+    }
+    channel.endpoints.first().map(|endpoint| endpoint.format)
 }
 
 /// The group's own preferences, and behind them the channels of the groups that its list names, in their order.

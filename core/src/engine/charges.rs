@@ -1,5 +1,6 @@
 //! What an attempt is charged: to whoever calls, and towards its channel's own limits.
 
+use crate::call::Billed;
 use crate::channel::ChannelModel;
 use crate::ids::ModelName;
 use crate::money::{NanoUsd, PicoUsd, Rounding};
@@ -78,6 +79,23 @@ impl<'a> Charges<'a> {
             alike: ratio_ppm == RATIO_ONE_PPM,
             names,
         }
+    }
+
+    /// The same of this call, which may name what it is charged by.
+    pub(super) fn of_call(
+        caller: &'a Caller,
+        group: &'a ModelName,
+        model: &'a ChannelModel,
+        at: Timestamp,
+        variant: Option<&'a Variant>,
+        billed: Option<&'a Billed>,
+    ) -> Self {
+        let charges = Self::of(caller, group, model, at, variant);
+        let Some(billed) = billed else { return charges };
+        let list = billed.price.on(at).with(variant);
+        // Who has a price of their own for what is passed through pays that.
+        let own = if matches!(caller.terms(group), Some(Terms::Price(_))) { charges.own } else { list };
+        Self { own, list, names: Some((billed.model.as_str(), group.as_str())), ..charges }
     }
 
     /// Searches that may be charged though nobody asks for them: at least one where they have no bound.

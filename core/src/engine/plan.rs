@@ -393,6 +393,13 @@ impl Admission {
         self.over = refusal.denies || matches!(limit.metric, Metric::Requests | Metric::Concurrency);
     }
 
+    /// Notes whether what the attempt made last reported can't be right.
+    pub(super) fn note_usage_rejected(&mut self, rejected: bool) {
+        if let Some(record) = self.records.last_mut() {
+            record.usage_rejected = rejected;
+        }
+    }
+
     /// Notes whether the failure of the attempt made last was that of one of its channel's keys alone.
     pub(super) fn note_key_fault(&mut self, of_key: bool) {
         if of_key {

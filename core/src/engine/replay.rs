@@ -503,6 +503,7 @@ fn call_of(record: &UsageRecord) -> Call {
         needs: facts.needs,
         service_tier: facts.service_tier,
         variant: facts.variant.clone(),
+        billed: facts.billed.clone(),
         customer: record.customer.clone(),
         conversation: facts.conversation,
         bound: facts.bound,

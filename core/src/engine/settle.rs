@@ -8,7 +8,9 @@ use super::attempt::Open;
 use super::ceiling;
 use super::charges::Charges;
 use super::plan::Last;
-use crate::channel::Channel;
+use super::sanity::{believed, within_bound};
+use crate::call::{Call, Format};
+use crate::channel::{Channel, ChannelModel};
 use crate::count::Counting;
 use crate::decision::{OutcomeClass, Reason};
 use crate::health::{self, KeyUse, Took};
@@ -125,8 +127,8 @@ impl Engine {
             return;
         }
         open.input_known = true;
-        let charges =
-            Charges::of(&caller.caller, &open.model, model, open.started_at, call.variant.as_deref());
+        let (variant, billed) = (call.variant.as_deref(), call.billed.as_deref());
+        let charges = Charges::of_call(&caller.caller, &open.model, model, open.started_at, variant, billed);
         let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, &charges);
         let freed = {
             let mut ledger = self.ledger.lock();
@@ -139,23 +141,26 @@ impl Engine {
     fn end_attempt(&self, admission: &mut Admission, mut open: Open, outcome: &Outcome, now: Timestamp) {
         open.lease.end();
         let runtime = Arc::clone(&admission.runtime);
-        if (outcome.usage_rejected || outcome.reported.as_ref().is_some_and(Usage::is_absurd))
-            && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate)
-        {
+        let reported = believed(outcome, admission, &open);
+        let usage_rejected = outcome.usage_rejected || outcome.reported.is_some() && reported.is_none();
+        if usage_rejected && let Some((channel, _)) = runtime.snapshot.resolve(open.candidate) {
             self.alert(Alert::AbsurdUsage { channel: channel.id.clone() });
         }
         let of_key = self.learn(admission, &open, outcome, now) && !admission.has_failed_with(&open);
-        let charge = decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome);
+        let charge =
+            decide_charge(runtime.snapshot.declared.quota.on_unknown, admission, &open, outcome, reported);
         admission.first_byte_at = admission.first_byte_at.or(outcome.first_byte_at);
         if outcome.class != OutcomeClass::Ok && !of_key {
             admission.note_failure(&open, outcome.class, outcome.retry_after_ms, now);
         }
         let how = (outcome.class, outcome.status, outcome.retry_after_ms);
-        // What was served is charged, not what was asked for.
-        let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(admission.call.service_tier));
+        // What was served is charged, not what was asked for; and where nothing is said, what was sent.
+        let asked = admission.call.service_tier.filter(|_| !open.asks_no_tier);
+        let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(asked));
         let asked = open.variant.as_deref().or(admission.call.variant.as_deref());
         let variant = Variant::served(asked, outcome.served_variant.as_deref());
         self.close(admission, open, how, (tier, variant), &charge, now);
+        admission.note_usage_rejected(usage_rejected);
         admission.note_key_fault(of_key);
         self.ask_on_error(admission, outcome.class, now);
     }
@@ -177,8 +182,14 @@ impl Engine {
             Charge::Settle(usage, source) => (*usage, *source),
             Charge::Release | Charge::Hold => (Usage::default(), UsageSource::None),
         };
-        let charges =
-            Charges::of(&admission.caller.caller, &open.model, model, open.started_at, variant.as_ref());
+        let charges = Charges::of_call(
+            &admission.caller.caller,
+            &open.model,
+            model,
+            open.started_at,
+            variant.as_ref(),
+            admission.call.billed.as_deref(),
+        );
         let is_settled = matches!(charge, Charge::Settle(..));
         let (spend, cost) = if is_settled { charges.costs(&usage, tier) } else { (0, 0) };
         let service_tier = Some(tier).filter(|tier| is_settled && *tier != ServiceTier::Standard);
@@ -198,7 +209,7 @@ impl Engine {
             reserved: open.sizes.bound.spend,
             spend,
             cost,
-            priced: model.price.is_known(),
+            priced: is_priced(&admission.call, model, &usage),
             service_tier,
             variant: variant.clone().filter(|_| is_settled).map(Box::new),
             exchange,
@@ -206,6 +217,7 @@ impl Engine {
             usage_source: source,
             held: matches!(charge, Charge::Hold),
             retry_after_ms,
+            usage_rejected: false,
             key: open.key,
             key_fault: false,
         });
@@ -369,41 +381,39 @@ fn microseconds(open: &Open, now: Timestamp) -> u64 {
 }
 
 /// What the attempt is charged.
-fn decide_charge(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
-    match charge_of(on_unknown, admission, open, outcome) {
+fn decide_charge(
+    on_unknown: OnUnknown,
+    admission: &Admission,
+    open: &Open,
+    outcome: &Outcome,
+    reported: Option<Usage>,
+) -> Charge {
+    match charge_of(on_unknown, admission, open, outcome, reported) {
         Charge::Settle(..) if admission.call.format.counts_tokens() => Charge::Release,
         Charge::Settle(usage, UsageSource::Counted) => {
-            Charge::Settle(within_ceiling(usage, admission, open), UsageSource::Counted)
+            Charge::Settle(within_bound(usage, admission, open), UsageSource::Counted)
         }
         charge => charge,
     }
 }
 
-/// Our own count of an answer is an estimate, which by itself must not pass a cap: an upstream that was given a ceiling
-/// wrote no more than that.
-fn within_ceiling(counted: Usage, admission: &Admission, open: &Open) -> Usage {
-    let call = &admission.call;
-    if open.ceiling.is_none() && call.max_output.is_none() && call.format.has_ceiling() {
-        return counted;
-    }
-    let most = u64::try_from(open.sizes.bound.output_tokens).unwrap_or(0);
-    let rest = most.saturating_sub(counted.output_tokens().saturating_sub(counted.output_visible));
-    Usage {
-        output_visible: counted.output_visible.min(rest),
-        units: counted.units.min(call.units),
-        ..counted
-    }
-}
-
-fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome: &Outcome) -> Charge {
-    let reported = outcome.reported.filter(|usage| !usage.is_absurd());
+fn charge_of(
+    on_unknown: OnUnknown,
+    admission: &Admission,
+    open: &Open,
+    outcome: &Outcome,
+    reported: Option<Usage>,
+) -> Charge {
     match outcome.class {
         OutcomeClass::Ok => match reported {
             // Nothing at all for an answer that we saw is no report.
             Some(usage)
-                if usage.total_tokens() == 0 && usage.units == 0 && outcome.counted.output_tokens() > 0 =>
+                if usage.output_tokens() == 0 && usage.units == 0 && outcome.counted.output_tokens() > 0 =>
             {
-                Charge::Settle(outcome.counted, UsageSource::Counted)
+                let counted = outcome.counted;
+                let input = if usage.input_tokens() == 0 { counted } else { usage };
+                let usage = Usage { output_visible: counted.output_visible, ..input };
+                Charge::Settle(usage, UsageSource::Counted)
             }
             Some(usage) => Charge::Settle(usage, UsageSource::Reported),
             None => Charge::Settle(outcome.counted, UsageSource::Counted),
@@ -448,6 +458,12 @@ fn charge_of(on_unknown: OnUnknown, admission: &Admission, open: &Open, outcome:
         }
         _ => Charge::Release,
     }
+}
+
+/// Whether what was used has a price. The fee for what is passed through is none for the tokens that it takes.
+fn is_priced(call: &Call, model: &ChannelModel, usage: &Usage) -> bool {
+    let only_fee = call.format == Format::PassThrough && call.billed.is_none();
+    call.price(model).is_known() && !(only_fee && usage.total_tokens() > 0)
 }
 
 fn began(outcome: &Outcome) -> bool {
@@ -544,6 +560,7 @@ impl Admission {
                 needs: self.call.needs,
                 service_tier: self.call.service_tier,
                 variant: self.call.variant,
+                billed: self.call.billed,
                 client_ip: self.call.client_ip,
                 sent_tags,
                 fallbacks: self.call.fallbacks,

@@ -9,6 +9,7 @@ use crate::call::{Call, Format, Needs};
 use crate::channel::{Channel, ChannelModel, Endpoint};
 use crate::count::{CacheWrites, Counting, IMAGE_TOKENS_MAX, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
+use crate::error::ErrorKind;
 use crate::limit::{Limit, Metric, Window};
 pub(super) use crate::ports::NoPolicy;
 use crate::price::Price;
@@ -151,6 +152,63 @@ fn an_unknown_model_and_one_of_somebody_else_are_answered_alike() {
 }
 
 #[test]
+fn a_model_that_no_channel_of_the_callers_groups_has_does_not_exist() {
+    let mut closed = channel("closed", "m", 0);
+    closed.groups = vec!["g1".into()];
+    let mut declared = Declared { channels: vec![closed, channel("open", "n", 0)], ..Declared::default() };
+    declared.aliases.insert("also".into(), "m".into());
+    declared.fallbacks.general.insert("m".into(), vec!["n".into()]);
+    let engine = engine(declared);
+    let of_group = |label: Option<&str>| {
+        let mut caller = Caller::operator("default".into(), &[]);
+        caller.labels.extend(label.map(std::sync::Arc::from));
+        engine.bind(caller)
+    };
+    for (label, reaches) in [(Some("g1"), true), (Some("g2"), false), (None, false)] {
+        let caller = of_group(label);
+        for model in ["m", "also", "nothing"] {
+            let denied =
+                engine.admit(call(model, None), &caller, NOW, 7).err().map(|it| (it.denial, it.explanation));
+            if reaches && model != "nothing" {
+                assert_eq!(denied, None, "{model} {label:?}");
+                continue;
+            }
+            let available: &[&str] = if reaches { &["also", "m", "n"] } else { &["n"] };
+            let available = available.iter().map(|name| (*name).into()).collect();
+            let (denial, explanation) = denied.unwrap();
+            assert_eq!(denial, Denial::UnknownModel { model: model.into(), available }, "{label:?}");
+            // Operators are told why; what callers see of it is told elsewhere.
+            let told = format!("{explanation:?}");
+            assert_eq!(told.contains("closed"), model != "nothing", "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_model_of_another_format_says_where_it_is_served() {
+    let mut other = channel("b", "n", 0);
+    other.groups = vec!["g1".into()];
+    let channels = vec![channel("a", "m", 0), other];
+    let engine = engine(Declared { channels, ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    for (format, says) in [
+        (Format::OpenaiCompletions, Some("chat completions (POST /v1/chat/completions)")),
+        (Format::OpenaiEmbeddings, Some("chat completions (POST /v1/chat/completions)")),
+        (Format::AnthropicMessages, None),
+    ] {
+        let asked = Call { format, ..call("m", None) };
+        let denied = engine.admit(asked, &caller, NOW, 7).err().map(|denied| denied.denial);
+        let Some(says) = says else {
+            assert_eq!(denied, None);
+            continue;
+        };
+        let error = denied.unwrap().to_error(NOW);
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{format:?}");
+        assert!(error.to_string().contains(says) && error.to_string().contains("`m`"), "{error}");
+    }
+}
+
+#[test]
 fn a_strict_cap_clamps_who_named_no_ceiling_refuses_who_did_and_is_never_passed() {
     let declared = Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() };
     let engine = engine(declared);
@@ -260,6 +318,56 @@ fn usage_that_cannot_be_right_is_told_of() {
         assert_eq!(engine.finish(admission, None, NOW).usage, counted);
         assert_eq!(engine.take_alerts(), [Alert::AbsurdUsage { channel: "a".into() }]);
     }
+}
+
+#[test]
+fn what_is_far_above_the_bound_is_not_believed_and_what_is_above_it_is_a_debt() {
+    // The call is bounded by 100 tokens of input and asks for 50 of output: (input, output) reported.
+    let bounded = |_: &mut ChannelModel, _: &mut Call| ();
+    let reads_more = |model: &mut ChannelModel, _: &mut Call| model.reads_more = true;
+    let stored = |_: &mut ChannelModel, call: &mut Call| call.input_bound = None;
+    let no_ceiling = |_: &mut ChannelModel, call: &mut Call| call.max_output = None;
+    type Change = fn(&mut ChannelModel, &mut Call);
+    let cases: [(Change, (u64, u64), bool); 9] = [
+        (bounded, (100, 50), true),
+        (bounded, (65_736, 65_636), true), // A debt, of a channel without limits.
+        (bounded, (65_737, 50), false),
+        (bounded, (100, 65_637), false),
+        (bounded, (20_000_000, 50), false),
+        (reads_more, (1_000_000, 50), true),
+        (stored, (1_000_000, 50), true),
+        (no_ceiling, (100, 1_000_000), true),
+        (no_ceiling, (100, 20_000_000), false),
+    ];
+    for (change, (input, output), believed) in cases {
+        let mut only = channel("a", "m", 0);
+        let mut asked = call("m", Some(50));
+        change(&mut only.models[0], &mut asked);
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let mut admission = engine.admit(asked, &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let reported = Usage { input_uncached: input, output_visible: output, ..Usage::default() };
+        let counted = Usage { input_uncached: 25, output_visible: 3, ..Usage::default() };
+        let outcome = Outcome { counted, ..Outcome::answered(reported) };
+        engine.observe(&mut admission, &outcome, NOW);
+        let record = engine.finish(admission, None, NOW);
+        assert_eq!(record.usage, if believed { reported } else { counted }, "{input} {output}");
+        assert_eq!(record.attempts[0].usage_rejected, !believed, "{input} {output}");
+        assert_eq!(engine.take_alerts().is_empty(), believed, "{input} {output}");
+    }
+}
+
+#[test]
+fn our_own_count_passes_no_bound() {
+    let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let mut admission = engine.admit(call("m", Some(50)), &caller, NOW, 7).unwrap();
+    try_at(engine.next(&mut admission, NOW));
+    let counted = Usage { input_uncached: 5_000, cache_write: 60, output_visible: 5_000, ..Usage::default() };
+    engine.observe(&mut admission, &Outcome { reported: None, counted, ..Outcome::answered(counted) }, NOW);
+    let want = Usage { input_uncached: 40, cache_write: 60, output_visible: 50, ..Usage::default() };
+    assert_eq!(engine.finish(admission, None, NOW).usage, want);
 }
 
 #[test]

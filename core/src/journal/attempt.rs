@@ -312,6 +312,7 @@ impl Tried {
             usage: ending.usage,
             usage_source: ending.source,
             held,
+            usage_rejected: false,
             retry_after_ms: None,
             key: None,
             key_fault: false,

@@ -5,6 +5,11 @@ use sluicegate_core::{Usage, UsageSource};
 
 use crate::fault::Fault;
 
+/// No text has more bytes for each of its tokens, but for runs of white space and rules.
+const TOKEN_BYTES_MAX: u64 = 64;
+/// Of a text this short nothing can be said.
+const SHORT_BYTES: u64 = 4_096;
+
 /// What was seen of an answer so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -24,6 +29,10 @@ pub struct Observed {
     pub closed: bool,
     /// Decoded bytes of output: text, tool names and arguments, reasoning, refusals.
     pub output_bytes: u64,
+    /// Those among them that are no text, and say nothing of how many tokens there are: media, and lists of parts.
+    pub raw_bytes: u64,
+    /// Whether the output may repeat the prompt, which nobody is charged for as output.
+    pub echoes: bool,
     /// Searches of the web that the answer shows the upstream to have made, where its counts don't have them.
     pub searches: u64,
     /// The error that the answer held, or that ended it.
@@ -52,40 +61,60 @@ impl Observed {
         self.output_bytes.div_ceil(4)
     }
 
+    /// What we count ourselves, whatever was reported: the prompt by its estimate, and what was delivered.
+    pub fn counted(&self, input_estimate: u64) -> Usage {
+        Usage {
+            input_uncached: input_estimate,
+            output_visible: self.output_estimate(),
+            searches: self.searches,
+            ..Usage::default()
+        }
+    }
+
     /// What an attempt that was answered with a success status is settled with, once it has ended.
     ///
     /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
     /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
     /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
-    /// uses nothing, unless the upstream says what it used or was seen to search. Nothing but zeros for an answer that was seen is no report.
+    /// uses nothing, unless the upstream says what it used or was seen to search. Nothing but zeros for an answer that was seen is no report,
+    /// no input at all is none of the input, and far too little output for what was delivered none of the output.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
         let billed = self.finished && self.usage.is_some();
         if self.error.is_some() && !self.first_content && !billed && self.searches == 0 {
             return (Usage::default(), UsageSource::None);
         }
         let delivered = self.output_estimate();
-        let reported = self.usage.filter(|it| it.total_tokens() > 0 || it.units > 0 || delivered == 0);
-        let Some(mut usage) = reported else {
-            let counted = Usage {
-                input_uncached: input_estimate,
-                output_visible: delivered,
-                searches: self.searches,
-                ..Usage::default()
-            };
-            return (counted, UsageSource::Counted);
+        let says = |usage: &Usage| usage.total_tokens() > 0 || usage.units > 0;
+        let is_empty = delivered == 0 && !self.first_content;
+        let Some(mut usage) = self.usage.filter(|it| !it.is_absurd() && (says(it) || is_empty)) else {
+            return (self.counted(input_estimate), UsageSource::Counted);
         };
         let mut source = UsageSource::Reported;
-        if self.input_missing {
+        // What is billed in units needs no tokens.
+        let in_tokens = usage.units == 0;
+        if self.input_missing || in_tokens && usage.input_tokens() == 0 && says(&usage) {
             usage.input_uncached = input_estimate;
             source = UsageSource::Counted;
         }
-        let said = self.finished && !self.output_missing;
+        let too_few = in_tokens && self.is_too_few(usage.output_tokens(), input_estimate);
+        let said = self.finished && !self.output_missing && !too_few;
         if !said && usage.output_tokens() < delivered {
             usage.output_visible =
                 delivered.saturating_sub(usage.output_reasoning.saturating_add(usage.audio_out));
             source = UsageSource::Counted;
         }
         (usage, source)
+    }
+
+    /// Whether no tokenizer makes as few of what was delivered: none at all, or more than 64 bytes each beyond a first 4,096. Four
+    /// bytes are usual, and the longest tokens of all, runs of white space, have 128.
+    fn is_too_few(&self, tokens: u64, input_estimate: u64) -> bool {
+        // An estimate makes at most eight bytes of what it counts one token.
+        let repeated = if self.echoes { input_estimate.saturating_mul(8) } else { 0 };
+        let bytes = self.output_bytes.saturating_sub(self.raw_bytes).saturating_sub(repeated);
+        let most =
+            if tokens == 0 { 0 } else { tokens.saturating_mul(TOKEN_BYTES_MAX).saturating_add(SHORT_BYTES) };
+        bytes > most
     }
 }
 
@@ -123,6 +152,38 @@ mod tests {
         let fault = Some(Fault::new(FaultClass::Server, "no"));
         let failed = Observed { error: fault.clone(), usage: Some(reported), ..Observed::default() };
         assert_eq!(failed.settlement(7), (Usage::default(), UsageSource::None));
+        for (usage, bytes, want, source) in [
+            // (input, output) reported, bytes delivered, (input, output) charged.
+            ((10, 0), 4_000, (10, 1_000), UsageSource::Counted),
+            ((10, 1), 48_000, (10, 12_000), UsageSource::Counted),
+            ((10, 1), 4_160, (10, 1), UsageSource::Reported),
+            ((10, 1), 4_161, (10, 1_041), UsageSource::Counted),
+            ((10, 1_000), 68_000, (10, 1_000), UsageSource::Reported),
+            ((0, 5), 20, (7, 5), UsageSource::Counted),
+            ((10, 0), 0, (10, 0), UsageSource::Reported),
+            ((0, 0), 0, (7, 0), UsageSource::Counted),
+            ((1 << 25, 5), 20, (7, 5), UsageSource::Counted),
+            ((10, 1 << 25), 20, (7, 5), UsageSource::Counted),
+        ] {
+            let usage = Usage { input_uncached: usage.0, output_visible: usage.1, ..Usage::default() };
+            let odd = Observed { usage: Some(usage), output_bytes: bytes, ..whole.clone() };
+            let charged = Usage { input_uncached: want.0, output_visible: want.1, ..Usage::default() };
+            assert_eq!(odd.settlement(7), (charged, source), "{usage:?} {bytes}");
+        }
+        // A prompt that is repeated isn't written, and seconds have no tokens.
+        let echo = Observed {
+            usage: Some(Usage { output_visible: 0, ..reported }),
+            echoes: true,
+            output_bytes: 56,
+            ..whole.clone()
+        };
+        assert_eq!(echo.settlement(7).1, UsageSource::Reported);
+        assert_eq!(Observed { output_bytes: 57, ..echo.clone() }.settlement(7).1, UsageSource::Counted);
+        let heard = Usage { units: 9, ..Usage::default() };
+        let picture = Observed { output_bytes: 2_000_000, raw_bytes: 1_999_990, ..whole.clone() };
+        assert_eq!(picture.settlement(7), (reported, UsageSource::Reported));
+        let transcript = Observed { usage: Some(heard), output_bytes: 40_000, ..whole.clone() };
+        assert_eq!(transcript.settlement(7), (heard, UsageSource::Reported));
         // Unless the upstream says itself what its failure used.
         assert_eq!(
             Observed { finished: true, ..failed.clone() }.settlement(7),

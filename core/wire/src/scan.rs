@@ -481,9 +481,13 @@ impl<'a> Scan<'a> {
             Field::DisableFallbacks => ours::disable_fallbacks(&mut self.facts, v),
             Field::Guardrails => ours::guardrails(&mut self.facts, name, v),
             Field::Mock => ours::mock(&mut self.facts, name, v),
-            Field::Concerning if !field::is_off(raw) => {
+            Field::Concerning if !field::is_off(raw) && !field::is_disabled(v) => {
                 if let Some((name, concern)) = concern(name.as_bytes()) {
                     self.facts.concern(name, concern);
+                    // A stored prompt brings tools of its own.
+                    if name == "prompt" && self.format == Format::OpenaiResponses {
+                        self.facts.concern(name, Concern::Hosted);
+                    }
                     if matches!(concern, Concern::Stored | Concern::Hosted) {
                         self.facts.unbound(name);
                     }

@@ -25,6 +25,8 @@ use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, research_queries, re
 
 pub use any::charged_by;
 
+/// No picture in a text is shorter, in bytes.
+const PICTURE_BYTES_MIN: usize = 512;
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
 
@@ -141,7 +143,7 @@ impl Tap {
             next_number: 0,
             quirks,
             queries: Vec::new(),
-            observed: Observed::default(),
+            observed: Observed { echoes: format == Format::OpenaiCompletions, ..Observed::default() },
         }
     }
 
@@ -288,11 +290,17 @@ impl Tap {
                 // Media, code and what it printed: their raw length is more than their text.
                 ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
                     self.observed.first_content = true;
-                    self.observed.output_bytes += value.raw().len() as u64;
+                    self.raw_bytes(value.raw());
                 }
                 _ => {}
             }
         }
+    }
+
+    /// What isn't read as text: media, and lists of parts.
+    fn raw_bytes(&mut self, raw: &str) {
+        self.observed.output_bytes += raw.len() as u64;
+        self.observed.raw_bytes += raw.len() as u64;
     }
 
     /// An event of a stream of responses, or a whole one.
@@ -530,7 +538,7 @@ impl Tap {
                     let span = cursor.skip()?;
                     let is_empty = span.len() <= 2;
                     self.observed.first_content |= !is_empty;
-                    self.observed.output_bytes += if is_empty { 0 } else { span.len() as u64 };
+                    self.raw_bytes(if is_empty { "" } else { span.of(text) });
                 }
                 _ => drop(cursor.skip()?),
             }
@@ -550,6 +558,10 @@ impl Tap {
         let n = if escaped { decoded_len(span.of(text)) } else { span.len() - 2 };
         self.observed.first_content |= n > 0;
         self.observed.output_bytes += n as u64;
+        // Some put pictures into the text.
+        if n > PICTURE_BYTES_MIN && span.of(text).contains(";base64,") {
+            self.observed.raw_bytes += n as u64;
+        }
         Ok(())
     }
 
@@ -676,6 +688,8 @@ impl Tap {
 
     fn report(&mut self, counts: Result<Option<Counts>, Absurd>) {
         match counts {
+            // Each may be right by itself, and their sum not.
+            Ok(Some(counts)) if counts.usage.is_absurd() => self.reject(),
             Ok(Some(counts)) => {
                 let searches = counts.usage.searches.max(self.observed.searches);
                 self.observed.usage = Some(Usage { searches, ..counts.usage });
@@ -683,11 +697,13 @@ impl Tap {
                 self.observed.output_missing = counts.output_missing;
             }
             Ok(None) => {}
-            Err(Absurd) => {
-                self.observed.usage_rejected = true;
-                self.observed.usage = None;
-            }
+            Err(Absurd) => self.reject(),
         }
+    }
+
+    fn reject(&mut self) {
+        self.observed.usage_rejected = true;
+        self.observed.usage = None;
     }
 }
 

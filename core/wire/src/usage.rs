@@ -23,10 +23,10 @@ pub(crate) use search::{
 pub use single::said_in;
 pub(crate) use single::single;
 
-/// No call uses more tokens than this; a count above it is a defect of the upstream.
-const ABSURD: u64 = 1 << 32;
+/// No call uses more tokens than this; a count above it is a defect of the upstream. The engine believes no more, either.
+const ABSURD: u64 = Usage::MOST;
 
-/// The numbers can't be right: negative, beyond 2³² or more inside a part than in the whole.
+/// The numbers can't be right: negative, more than any call uses, or more inside a part than in the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Absurd;
 

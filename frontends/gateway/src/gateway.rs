@@ -500,7 +500,10 @@ impl Gateway {
     /// The models that a caller may ask for, by name.
     pub fn models(&self, caller: &BoundCaller) -> Vec<ModelCard> {
         let snapshot = self.inner.engine.snapshot();
-        let names = snapshot.model_names().into_iter().filter(|name| caller.caller.may_call(name.as_str()));
+        let may_call = |name: &&ModelName| {
+            caller.caller.may_call(name.as_str()) && snapshot.is_open(name, &caller.caller)
+        };
+        let names = snapshot.model_names().into_iter().filter(may_call);
         let is_model = |name: &&ModelName| {
             let group = snapshot.model_group(name.as_str());
             let first = group.and_then(|group| snapshot.resolve(*group.candidates.first()?));

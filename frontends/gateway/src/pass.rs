@@ -1,6 +1,8 @@
 //! Calls that are passed through: a provider's own operations, with the channel's credential in place of the caller's key. Who may,
 //! how often and at what fee is decided as for any call; what is said is nobody's affair.
 
+mod metered;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,9 +11,11 @@ use bytes::Bytes;
 use sluicegate_core::call::PASS_THROUGH_PREFIX;
 use sluicegate_core::engine::Attempt;
 use sluicegate_core::tenant::RouteUse;
-use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
+use sluicegate_core::{Call, CallId, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
+use sluicegate_wire::{Bridge, BridgeOptions, Reply};
 use tokio::time::{sleep_until, timeout_at};
 
+use self::metered::Metered;
 use crate::answer::{Answer, AnswerBody, Rejection};
 use crate::gateway::Inner;
 use crate::raw::RawStream;
@@ -59,6 +63,24 @@ pub struct PassThrough {
     pub explain: bool,
 }
 
+/// Where an answer says what it used.
+#[derive(Clone, Copy)]
+enum Look {
+    /// As its format has it.
+    In(Format),
+    /// Wherever any format has it.
+    Anywhere,
+    /// It uses nothing.
+    Away,
+}
+
+/// A call of which nobody knows what it uses: as much as any model takes and gives.
+fn unmetered(id: CallId, name: &str) -> Call {
+    let mut call = Call::new(id, Format::PassThrough, format!("{PASS_THROUGH_PREFIX}{name}").as_str());
+    (call.input_bound, call.extra_output) = (None, u64::from(u32::MAX) >> 11);
+    call
+}
+
 /// Serves one request.
 pub(crate) async fn serve(
     inner: &Arc<Inner>,
@@ -88,13 +110,19 @@ pub(crate) async fn serve(
             "write /providers/NAME/PATH, with the name of a channel or provider as it is configured";
         return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
     }
-    let mut call = Call::new(
-        inner.call_id(),
-        Format::PassThrough,
-        format!("{PASS_THROUGH_PREFIX}{}", request.name).as_str(),
-    );
-    // Nobody knows what it uses: as much as any model takes and gives.
-    (call.input_bound, call.extra_output) = (None, u64::from(u32::MAX) >> 11);
+    let (snapshot, mut body) = (inner.engine.snapshot(), request.body.take());
+    let place = (request.name.as_str(), decoded.as_str());
+    let metered = match method {
+        Method::POST => Metered::read(&snapshot, &caller, place, &mut body).await?,
+        _ => None,
+    };
+    let id = inner.call_id();
+    let mut call = match &metered {
+        Some(metered) => {
+            metered.call(&snapshot, &caller, place, id, inner.clock.now()).map_err(Rejection::new)?
+        }
+        None => unmetered(id, &request.name),
+    };
     call.client_ip = request.client_ip;
     call.tags.extend(request.tags.iter().cloned());
     let call = crate::serve::keepable(call).map_err(Rejection::new)?;
@@ -103,9 +131,20 @@ pub(crate) async fn serve(
         Ok(admission) => admission,
         Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), request.explain, None)),
     };
-    let rest = request.body.take().map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(())));
+    let by_name = admission.has_strict_spend_by_name();
+    let rest = match &metered {
+        Some(metered) => Some(metered::again(metered.body.clone())),
+        None => body.map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(()))),
+    };
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = request.explain;
+    if let Some(metered) = &metered {
+        metered.check(by_name).inspect_err(|rejection| {
+            running.finish(Some(rejection.error.kind().as_str()));
+        })?;
+        // What it used must be legible.
+        request.headers.retain(|(name, _)| name != "accept-encoding");
+    }
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
@@ -158,7 +197,13 @@ pub(crate) async fn serve(
                     stream: false,
                     special: Some(Arc::new(special)),
                 };
-                match send(inner, upstream, running, &attempt, sent, rest.as_ref()).await {
+                let look = match &metered {
+                    Some(metered) => Look::In(metered.format),
+                    // What is only asked for has been charged before.
+                    None if method.is_safe() || method == Method::DELETE => Look::Away,
+                    None => Look::Anywhere,
+                };
+                match send(inner, upstream, running, &attempt, sent, rest.as_ref(), look).await {
                     Ok(answer) => return Ok(answer),
                     Err((same, failed, true)) => {
                         running = same;
@@ -196,6 +241,7 @@ async fn send(
     attempt: &Attempt,
     request: UpstreamRequest,
     rest: Option<&Rest>,
+    look: Look,
 ) -> Result<Answer, (Box<Running>, Box<Rejection>, bool)> {
     let due = Due::of(attempt, inner.clock.now());
     running.mark_sent();
@@ -227,16 +273,38 @@ async fn send(
         _ => OutcomeClass::ServerError,
     };
     let facts = running.facts.clone();
-    let raw = RawStream::new(running, response, VecDeque::new(), class, sleep_until(due.total), true);
+    let reader = match look {
+        Look::In(format) => {
+            let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
+            let kind = response.content_type.as_deref().unwrap_or_default();
+            let streams = kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+            let options = BridgeOptions::new(format, format);
+            Some(Bridge::new(BridgeOptions {
+                reply,
+                caller_streams: streams,
+                upstream_streams: streams,
+                ..options
+            }))
+        }
+        Look::Anywhere | Look::Away => None,
+    };
+    let looks = matches!(look, Look::Anywhere);
+    let raw = RawStream::new(running, response, VecDeque::new(), class, sleep_until(due.total), looks);
+    let raw = raw.read_by(reader);
     Ok(Answer { body: AnswerBody::Raw(Box::new(raw)), content_type: None, facts })
+}
+
+/// Whether a channel passes calls to that path.
+fn allows(channel: &Channel, decoded: &str) -> bool {
+    let below = |prefix: &String| {
+        decoded.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    channel.pass_through.is_empty() || channel.pass_through.iter().any(below)
 }
 
 /// Where it goes, if the channel lets it.
 fn address(channel: &Channel, target: &Target, request: &PassThrough, decoded: &str) -> Result<Url, Error> {
-    let allows = |prefix: &String| {
-        decoded.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    if !channel.pass_through.is_empty() && !channel.pass_through.iter().any(allows) {
+    if !allows(channel, decoded) {
         let message = format!(
             "the path `{decoded}` isn't passed through to `{}`: ask the operator to add it to the channel's `pass_through`",
             request.name

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_core::Stream;
 use sluicegate_core::{ErrorKind, OutcomeClass};
-use sluicegate_wire::{Observed, said_in};
+use sluicegate_wire::{Bridge, End, Observed, said_in};
 use tokio::time::Sleep;
 
 use crate::running::{Running, class_of_fault};
@@ -38,6 +38,8 @@ pub struct RawStream {
     /// The end of what passed, where what it used may be found in it.
     tail: Option<Vec<u8>>,
     beginning: Vec<u8>,
+    /// What reads it, where its format is known.
+    reader: Option<Box<Bridge>>,
     deadline: Pin<Box<Sleep>>,
     settled: bool,
     settling: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -70,6 +72,7 @@ impl RawStream {
             class,
             tail: looks.then(Vec::new),
             beginning: Vec::new(),
+            reader: None,
             deadline: Box::pin(deadline),
             settled: false,
             settling: None,
@@ -79,8 +82,17 @@ impl RawStream {
         raw
     }
 
+    /// The same, read by this as it passes.
+    pub(crate) fn read_by(mut self, reader: Option<Bridge>) -> Self {
+        self.reader = reader.map(Box::new);
+        self
+    }
+
     fn take(&mut self, piece: Bytes) {
         self.observed.first_content |= !piece.is_empty();
+        if let Some(reader) = &mut self.reader {
+            reader.push(piece.clone(), &mut |_| {});
+        }
         if let Some(tail) = &mut self.tail {
             tail.extend_from_slice(&piece);
             if tail.len() > 2 * TAIL_BYTES {
@@ -98,10 +110,16 @@ impl RawStream {
             return;
         }
         self.body = None;
-        self.observed.finished = class == OutcomeClass::Ok;
-        self.observed.usage = self.tail.take().and_then(|tail| said_in(&self.beginning, &tail));
         let failed =
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
+        if let Some(mut reader) = self.reader.take() {
+            let end = if class == OutcomeClass::ClientGone { End::ClientGone } else { End::Eof };
+            reader.finish(end, &mut |_| {});
+            self.observed = reader.observed().clone();
+        } else {
+            self.observed.finished = class == OutcomeClass::Ok;
+            self.observed.usage = self.tail.take().and_then(|tail| said_in(&self.beginning, &tail));
+        }
         // What a provider refuses, it doesn't bill.
         let observed = (!failed && (200..300).contains(&self.status)).then_some(&self.observed);
         self.running.observe(class, observed, None);

@@ -197,9 +197,20 @@ impl Running {
             None => (Usage::default(), UsageSource::None),
         };
         let usage = with_expected(usage, source, &self.expected);
+        // What is charged should the engine not believe the report.
+        let counted = match observed.filter(|_| source == UsageSource::Reported) {
+            Some(observed) => {
+                let own = observed.counted(admission.input_estimate());
+                let own = Usage { output_visible: own.output_visible.min(usage.output_tokens()), ..own };
+                with_expected(own, UsageSource::Counted, &self.expected)
+            }
+            None => usage,
+        };
         // What was made up has used nothing.
-        let (usage, source) =
-            if admission.call().mock { (Usage::default(), UsageSource::None) } else { (usage, source) };
+        let (usage, source, counted) = match admission.call().mock {
+            true => (Usage::default(), UsageSource::None, Usage::default()),
+            false => (usage, source, counted),
+        };
         let outcome = Outcome {
             class,
             status: self.status,
@@ -207,7 +218,7 @@ impl Running {
             retry_after_ms,
             reported: (source == UsageSource::Reported).then_some(usage),
             usage_rejected: observed.is_some_and(|o| o.usage_rejected),
-            counted: usage,
+            counted,
             first_byte_at: self.first_byte_at,
             served_variant: observed.and_then(|observed| observed.served_variant.clone()),
             served_tier: observed

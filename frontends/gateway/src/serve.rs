@@ -432,6 +432,9 @@ async fn attempt_once(
     }
     if let Some(admission) = running.admission() {
         admission.sends_variant(sent_variant(attempt.channel(), format, &prepared));
+        if drops_tier(attempt.channel(), scanned, &prepared) {
+            admission.sends_no_tier();
+        }
     }
     let Some(target) = found else {
         tracing::warn!(channel = %attempt.channel().name, "the channel has no usable address or credential");
@@ -637,6 +640,14 @@ pub(crate) fn prepare_attempt(
         *body = count_request(body, model);
     }
     Ok(ready)
+}
+
+/// Whether the service tier that the caller asked for isn't sent: the upstream's format has no place for it, or the channel leaves it out.
+pub(crate) fn drops_tier(channel: &Channel, scanned: &Scanned, prepared: &Prepared) -> bool {
+    const NAMES: [&str; 2] = ["service_tier", "serviceTier"];
+    scanned.facts().service_tier.is_some()
+        && (prepared.losses.iter().any(|loss| NAMES.contains(&loss.path.as_str()))
+            || dropped_fields(channel, scanned).iter().any(|field| NAMES.contains(&&**field)))
 }
 
 /// What is asked of images in the end, where the channel changes bodies; `None` where it doesn't.

@@ -578,6 +578,7 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         retry_after_ms: None,
         key: None,
         key_fault: false,
+        usage_rejected: false,
     }
 }
 

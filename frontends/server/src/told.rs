@@ -82,10 +82,17 @@ fn limit(state: &LimitState) -> Value {
 }
 
 /// What callers see of candidates and scripts: how many there were, which scripts ran, and what kind of thing they said. How
-/// channels are doing, what they cost, and which there are besides is the operator's affair.
+/// channels are doing, what they cost, and which there are besides is the operator's affair. A model that is for other groups only
+/// looks like one that there isn't.
 fn for_caller(reasons: Value) -> Value {
     let mut kept: Vec<Value> = Vec::new();
-    for reason in reasons.as_array().into_iter().flatten() {
+    let mut rest = reasons.as_array().map(Vec::as_slice).unwrap_or_default();
+    while let Some((reason, after)) = rest.split_first() {
+        if let Some(more) = closed(rest) {
+            rest = rest.get(more..).unwrap_or_default();
+            continue;
+        }
+        rest = after;
         let word = |name: &str| reason.get(name).and_then(Value::as_str).unwrap_or_default();
         let counted = match word("step") {
             "ranked" => "in",
@@ -108,6 +115,15 @@ fn for_caller(reasons: Value) -> Value {
         }
     }
     kept.into()
+}
+
+/// How many reasons at the beginning only say that all of a model's channels are for other groups.
+fn closed(reasons: &[Value]) -> Option<usize> {
+    let (first, after) = reasons.split_first()?;
+    let is_group = |reason: &&Value| reason["step"] == "excluded" && reason["why"] == "group";
+    let out = after.iter().take_while(is_group).count();
+    let is_all = after.get(out).is_none_or(|next| next["step"] == "model");
+    (first["step"] == "model" && out > 0 && is_all).then_some(1 + out)
 }
 
 /// The kinds of advice in a verdict.
@@ -180,6 +196,21 @@ mod tests {
         assert_eq!(of_group_admin[1]["max"], 2);
         assert_eq!(of_group_admin[2], json!({"step": "limit", "scope": "global", "ok": true}));
         assert_eq!(explanation[3]["channel"], "c");
+    }
+
+    #[test]
+    fn a_model_for_other_groups_looks_like_none() {
+        let alias = json!({"step": "alias", "from": "also", "to": "m"});
+        let model = json!({"step": "model", "model": "m", "fallback": 0});
+        let out = |why: &str| json!({"step": "excluded", "channel": "secret", "why": why});
+        for (reasons, kept) in [
+            (json!([alias, model, out("group"), out("group")]), json!([alias])),
+            (json!([model, out("group"), model, out("group")]), json!([])),
+            (json!([model, out("group"), out("cooldown")]), json!([model, {"step": "candidates", "out": 2}])),
+            (json!([model]), json!([model])),
+        ] {
+            assert_eq!(for_caller(reasons), kept);
+        }
     }
 
     #[test]

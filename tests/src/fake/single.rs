@@ -49,6 +49,10 @@ pub(super) fn answer(head: &Head, path: &str, body: &[u8]) -> Option<Reply> {
         }
         // What only a passed call asks for.
         ("GET", "/files") => Ok(Reply::json(200, &json!({"object": "list", "data": []}))),
+        ("GET", "/responses/resp_1") => {
+            let usage = json!({"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_500});
+            Ok(Reply::json(200, &json!({"id": "resp_1", "object": "response", "usage": usage})))
+        }
         ("DELETE", "/files/file-1") => Ok(Reply::json(200, &json!({"id": "file-1", "deleted": true}))),
         ("POST", "/files") => Ok(Reply::json(200, &json!({"id": "file-1", "bytes": body.len()}))),
         ("POST", "/odd") => Ok(Reply::json(422, &json!({"detail": "no"}))),

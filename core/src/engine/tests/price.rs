@@ -73,6 +73,25 @@ fn a_call_is_reserved_for_the_dearest_tier_that_it_reaches_and_charged_what_was_
 }
 
 #[test]
+fn a_tier_that_was_not_sent_is_not_charged_unless_it_was_served() {
+    use ServiceTier::{Priority, Standard};
+    for (served, spend) in [(None, 120_000), (Some(Standard), 120_000), (Some(Priority), 360_000)] {
+        let engine = engine(Declared {
+            channels: vec![channel_with(|model| model.price = with(dear()))],
+            ..Declared::default()
+        });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let asked = Call { service_tier: Some(Priority), ..call("m", Some(10)) };
+        let mut admission = engine.admit(asked, &caller, NOW, 7).unwrap();
+        let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        admission.sends_no_tier();
+        let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
+        engine.observe(&mut admission, &Outcome { served_tier: served, ..Outcome::answered(usage) }, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).spend, spend, "{served:?}");
+    }
+}
+
+#[test]
 fn an_image_is_reserved_for_what_it_may_be_and_charged_as_what_it_is() {
     let of = |size, quality, cents: u64| UnitPrice::new(Some(size), Some(quality), cents * 10_000_000_000);
     let units = vec![of("small", "standard", 4), of("large", "standard", 8), of("large", "hd", 12)];

@@ -377,18 +377,30 @@ impl Scan<'_> {
     }
 
     fn tool(&mut self) -> Result<()> {
+        // Without a type it is what it has: a function of the caller's, or whatever its name says.
+        let own: &[&str] = match self.format {
+            Format::OpenaiChat => &["function", "custom"],
+            _ => &["name"],
+        };
+        let (mut is_known, mut unknown) = (false, None);
         let mut more = self.cursor.enter()?;
         while more {
             let (span, escaped) = self.cursor.name()?;
-            let is_type = self.name_of(span, escaped) == "type";
-            if is_type && self.cursor.kind()? == Kind::String {
+            let name = self.name_of(span, escaped);
+            if name == "type" && self.cursor.kind()? == Kind::String {
                 let (span, _) = self.cursor.string()?;
                 let kind = unescape(span.of(self.text));
                 self.tool_type(&kind);
+                is_known = true;
             } else {
+                is_known |= own.contains(&&*name);
                 self.cursor.skip()?;
+                unknown.get_or_insert(name);
             }
             more = self.cursor.more(b'}')?;
+        }
+        if !is_known {
+            self.hosted(unknown.as_deref().unwrap_or("tools"));
         }
         Ok(())
     }
@@ -407,6 +419,10 @@ impl Scan<'_> {
             self.facts.builtin_tools = self.facts.builtin_tools.saturating_add(1);
             return;
         }
+        self.hosted(kind);
+    }
+
+    fn hosted(&mut self, kind: &str) {
         if !self.facts.hosted_tools.iter().any(|known| known == kind) {
             self.facts.hosted_tools.push(kind.chars().take(64).collect());
         }

@@ -348,6 +348,12 @@ pub(crate) fn is_off(raw: &str) -> bool {
     matches!(raw, "null" | "false" | "[]" | "\"\"")
 }
 
+/// Whether an object says of itself that it is off, as Qianfan's `web_search` does; not if it says it more than once, and differently.
+pub(crate) fn is_disabled(v: Val<'_>) -> bool {
+    let mut said = v.members().filter(|(name, _)| &**name == "enable").map(|(_, value)| value.as_bool());
+    said.next() == Some(Some(false)) && said.all(|is_on| is_on == Some(false))
+}
+
 #[cfg(test)]
 mod tests {
     use sluicegate_core::concern::CONCERNS;

@@ -75,11 +75,9 @@ impl Tap {
     fn used(&mut self, root: Val<'_>, images: u64) {
         self.pictured(root);
         match single(self.format, root, images) {
+            Ok(Some(usage)) if usage.is_absurd() => self.reject(),
             Ok(usage) => self.observed.usage = usage.or(self.observed.usage),
-            Err(Absurd) => {
-                self.observed.usage_rejected = true;
-                self.observed.usage = None;
-            }
+            Err(Absurd) => self.reject(),
         }
     }
 }

@@ -67,7 +67,9 @@ impl Said {
                     self.cached_audio = part(value, "audio_tokens")?;
                     self.cached_image = part(value, "image_tokens")?;
                 }
-                "cache_write_tokens" => self.written = count(value)?,
+                // QUIRK(dashscope, 2026-11, https://help.aliyun.com/zh/model-studio/context-cache): what its explicit cache was given
+                // has Anthropic's name.
+                "cache_write_tokens" | "cache_creation_input_tokens" => self.written = count(value)?,
                 "audio_tokens" => self.audio_in = count(value)?,
                 "image_tokens" => self.image_in = count(value)?,
                 _ => {}
@@ -116,10 +118,13 @@ impl Said {
         let audio_in = said.audio_in.unwrap_or(0).saturating_sub(cached_audio).min(fresh);
         let image_in = said.image_in.unwrap_or(0).saturating_sub(cached_image).min(fresh - audio_in);
         let reasoning = said.reasoning.or(said.reasoning_beside).unwrap_or(0);
+        let beside = prompt + completion + reasoning;
         let visible = match said.total {
             // QUIRK(xai, perplexity, 2026-05): reasoning is counted beside the completion; the total gives it away.
-            Some(total) if reasoning > 0 && total == prompt + completion + reasoning => completion,
-            _ => completion.checked_sub(reasoning).unwrap_or(completion),
+            Some(total) if reasoning > 0 && total == beside => completion,
+            // Inside the completion it can't be, and there is room for it beside.
+            Some(total) if reasoning > completion && total > beside => completion,
+            _ => completion.checked_sub(reasoning).ok_or(Absurd)?,
         };
         let audio_out = said.audio_out.unwrap_or(0).min(visible);
         let image_out = said.image_out.unwrap_or(0).min(visible - audio_out);

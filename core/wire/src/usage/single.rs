@@ -65,6 +65,10 @@ pub(crate) fn single(format: Format, root: Val<'_>, images: u64) -> Result<Optio
 /// `end` will do, with its `beginning` where that isn't in it: Anthropic's streams say there what went in. `None` when it says nothing
 /// that is known.
 pub fn said_in(beginning: &[u8], end: &[u8]) -> Option<Usage> {
+    any_said_in(beginning, end).filter(|usage| !usage.is_absurd())
+}
+
+fn any_said_in(beginning: &[u8], end: &[u8]) -> Option<Usage> {
     if let Some(root) = Val::from_bytes(end).filter(|_| beginning.is_empty()) {
         return of_any(root);
     }

@@ -140,6 +140,16 @@ fn chat_counts_what_is_inside_what() {
 }
 
 #[test]
+fn what_an_explicit_cache_was_given_is_inside_the_prompt() {
+    let got = chat(
+        r#"{"prompt_tokens":2000,"completion_tokens":5,"total_tokens":2005,"prompt_tokens_details":{"cached_tokens":0,
+            "cache_creation_input_tokens":1800,"cache_creation":{"ephemeral_5m_input_tokens":1800},"cache_type":"ephemeral"}}"#,
+    );
+    let want = Usage { input_uncached: 200, cache_write: 1_800, output_visible: 5, ..Usage::default() };
+    assert_eq!(got, Ok(Some(want)));
+}
+
+#[test]
 fn cached_images_are_among_what_was_cached_and_counted_once() {
     let images = |prompt: u64, cached: u64, images: u64| {
         let text = format!(
@@ -173,10 +183,28 @@ fn reasoning_beside_the_completion_is_told_by_the_total() {
         r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":22,"completion_tokens_details":{"reasoning_tokens":7}}"#,
     );
     assert_eq!(beside.unwrap().unwrap().output_tokens(), 12);
-    let more_than_all = chat(
-        r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":7}}"#,
-    );
-    assert_eq!(more_than_all.unwrap().unwrap().output_tokens(), 12);
+    for (more_than_all, want) in [
+        // The whole has room for it.
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":30,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            Ok(12),
+        ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            Err(Absurd),
+        ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":7}}"#,
+            Err(Absurd),
+        ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":5}}"#,
+            Ok(5),
+        ),
+    ] {
+        let output = chat(more_than_all).map(|usage| usage.unwrap_or_default().output_tokens());
+        assert_eq!(output, want, "{more_than_all}");
+    }
 }
 
 #[test]
@@ -196,6 +224,8 @@ fn absurd_numbers_are_rejected_and_missing_ones_are_none() {
         r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
         r#"{"prompt_tokens":1,"completion_tokens":99999999999999999999}"#,
         r#"{"prompt_tokens":1.5,"completion_tokens":1}"#,
+        r#"{"prompt_tokens":100000000,"completion_tokens":1}"#,
+        r#"{"prompt_tokens":1,"completion_tokens":3000000000}"#,
         r#"{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":11}}"#,
     ] {
         assert_eq!(chat(text), Err(Absurd), "{text}");

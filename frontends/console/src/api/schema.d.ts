@@ -2508,6 +2508,8 @@ export interface components {
             usage?: components["schemas"]["Usage"];
             /** @enum {string} */
             usage_source?: "reported" | "counted" | "none";
+            /** @description Whether the upstream reported something that can't be right: it was counted here instead. Absent is no. */
+            usage_rejected?: boolean;
             held?: boolean;
             /** @description With which of the channel's keys it was sent, from 0, where there are several. */
             key?: number;

@@ -8,14 +8,13 @@ use parking_lot::Mutex;
 use sluicegate_core::channel::Translation;
 use sluicegate_core::engine::{Attempt, BoundCaller, Failure};
 use sluicegate_core::guardrail::GuardrailMarks;
-use sluicegate_core::price::Variant;
 use sluicegate_core::record::told_losses;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{
     Call, CallId, Error, ErrorKind, ModelName, Next, Outcome, OutcomeClass, Result, Secret, ServiceTier,
-    Timestamp, Usage,
+    Timestamp, Usage, UsageSource,
 };
-use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Reply, Scanned, Side, scan};
+use sluicegate_wire::{Bridge, BridgeOptions, End, Fault as WireFault, Observed, Reply, Scanned, Side, scan};
 
 use super::answer::{
     Answer, Completed, CompletedFacts, Explained, Failed, Fault, RemainingLimit, Step, Tried,
@@ -30,7 +29,7 @@ use crate::guardrail::{self, Looked};
 use crate::load::ConfigText;
 use crate::made_up;
 use crate::running::class_of;
-use crate::serve::{self, prepare_attempt, sent_variant};
+use crate::serve::{self, drops_tier, prepare_attempt, sent_variant};
 use crate::tokenizer;
 
 /// A gateway and its runtime. Every method may be called from any thread.
@@ -441,6 +440,9 @@ impl Host {
                 losses.extend(ready.losses());
                 let prepared = ready.prepared;
                 open.admission.sends_variant(sent_variant(channel, format, &prepared));
+                if drops_tier(channel, scanned, &prepared) {
+                    open.admission.sends_no_tier();
+                }
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
@@ -590,13 +592,26 @@ fn outcome_of(
 ) -> (Outcome, Option<Error>) {
     let success = reported.status.is_some_and(|status| (200..300).contains(&status));
     let (mut usage, mut served_tier, mut served_variant) = (reported.usage, reported.service_tier, None);
+    let mut counted = Usage {
+        input_uncached: call.input_estimate,
+        output_visible: reported.delivered_tokens.unwrap_or(0),
+        ..Usage::default()
+    };
+    let mut usage_rejected = false;
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
-            Ok((found, tier, variant)) => {
-                usage = usage.or(found);
+            Ok(observed) => {
+                let (found, source) = observed.settlement(call.input_estimate);
+                match source {
+                    UsageSource::Reported => usage = usage.or(Some(found)),
+                    _ if reported.delivered_tokens.is_none() => counted = found,
+                    _ => {}
+                }
+                usage_rejected = observed.usage_rejected && reported.usage.is_none();
+                let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
                 served_tier = served_tier.or(tier);
-                served_variant = variant;
+                served_variant = observed.served_variant;
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -611,18 +626,13 @@ fn outcome_of(
             None => (OutcomeClass::Timeout, Some(class_error(OutcomeClass::Timeout))),
         },
     };
-    let counted = Usage {
-        input_uncached: call.input_estimate,
-        output_visible: reported.delivered_tokens.unwrap_or(0),
-        ..Usage::default()
-    };
     let outcome = Outcome {
         class,
         status: reported.status,
         sent: class != OutcomeClass::Unreachable,
         retry_after_ms: reported.retry_after_ms,
         reported: usage,
-        usage_rejected: false,
+        usage_rejected,
         counted,
         first_byte_at: success.then_some(now),
         served_tier,
@@ -631,21 +641,17 @@ fn outcome_of(
     (outcome, error)
 }
 
-/// What a successful body reports: the usage, the service tier, and what is known of units and searches.
-type Reported = (Option<Usage>, Option<ServiceTier>, Option<Box<Variant>>);
-
 /// What a successful body reports, or the error that it really is.
-fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Reported, WireFault> {
+fn read_success(attempt: &Attempt, body: &str) -> std::result::Result<Observed, WireFault> {
     let format = attempt.endpoint().format;
     let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
     let mut bridge = Bridge::new(BridgeOptions { reply, ..BridgeOptions::new(format, format) });
     bridge.push(Bytes::from(body.to_owned()), &mut |_| {});
     bridge.finish(End::Eof, &mut |_| {});
     let observed = bridge.observed();
-    let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
     match observed.error.clone() {
         Some(fault) => Err(fault),
-        None => Ok((observed.usage, tier, observed.served_variant.clone())),
+        None => Ok(observed.clone()),
     }
 }
 

@@ -44,6 +44,37 @@ fn the_facts_of_anthropics_own_fields() {
     assert_eq!(facts.call("c".into(), Format::AnthropicMessages).min_output, 3024);
 }
 
+#[test]
+fn whatever_lets_a_provider_search_is_a_concern() {
+    let chat = r#""model":"m","messages":[{"role":"user","content":"hi"}]"#;
+    let responses = r#""model":"m","input":"hi""#;
+    for (format, start, field, hosted) in [
+        (Format::OpenaiChat, chat, r#""web_search":{"enable":true}"#, true),
+        (Format::OpenaiChat, chat, r#""web_search":{"enable":false}"#, false),
+        (Format::OpenaiChat, chat, r#""web_search":{"enable":false,"enable":true}"#, true),
+        (Format::OpenaiChat, chat, r#""web_search":{}"#, true),
+        (Format::OpenaiChat, chat, r#""enable_enhancement":true"#, true),
+        (Format::OpenaiChat, chat, r#""enable_enhancement":false"#, false),
+        (Format::OpenaiChat, chat, r#""force_search_enhancement":true"#, true),
+        (Format::OpenaiChat, chat, r#""with_search_enhance":true"#, true),
+        (Format::OpenaiChat, chat, r#""tools":[{"web_search":{"enable":true}}]"#, true),
+        (Format::OpenaiChat, chat, r#""tools":[{"name":"a"}]"#, true),
+        (Format::OpenaiChat, chat, r#""tools":[{}]"#, true),
+        (Format::OpenaiChat, chat, r#""tools":[{"type":null,"web_search":{}}]"#, true),
+        (Format::OpenaiChat, chat, r#""tools":[{"function":{"name":"a"}}]"#, false),
+        (Format::OpenaiChat, chat, r#""tools":[{"type":"function","function":{"name":"a"}}]"#, false),
+        (Format::OpenaiChat, chat, r#""tools":[{"custom":{"name":"a"}}]"#, false),
+        (Format::OpenaiResponses, responses, r#""tools":[{"web_search":{}}]"#, true),
+        (Format::OpenaiResponses, responses, r#""tools":[{"type":"function","name":"a"}]"#, false),
+        (Format::OpenaiResponses, responses, r#""prompt":{"id":"pmpt_1"}"#, true),
+        (Format::OpenaiResponses, responses, r#""prompt":null"#, false),
+    ] {
+        let scanned = crate::scan(format, &Bytes::from(format!("{{{start},{field}}}"))).unwrap();
+        assert_eq!(scanned.facts().has(Concern::Hosted), hosted, "{field}");
+        assert_eq!(scanned.facts().input_bound().is_none(), hosted, "{field}");
+    }
+}
+
 fn gemini(fields: &str) -> Result<Scanned> {
     let at = Addressed { model: "models/gemini-x", stream: true };
     scan_addressed(Format::GeminiGenerate, &Bytes::from(format!("{{{fields}}}")), Some(at))

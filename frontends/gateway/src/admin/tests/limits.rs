@@ -41,6 +41,7 @@ pub(super) fn usage_record(
         retry_after_ms: None,
         key: None,
         key_fault: false,
+        usage_rejected: false,
     };
     UsageRecord {
         call: call.into(),

@@ -5,6 +5,7 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
+use sluicegate::core::Caller;
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
     Timestamp, Tokenizer, Window,
@@ -412,9 +413,10 @@ pub(super) async fn must_be_served(ask: &Ask, name: &str) -> Result<Served> {
     })
 }
 
-/// Whether the key that asks, if it is one, allows a model.
+/// Whether the key that asks, if it is one, allows a model, and any channel that serves it is open to its groups.
 fn may_call(ask: &Ask, model: &ModelName) -> bool {
-    ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()))
+    let is_open = |caller: &Caller| ask.gateway().engine().snapshot().is_open(model, caller);
+    ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()) && is_open(&caller.caller))
 }
 
 /// A channel of one model is called by its own id.
