@@ -143,7 +143,8 @@ def test_reasoning_comes_back_from_anthropic(open_ai):
 
 
 def test_choices_and_json(open_ai):
-    answer = open_ai.chat.completions.create(model="chat", messages=HELLO, n=2, response_format={"type": "json_object"})
+    asked = [{"role": "system", "content": "answer in JSON"}, HELLO[1]]
+    answer = open_ai.chat.completions.create(model="chat", messages=asked, n=2, response_format={"type": "json_object"})
     assert [json.loads(c.message.content) for c in answer.choices] == [{"echo": "hello there"}] * 2
 
 

@@ -5,6 +5,7 @@ mod body;
 mod decode;
 mod encode;
 mod model;
+mod schema;
 mod stream;
 
 pub(crate) use answer::Decoder;

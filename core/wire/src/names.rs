@@ -82,6 +82,16 @@ pub(crate) fn tool_id(id: &str) -> std::borrow::Cow<'_, str> {
     format!("{head}_{:08x}", fnv1a(id)).into()
 }
 
+/// The longest id of a call that OpenAI's chat completions take, in characters.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/api-reference/chat/create): 400 string_above_max_length.
+const CHAT_ID_MAX: usize = 40;
+
+/// A tool call's id as chat completions take it: a longer one is cut, with a hash of the whole. As with [`tool_id`], call and
+/// result come out the same.
+pub(crate) fn chat_id(id: &str) -> std::borrow::Cow<'_, str> {
+    cut(id, CHAT_ID_MAX)
+}
+
 /// A text of at most `max` characters that is as distinct as `text`: a longer one is cut, and a hash of the whole
 /// tells it from others of the same beginning. `max` must be above 17.
 pub(crate) fn cut(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
@@ -133,6 +143,9 @@ mod tests {
         );
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
+        let long = format!("toolu_{}", "a".repeat(40));
+        assert_eq!((chat_id(&long).len(), chat_id("call_1")), (CHAT_ID_MAX, "call_1".into()));
+        assert_ne!(chat_id(&long), chat_id(&format!("{long}b")));
         let (a, b) = (format!("{}a", "é".repeat(64)), format!("{}b", "é".repeat(64)));
         assert_eq!((cut(&a, 64).chars().count(), cut("short", 64)), (64, "short".into()));
         assert_ne!(cut(&a, 64), cut(&b, 64));

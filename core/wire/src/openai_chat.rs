@@ -13,10 +13,12 @@ pub(crate) use answer::Decoder;
 pub(crate) use body::body;
 pub(crate) use decode::{object_or_wrapped, request};
 pub(crate) use encode::{
-    TEXT_SCHEMA, audio_format, custom_description, custom_names, encode, refuse_stored, url_of, user_and_tier,
+    NO_LOGPROBS, TEXT_SCHEMA, audio_format, custom_description, custom_names, encode, json_schema,
+    refuse_stored, url_of, user_and_tier,
 };
 pub(crate) use reason::effort;
 pub(crate) use stream::Encoder;
+pub(crate) use strict::held;
 
 use crate::ir::Stop;
 

@@ -1,7 +1,7 @@
 //! What upstreams have in common that know functions and texts, and little else.
 
 use crate::error::{Result, WireError};
-use crate::ir::{Block, Request, Source, Tier, Tool, ToolChoice, ToolKind};
+use crate::ir::{Block, OutputFormat, Request, Source, Tier, Tool, ToolChoice, ToolKind};
 use crate::json::{Object, object};
 use crate::loss::Losses;
 use crate::names::Names;
@@ -71,6 +71,10 @@ pub(crate) fn unsaid(request: &Request, losses: &mut Losses) {
         ("verbosity", request.verbosity.is_some()),
         ("prompt_cache_key", request.cache_key.is_some()),
         ("parallel_tool_calls", request.parallel_tools == Some(false)),
+        (
+            "response_format.json_schema.description",
+            matches!(request.format, OutputFormat::JsonSchema { description: Some(_), .. }),
+        ),
     ] {
         if is_said {
             losses.dropped(name, "the target has no place for it");

@@ -57,6 +57,14 @@ pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
     })
 }
 
+/// Whether a model of OpenAI's thinks, and so takes no sampling parameters, stop sequences and probabilities.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): GPT-5 has chat and search models that don't.
+pub(crate) fn is_reasoning(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    wants_max_completion_tokens(model)
+        && !["gpt-5-chat", "gpt-5-search"].iter().any(|it| name.starts_with(it))
+}
+
 /// The name of the field for the ceiling, when the caller named none.
 pub(crate) fn ceiling_name(format: Format, field: CeilingField, model: &str) -> &'static str {
     match (format, field) {

@@ -107,6 +107,9 @@ fn read(body: &Value) -> Result<Ask, String> {
         as_json: body.pointer("/output_config/format/type") == Some(&json!("json_schema")),
         ..Ask::default()
     };
+    if let Some(why) = body.pointer("/output_config/format/schema").and_then(strict::open) {
+        return Err(format!("output_config.format.schema: {why}"));
+    }
     thinking_fits(body, ask.reasoning)?;
     model_fits(body, messages, &ask)?;
     if cache_marks(body) > CACHE_MARKS {
@@ -149,6 +152,9 @@ fn read(body: &Value) -> Result<Ask, String> {
             let name = tool["name"].as_str().ok_or("tools: name: field required")?.to_owned();
             if !tool["input_schema"].is_object() {
                 return Err("tools: input_schema: field required".into());
+            }
+            if let Some(why) = strict::open(&tool["input_schema"]).filter(|_| tool["strict"] == true) {
+                return Err(format!("tools: {name}: input_schema: {why}"));
             }
             ask.tools.push(Tool { name, schema: tool["input_schema"].clone() });
         }

@@ -71,7 +71,10 @@ const NOT_WITH_REASONING: &[&str] = &[
     "logprobs",
     "top_logprobs",
     "logit_bias",
+    "stop",
 ];
+/// The longest id of a call.
+const ID_MAX: usize = 40;
 
 /// An error in the format's shape.
 pub(super) fn error(status: u16, message: &str) -> Reply {
@@ -229,6 +232,10 @@ fn known(body: &Value) -> Result<(), String> {
         None => Ok(()),
     };
     check(body, KNOWN, "")?;
+    holds(&body["response_format"]["json_schema"], "schema")?;
+    if body["response_format"]["type"] == "json_object" && !strict::says_json(&body["messages"]) {
+        return Err("'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.".into());
+    }
     for (n, message) in body["messages"].as_array().into_iter().flatten().enumerate() {
         check(message, MESSAGE, &format!("messages[{n}]."))?;
         for part in message["content"].as_array().into_iter().flatten() {
@@ -242,14 +249,26 @@ fn known(body: &Value) -> Result<(), String> {
         for call in message["tool_calls"].as_array().into_iter().flatten() {
             let at = format!("messages[{n}].tool_calls[].");
             check(call, &["id", "type", "function", "custom"], &at)?;
+            if call["id"].as_str().is_some_and(|id| id.chars().count() > ID_MAX) {
+                return Err(format!(
+                    "Invalid '{at}id': string too long. Expected a string with maximum length {ID_MAX}."
+                ));
+            }
             check(&call["function"], &["name", "arguments"], &at)?;
         }
     }
     for tool in body["tools"].as_array().into_iter().flatten() {
         check(tool, &["type", "function", "custom"], "tools[].")?;
         check(&tool["function"], &["name", "description", "parameters", "strict"], "tools[].function.")?;
+        holds(&tool["function"], "parameters")?;
     }
     Ok(())
+}
+
+/// Refuses a schema that can't be held to as strictly as its owner says.
+pub(super) fn holds(owner: &Value, schema: &str) -> Result<(), String> {
+    let why = strict::loose(&owner[schema]).filter(|_| owner["strict"] == true);
+    why.map_or(Ok(()), |why| Err(format!("Invalid schema for {}: {why}", owner["name"])))
 }
 
 fn content(value: &Value) -> Result<String, String> {

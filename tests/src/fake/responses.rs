@@ -104,6 +104,10 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     {
         return Err(format!("Unsupported parameter: '{field}' is not supported with this model."));
     }
+    super::openai::holds(&body["text"]["format"], "schema")?;
+    if body["text"]["format"]["type"] == "json_object" && !strict::says_json(&body["input"]) {
+        return Err("Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.".into());
+    }
     let mut items = match body["previous_response_id"].as_str() {
         None => Vec::new(),
         Some(previous) => stored
@@ -159,6 +163,7 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
             }
             match tool["type"].as_str() {
                 Some("function") => {
+                    super::openai::holds(tool, "parameters")?;
                     ask.tools.push(Tool { name: name.into(), schema: tool["parameters"].clone() })
                 }
                 Some("custom") => ask.tools.push(Tool { name: name.into(), schema: json!("custom") }),

@@ -49,7 +49,82 @@ pub(super) fn by_openai(model: &str) -> bool {
 
 /// Whether a model always reasons.
 pub(super) fn reasons(model: &str) -> bool {
-    ["gpt-5", "o1", "o3", "o4"].iter().any(|family| model.starts_with(family))
+    let chats = ["gpt-5-chat", "gpt-5-search"].iter().any(|family| model.starts_with(family));
+    !chats && ["gpt-5", "o1", "o3", "o4"].iter().any(|family| model.starts_with(family))
+}
+
+/// Why OpenAI doesn't hold to a schema strictly, if it doesn't: each object closes itself and requires all that it names.
+pub(super) fn loose(schema: &Value) -> Option<String> {
+    each_schema(schema, &mut |schema| {
+        let names: Vec<&String> =
+            schema["properties"].as_object().into_iter().flat_map(|all| all.keys()).collect();
+        let is_required = |name: &&String| {
+            schema["required"].as_array().into_iter().flatten().any(|required| required == name.as_str())
+        };
+        match names.iter().find(|name| !is_required(name)) {
+            _ if !is_object(schema) => None,
+            _ if schema["additionalProperties"] != false => {
+                Some("'additionalProperties' is required to be supplied and to be false.".to_owned())
+            }
+            Some(name) => {
+                Some(format!("'required' is required to include every key in properties. Missing '{name}'."))
+            }
+            None => None,
+        }
+    })
+}
+
+/// Why Anthropic doesn't hold to a schema, if it doesn't: objects are closed, and nothing is bounded.
+pub(super) fn open(schema: &Value) -> Option<String> {
+    const NOT_TAKEN: [&str; 10] = [
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "oneOf",
+        "not",
+        "patternProperties",
+    ];
+    each_schema(schema, &mut |schema| {
+        if is_object(schema) && schema["additionalProperties"] != false {
+            return Some(
+                "For 'object' type, 'additionalProperties' must be explicitly set to false".to_owned(),
+            );
+        }
+        let own = NOT_TAKEN.iter().find(|name| !schema[**name].is_null());
+        own.map(|name| format!("For '{}' type, property '{name}' is not supported", schema["type"]))
+    })
+}
+
+/// Whether the word stands in what is said: without it OpenAI doesn't answer in JSON.
+pub(super) fn says_json(messages: &Value) -> bool {
+    match messages {
+        Value::String(text) => text.to_ascii_lowercase().contains("json"),
+        Value::Array(list) => list.iter().any(says_json),
+        Value::Object(fields) => {
+            let said = fields.iter().filter(|(name, _)| matches!(name.as_str(), "content" | "text"));
+            said.into_iter().any(|(_, value)| says_json(value))
+        }
+        _ => false,
+    }
+}
+
+fn is_object(schema: &Value) -> bool {
+    let listed = schema["type"].as_array().into_iter().flatten().any(|kind| kind == "object");
+    schema["type"] == "object" || listed || schema["properties"].is_object()
+}
+
+/// What is wrong with the first schema within a schema with which something is.
+fn each_schema(schema: &Value, wrong: &mut dyn FnMut(&Value) -> Option<String>) -> Option<String> {
+    let named =
+        ["properties", "$defs", "definitions"].into_iter().filter_map(|name| schema[name].as_object());
+    let listed = ["anyOf", "allOf"].into_iter().filter_map(|name| schema[name].as_array());
+    let inner: Vec<&Value> =
+        named.flat_map(|all| all.values()).chain(listed.flatten()).chain(schema.get("items")).collect();
+    wrong(schema).or_else(|| inner.into_iter().find_map(|inner| each_schema(inner, wrong)))
 }
 
 /// The first field that models which reason refuse, among those that the format has.
@@ -84,6 +159,29 @@ mod tests {
             (json!({"a": [1, {"c": 1, "b": "x"}], "b": 2}), r#"{"b":2,"a":[1,{"b":"x","c":1}]}"#);
         assert_eq!(canonical(&one), canonical(&serde_json::from_str(other).unwrap()));
         assert_ne!(canonical(&one), canonical(&json!({"a": [1, {"c": 1, "b": "y"}], "b": 2})));
+    }
+
+    #[test]
+    fn schemas_that_are_refused() {
+        let object = |properties: Value, required: Value, more: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": more});
+        let text = json!({"type": "string"});
+        let closed = object(json!({"a": text}), json!(["a"]), json!(false));
+        let optional = object(json!({"a": text}), json!([]), json!(false));
+        let deep = object(
+            json!({"a": {"anyOf": [{"type": "array", "items": {"type": "object"}}]}}),
+            json!(["a"]),
+            json!(false),
+        );
+        let bounded = object(json!({"a": {"type": "integer", "minimum": 1}}), json!(["a"]), json!(false));
+        for (schema, is_loose, is_open) in [
+            (closed, false, false),
+            (optional, true, false),
+            (deep, true, true),
+            (bounded, false, true),
+            (json!({"type": "object"}), true, true),
+        ] {
+            assert_eq!((loose(&schema).is_some(), open(&schema).is_some()), (is_loose, is_open), "{schema}");
+        }
     }
 
     #[test]

@@ -117,7 +117,8 @@ fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
             }
             "format" if value.get_str("type").as_deref() == Some("json_schema") => {
                 let schema = value.get("schema").map_or("{}", Val::raw).to_owned();
-                request.format = OutputFormat::JsonSchema { name: None, schema, strict: None };
+                request.format =
+                    OutputFormat::JsonSchema { name: None, description: None, schema, strict: None };
             }
             other => losses.dropped(format!("output_config.{other}"), "the target has no place for it"),
         }

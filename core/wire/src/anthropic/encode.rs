@@ -1,12 +1,14 @@
 //! The neutral model as a messages request.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::model::{is_adaptive, takes_both, takes_prefill};
+use super::schema;
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool, ToolChoice,
-    ToolKind,
+    Block, Effort, JSON_HINT, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool,
+    ToolChoice, ToolKind,
 };
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
@@ -40,6 +42,7 @@ pub(crate) fn encode(
     refuse(request)?;
     let mut ctx = Context { names, losses, caches: 0 };
     unsaid(request, ctx.losses);
+    let schema = form(request, ctx.losses)?;
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     Ok(object(|o| {
@@ -51,7 +54,7 @@ pub(crate) fn encode(
         o.array("messages", |a| messages(a, request, &mut ctx));
         tools(o, request, &mut ctx);
         sampling(o, request, thinking, ctx.losses);
-        thinking.write(o, &request.format);
+        thinking.write(o, schema.as_deref());
         if let Some(user) = &request.user {
             o.object("metadata", |o| o.str("user_id", user));
         }
@@ -68,6 +71,22 @@ pub(crate) fn encode(
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     }))
+}
+
+/// The schema that an answer is held to, as the target takes it.
+///
+/// # Errors
+/// It refers to itself: another channel may take it.
+fn form(request: &Request, losses: &mut Losses) -> Result<Option<String>> {
+    let OutputFormat::JsonSchema { schema, description, .. } = &request.format else { return Ok(None) };
+    if description.is_some() {
+        losses.dropped("response_format.json_schema.description", "the target has no place for it");
+    }
+    let closed = schema::closed(schema, "response_format", losses).ok_or_else(|| {
+        let message = "a schema that refers to itself can't be served by an Anthropic endpoint: unfold it";
+        WireError::unsupported(message).at("response_format")
+    })?;
+    Ok(Some(closed))
 }
 
 /// What can't be served at all, however it is put.
@@ -200,7 +219,7 @@ impl Thinking {
         matches!(self, Thinking::Budget(_) | Thinking::Adaptive(_))
     }
 
-    fn write(self, o: &mut Object<'_>, format: &OutputFormat) {
+    fn write(self, o: &mut Object<'_>, schema: Option<&str>) {
         match self {
             Thinking::Unsaid => {}
             Thinking::Disabled => o.object("thinking", |o| o.str("type", "disabled")),
@@ -215,7 +234,6 @@ impl Thinking {
             }),
         }
         let effort = if let Thinking::Adaptive(effort) = self { effort } else { None };
-        let schema = if let OutputFormat::JsonSchema { schema, .. } = format { Some(schema) } else { None };
         if effort.is_none() && schema.is_none() {
             return;
         }
@@ -293,7 +311,6 @@ fn system(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
         ctx.losses
             .approximated("response_format", "said in the system prompt: the target has no plain JSON mode");
     }
-    let hint = "Answer with one JSON object and nothing else.";
     match request.system.as_slice() {
         [] if !json_only => {}
         [only] if !json_only && only.cache.is_none() => o.str("system", &only.text),
@@ -308,7 +325,7 @@ fn system(o: &mut Object<'_>, request: &Request, ctx: &mut Context<'_>) {
             if json_only {
                 a.object(|o| {
                     o.str("type", "text");
-                    o.str("text", hint);
+                    o.str("text", JSON_HINT);
                 });
             }
         }),
@@ -372,7 +389,18 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         o.raw("input_schema", TEXT_SCHEMA);
         return ctx.cache(o, tool.cache.as_ref());
     }
-    match tool.schema.as_deref().map(Val::trusted) {
+    let mut strict = tool.strict;
+    let mut taken = tool.schema.as_deref().map(Cow::Borrowed);
+    if let (Some(true), Some(schema)) = (strict, &taken) {
+        match schema::closed(schema, "tools[].parameters", ctx.losses) {
+            Some(closed) => taken = Some(Cow::Owned(closed)),
+            None => {
+                ctx.losses.approximated("tools[].strict", "a schema that refers to itself can't be so here");
+                strict = Some(false);
+            }
+        }
+    }
+    match taken.as_deref().map(Val::trusted) {
         Some(schema) if schema.get("type").is_some() => o.raw("input_schema", schema.raw()),
         // The target insists on an object schema.
         Some(schema) => o.object("input_schema", |o| {
@@ -384,7 +412,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         }),
         None => o.raw("input_schema", r#"{"type":"object","properties":{}}"#),
     }
-    if let Some(strict) = tool.strict {
+    if let Some(strict) = strict {
         o.bool("strict", strict);
     }
     ctx.cache(o, tool.cache.as_ref());

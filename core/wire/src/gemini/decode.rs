@@ -212,7 +212,9 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
         losses.dropped("generationConfig.speechConfig", "no sound is asked for");
     }
     request.format = match (format, mime.as_str()) {
-        (Some(schema), _) => OutputFormat::JsonSchema { name: None, schema, strict: Some(false) },
+        (Some(schema), _) => {
+            OutputFormat::JsonSchema { name: None, description: None, schema, strict: Some(false) }
+        }
         (None, "application/json") => OutputFormat::JsonObject,
         (None, "" | "text/plain") => OutputFormat::Text,
         (None, _) => {

@@ -100,6 +100,14 @@ fn refuse(request: &Request, generation: Generation) -> Result<()> {
             "a Gemini endpoint speaks or draws, and doesn't do both in one answer: ask for one of them";
         return Err(WireError::unsupported(message).at("modalities"));
     }
+    // QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/structured-output): before 3 a form for the answer excludes
+    // functions.
+    let is_formed = request.format != OutputFormat::Text && !request.tools.is_empty();
+    if is_formed && generation < Generation::Levels {
+        let message =
+            "the model takes `response_format` or tools, not both: leave one out, or choose another model";
+        return Err(WireError::unsupported(message).at("response_format"));
+    }
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
         let inner = turn.blocks.iter().flat_map(|block| match block {

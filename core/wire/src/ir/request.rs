@@ -276,6 +276,7 @@ pub(crate) enum OutputFormat {
     /// A schema, as JSON.
     JsonSchema {
         name: Option<String>,
+        description: Option<String>,
         schema: String,
         strict: Option<bool>,
     },
@@ -290,7 +291,30 @@ pub(crate) enum Tier {
     Priority,
 }
 
+/// What asks for JSON where the target has no mode for it, or wants to hear the word.
+pub(crate) const JSON_HINT: &str = "Answer with one JSON object and nothing else.";
+/// Why that is said.
+pub(crate) const JSON_HINT_WHY: &str = "said in words too: the target wants the word JSON in what is said";
+
 impl Request {
+    /// Whether an answer in JSON is asked for and the turns don't have the word.
+    pub(crate) fn wants_unsaid_json(&self) -> bool {
+        let says = |block: &Block| match block {
+            Block::Text { text, .. } => says_json(text),
+            Block::ToolResult { content, .. } => {
+                content.iter().any(|inner| matches!(inner, Block::Text { text, .. } if says_json(text)))
+            }
+            _ => false,
+        };
+        self.format == OutputFormat::JsonObject
+            && !self.messages.iter().flat_map(|turn| &turn.blocks).any(says)
+    }
+
+    /// Whether it stands in the system prompt.
+    pub(crate) fn system_says_json(&self) -> bool {
+        self.system.iter().any(|said| says_json(&said.text))
+    }
+
     /// Appends to the last turn if it has that role, else begins one.
     pub(crate) fn add(&mut self, role: Role, blocks: impl IntoIterator<Item = Block>) {
         let mut blocks = blocks.into_iter().peekable();
@@ -302,6 +326,10 @@ impl Request {
             None => self.messages.push(Message { role, blocks: blocks.collect() }),
         }
     }
+}
+
+fn says_json(text: &str) -> bool {
+    text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json"))
 }
 
 #[cfg(test)]

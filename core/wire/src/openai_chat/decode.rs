@@ -129,6 +129,7 @@ fn format_of(value: Val<'_>) -> OutputFormat {
             let inner = value.get("json_schema");
             OutputFormat::JsonSchema {
                 name: inner.and_then(|s| s.get_str("name")).map(|s| s.into_owned()),
+                description: inner.and_then(|s| s.get_str("description")).map(|s| s.into_owned()),
                 schema: inner.and_then(|s| s.get("schema")).map_or("{}", Val::raw).to_owned(),
                 // Unsaid, the format isn't strict.
                 strict: Some(inner.and_then(|s| s.get("strict")).and_then(Val::as_bool) == Some(true)),

@@ -7,17 +7,22 @@ use super::reason::{self, Thought, Thoughts};
 use super::strict;
 use crate::error::{Result, WireError};
 use crate::gemini::is_googles;
-use crate::ir::{Block, Message, OutputFormat, Request, Role, Source, Tier, Tool, ToolChoice, ToolKind};
+use crate::ir::{
+    Block, JSON_HINT, JSON_HINT_WHY, Message, OutputFormat, Request, Role, Source, Tier, Tool, ToolChoice,
+    ToolKind,
+};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
-use crate::names::{Names, cut};
+use crate::names::{Names, chat_id, cut};
 use crate::search;
-use crate::splice::{Edits, wants_max_completion_tokens};
+use crate::splice::{Edits, is_reasoning};
 
 /// What a tool that takes a text is declared to take where tools take objects only.
 pub(crate) const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 /// OpenAI takes at most this many stop sequences.
 const STOPS_MAX: usize = 4;
+/// Why reasoning models aren't asked for probabilities.
+pub(crate) const NO_LOGPROBS: &str = "the model gives no probabilities";
 /// And this long a user name, in characters.
 const USER_MAX: usize = 64;
 
@@ -53,7 +58,7 @@ pub(crate) fn encode(
         }
         sampling(o, request, losses);
         reason::write(o, request, how, losses);
-        format(o, &request.format);
+        format(o, &request.format, losses);
         user_and_tier(o, request, losses);
         if let Some(words) = &request.verbosity {
             o.str("verbosity", words);
@@ -100,7 +105,7 @@ pub(crate) fn user_and_tier(o: &mut Object<'_>, request: &Request, losses: &mut 
 
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     // QUIRK(openai, 2026-05): reasoning models take no sampling parameters.
-    let fixed = wants_max_completion_tokens(&request.model);
+    let fixed = is_reasoning(&request.model);
     for (name, value) in [
         ("temperature", &request.temperature),
         ("top_p", &request.top_p),
@@ -119,7 +124,9 @@ fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     if let Some(n) = request.n {
         o.num("n", n);
     }
-    if let Some(logprobs) = request.logprobs {
+    if request.logprobs.is_some() && fixed {
+        losses.dropped("logprobs", NO_LOGPROBS);
+    } else if let Some(logprobs) = request.logprobs {
         o.bool("logprobs", true);
         if let Some(top) = logprobs.top {
             o.num("top_logprobs", top);
@@ -128,7 +135,9 @@ fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     if request.top_k.is_some() {
         losses.dropped("top_k", "the target has no place for it");
     }
-    if !request.stop.is_empty() {
+    if !request.stop.is_empty() && fixed {
+        losses.dropped("stop", "the model takes no stop sequences");
+    } else if !request.stop.is_empty() {
         if request.stop.len() > STOPS_MAX {
             losses.dropped(format!("stop_sequences[{STOPS_MAX}..]"), "the target takes four");
         }
@@ -162,19 +171,26 @@ pub(crate) fn refuse_stored(request: &Request, images: bool) -> Result<()> {
     Ok(())
 }
 
-fn format(o: &mut Object<'_>, format: &OutputFormat) {
+fn format(o: &mut Object<'_>, format: &OutputFormat, losses: &mut Losses) {
     match format {
         OutputFormat::Text => {}
         OutputFormat::JsonObject => o.object("response_format", |o| o.str("type", "json_object")),
-        OutputFormat::JsonSchema { name, schema, strict } => o.object("response_format", |o| {
+        OutputFormat::JsonSchema { .. } => o.object("response_format", |o| {
             o.str("type", "json_schema");
-            o.object("json_schema", |o| {
-                o.str("name", name.as_deref().unwrap_or("response"));
-                o.raw("schema", schema);
-                o.bool("strict", strict.unwrap_or(true));
-            });
+            o.object("json_schema", |o| json_schema(o, format, losses));
         }),
     }
+}
+
+/// A schema for the answer, as OpenAI's two formats name it.
+pub(crate) fn json_schema(o: &mut Object<'_>, format: &OutputFormat, losses: &mut Losses) {
+    let OutputFormat::JsonSchema { name, description, schema, strict } = format else { return };
+    o.str("name", name.as_deref().unwrap_or("response"));
+    if let Some(description) = description {
+        o.str("description", description);
+    }
+    o.raw("schema", schema);
+    o.bool("strict", strict::held(strict.unwrap_or(true), Some(schema), "response_format.strict", losses));
 }
 
 /// Whether the model takes tools that take a text.
@@ -271,7 +287,10 @@ fn tool(o: &mut Object<'_>, tool: &Tool, request: &Request, names: &mut Names, l
         ToolKind::Function => o.object("function", |o| {
             described(o, names);
             o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
-            if let Some(strict) = tool.strict.or_else(|| strict_unsaid(tool, request, losses)) {
+            let said = tool
+                .strict
+                .map(|wanted| strict::held(wanted, tool.schema.as_deref(), "tools[].strict", losses));
+            if let Some(strict) = said.or_else(|| strict_unsaid(tool, request, losses)) {
                 o.bool("strict", strict);
             }
         }),
@@ -335,8 +354,14 @@ fn messages(
     names: &mut Names,
     losses: &mut Losses,
 ) {
-    let system: Vec<&str> =
+    let mut system: Vec<&str> =
         request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
+    // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#json-mode): 400 without the word, at
+    // DeepSeek as well.
+    if request.wants_unsaid_json() && !request.system_says_json() {
+        losses.approximated("response_format", JSON_HINT_WHY);
+        system.push(JSON_HINT);
+    }
     if request.system.iter().any(|s| s.cache.is_some()) {
         losses.dropped("system[].cache_control", "the target caches by itself");
     }
@@ -418,7 +443,7 @@ fn tool_result<'b>(
         }
     }
     message(a, "tool", |o| {
-        o.str("tool_call_id", id);
+        o.str("tool_call_id", &chat_id(id));
         // Some servers refuse an empty content.
         o.str("content", if text.is_empty() { "(empty)" } else { &text });
     });
@@ -518,7 +543,7 @@ fn assistant(
         o.array("tool_calls", |a| {
             for (id, name, kind, input) in &calls {
                 a.object(|o| {
-                    o.str("id", id);
+                    o.str("id", &chat_id(id));
                     o.str("type", word(*kind));
                     o.object(word(*kind), |o| {
                         o.str("name", name);

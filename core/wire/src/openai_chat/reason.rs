@@ -101,7 +101,9 @@ fn amount<'a>(wanted: Reasoning, how: &'a ThinkingQuirk, losses: &mut Losses) ->
 /// The word for how much to think, for a model of OpenAI's or like them.
 pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
     let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    let reasons = !["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family));
+    let reasons = !["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"]
+        .iter()
+        .any(|family| name.starts_with(family));
     let effort = match request.reasoning {
         None => return None,
         Some(Reasoning::Off) => return if reasons { least_effort(name, losses) } else { None },
@@ -129,7 +131,6 @@ fn least_effort(model: &str, losses: &mut Losses) -> Option<&'static str> {
     let is_later =
         model.strip_prefix("gpt-5.").is_some_and(|rest| rest.starts_with(|c: char| ('1'..='9').contains(&c)));
     let word = match () {
-        () if begins(&["gpt-5-chat"]) => return None,
         () if has(&["-pro", "-chat", "-deep-research"]) || begins(&["o1-mini", "o1-preview"]) => None,
         () if has(&["-codex"]) || begins(&["gpt-oss"]) => Some("low"),
         () if is_later => return Some("none"),

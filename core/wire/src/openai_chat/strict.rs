@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::json::{Kind, Val};
+use crate::loss::Losses;
 
 /// So deep may objects stand in each other.
 // BOUND: the schema is the caller's.
@@ -20,6 +21,15 @@ const REFUSED: [&str; 9] = [
     "dependentSchemas",
     "patternProperties",
 ];
+
+/// Whether to hold to a schema as strictly as is wanted: one that can't be held to so is named at `path`.
+pub(crate) fn held(wanted: bool, schema: Option<&str>, path: &str, losses: &mut Losses) -> bool {
+    let held = wanted && schema.is_some_and(qualifies);
+    if wanted && !held {
+        losses.approximated(path, "the schema can't be held to strictly here: it stands for what is wanted");
+    }
+    held
+}
 
 /// Whether each object of a schema names all its members, requires them, and bars others.
 pub(super) fn qualifies(schema: &str) -> bool {

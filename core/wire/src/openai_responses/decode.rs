@@ -130,6 +130,7 @@ fn format_of(value: Val<'_>) -> OutputFormat {
         Some("json_object") => OutputFormat::JsonObject,
         Some("json_schema") => OutputFormat::JsonSchema {
             name: value.get_str("name").map(|s| s.into_owned()),
+            description: value.get_str("description").map(|s| s.into_owned()),
             schema: value.get("schema").map_or("{}", Val::raw).to_owned(),
             // Unsaid, the format isn't strict.
             strict: Some(value.get("strict").and_then(Val::as_bool) == Some(true)),

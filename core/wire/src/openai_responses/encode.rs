@@ -4,14 +4,17 @@ use std::collections::HashSet;
 
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice, ToolKind, WebSearch,
+    Block, JSON_HINT, JSON_HINT_WHY, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice,
+    ToolKind, WebSearch,
 };
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
-use crate::openai_chat::{custom_names, effort, refuse_stored, url_of, user_and_tier};
+use crate::openai_chat::{
+    NO_LOGPROBS, custom_names, effort, held, json_schema, refuse_stored, url_of, user_and_tier,
+};
 use crate::search;
-use crate::splice::wants_max_completion_tokens;
+use crate::splice::is_reasoning;
 
 /// The least output ceiling that is taken, in tokens.
 // QUIRK(openai, 2026-05, https://platform.openai.com/docs/api-reference/responses/create): 400 below it.
@@ -32,12 +35,16 @@ pub(crate) fn encode(
     unsaid(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     let reasons = reasons(request);
+    let logprobs = request.logprobs.filter(|_| !is_reasoning(&request.model));
+    if request.logprobs != logprobs {
+        losses.dropped("logprobs", NO_LOGPROBS);
+    }
     let found = search::for_responses(request, losses);
     Ok(object(|o| {
         o.str("model", &request.model);
         instructions(o, request, losses);
         o.array("input", |a| input(a, request, names, losses));
-        tools(o, request, found, names);
+        tools(o, request, found, names, losses);
         if let Some(uses) = found.and_then(|search| search.max_uses) {
             o.num("max_tool_calls", uses);
         }
@@ -45,8 +52,11 @@ pub(crate) fn encode(
             o.num("max_output_tokens", n);
         }
         sampling(o, request, losses);
+        if let Some(top) = logprobs.and_then(|logprobs| logprobs.top) {
+            o.num("top_logprobs", top);
+        }
         reasoning(o, request, losses);
-        text(o, request);
+        text(o, request, losses);
         user_and_tier(o, request, losses);
         if let Some(key) = &request.cache_key {
             o.str("prompt_cache_key", key);
@@ -55,12 +65,12 @@ pub(crate) fn encode(
         if !skip("store") {
             o.bool("store", false);
         }
-        if (reasons || request.logprobs.is_some()) && !skip("include") {
+        if (reasons || logprobs.is_some()) && !skip("include") {
             o.array("include", |a| {
                 if reasons {
                     a.str("reasoning.encrypted_content");
                 }
-                if request.logprobs.is_some() {
+                if logprobs.is_some() {
                     a.str("message.output_text.logprobs");
                 }
             });
@@ -75,8 +85,9 @@ pub(crate) fn encode(
 /// Whether the model thinks: those that don't refuse to be asked for what they thought.
 fn reasons(request: &Request) -> bool {
     let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    let plain = ["gpt-4", "gpt-3", "chatgpt"].iter().any(|family| name.starts_with(family));
-    !plain && (wants_max_completion_tokens(&request.model) || request.reasoning.is_some())
+    let families = ["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"];
+    let plain = families.iter().any(|family| name.starts_with(family));
+    !plain && (is_reasoning(&request.model) || request.reasoning.is_some())
 }
 
 fn refuse(request: &Request) -> Result<()> {
@@ -127,16 +138,13 @@ fn instructions(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
 
 fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     // QUIRK(openai, 2026-05): reasoning models take no sampling parameters.
-    let fixed = wants_max_completion_tokens(&request.model);
+    let fixed = is_reasoning(&request.model);
     for (name, value) in [("temperature", &request.temperature), ("top_p", &request.top_p)] {
         match value {
             Some(_) if fixed => losses.dropped(name, "the model takes no sampling parameters"),
             Some(value) => o.raw(name, value),
             None => {}
         }
-    }
-    if let Some(top) = request.logprobs.and_then(|logprobs| logprobs.top) {
-        o.num("top_logprobs", top);
     }
 }
 
@@ -156,7 +164,7 @@ fn reasoning(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     });
 }
 
-fn text(o: &mut Object<'_>, request: &Request) {
+fn text(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     if request.format == OutputFormat::Text && request.verbosity.is_none() {
         return;
     }
@@ -164,11 +172,9 @@ fn text(o: &mut Object<'_>, request: &Request) {
         match &request.format {
             OutputFormat::Text => {}
             OutputFormat::JsonObject => o.object("format", |o| o.str("type", "json_object")),
-            OutputFormat::JsonSchema { name, schema, strict } => o.object("format", |o| {
+            OutputFormat::JsonSchema { .. } => o.object("format", |o| {
                 o.str("type", "json_schema");
-                o.str("name", name.as_deref().unwrap_or("response"));
-                o.raw("schema", schema);
-                o.bool("strict", strict.unwrap_or(true));
+                json_schema(o, &request.format, losses);
             }),
         }
         if let Some(words) = &request.verbosity {
@@ -177,12 +183,18 @@ fn text(o: &mut Object<'_>, request: &Request) {
     });
 }
 
-fn tools(o: &mut Object<'_>, request: &Request, found: Option<&WebSearch>, names: &mut Names) {
+fn tools(
+    o: &mut Object<'_>,
+    request: &Request,
+    found: Option<&WebSearch>,
+    names: &mut Names,
+    losses: &mut Losses,
+) {
     if request.tools.is_empty() && found.is_none() {
         return;
     }
     o.array("tools", |a| {
-        request.tools.iter().for_each(|t| a.object(|o| tool(o, t, names)));
+        request.tools.iter().for_each(|t| a.object(|o| tool(o, t, names, losses)));
         if let Some(search) = found {
             search::write_responses(a, search);
         }
@@ -220,7 +232,7 @@ fn tools(o: &mut Object<'_>, request: &Request, found: Option<&WebSearch>, names
     }
 }
 
-fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
+fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names, losses: &mut Losses) {
     o.str("type", word(tool.kind));
     o.str("name", &names.shorten(&tool.name));
     if let Some(description) = &tool.description {
@@ -235,7 +247,8 @@ fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names) {
         ToolKind::Function => {
             o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
             // Unsaid is strict here, and isn't anywhere else.
-            o.bool("strict", tool.strict.unwrap_or(false));
+            let wanted = tool.strict.unwrap_or(false);
+            o.bool("strict", held(wanted, tool.schema.as_deref(), "tools[].strict", losses));
         }
     }
 }
@@ -260,6 +273,16 @@ fn flat_grammar(format: &str) -> String {
 }
 
 fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
+    // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#json-mode): 400 unless the word stands in
+    // the input; the instructions don't count.
+    if request.wants_unsaid_json() {
+        losses.approximated("response_format", JSON_HINT_WHY);
+        a.object(|o| {
+            o.str("type", "message");
+            o.str("role", "system");
+            o.array("content", |a| part(a, &Block::text(JSON_HINT), "response_format", losses));
+        });
+    }
     let mut custom = HashSet::new();
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
