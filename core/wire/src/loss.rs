@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::ir::{Block, Message};
+use crate::json::Val;
+use crate::names::cut;
 
 /// What happened to a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +45,8 @@ impl fmt::Display for Loss {
 /// At most this many losses are listed; the rest are only counted.
 // BOUND: a body with a million odd fields must not become a million lines of report.
 const LISTED_MAX: usize = 64;
+/// So much is told of a name that the caller made up, in characters.
+const NAME_MAX: usize = 64;
 
 /// Everything that one translation dropped or approximated, in the order it was met. Strict callers refuse unless it
 /// is empty.
@@ -72,6 +76,23 @@ impl Losses {
     pub(crate) fn note_caches(&mut self, turn: &Message, path: &str) {
         if turn.blocks.iter().any(Block::is_cached) {
             self.dropped(format!("{path}.cache_control"), "the target caches by itself");
+        }
+    }
+
+    /// What a document is called, at a target that has no place for it.
+    pub(crate) fn note_title(&mut self, title: Option<&str>, path: &str) {
+        if title.is_some() {
+            self.dropped(format!("{path}.title"), "the target has no names of documents");
+        }
+    }
+
+    /// The members of an object that nobody reads, but for those that say nothing.
+    pub(crate) fn unread(&mut self, object: Val<'_>, path: &str, known: &[&str]) {
+        for (name, value) in object.members() {
+            let is_empty = value.is_null() || matches!(value.raw(), "[]" | "{}");
+            if !is_empty && !known.contains(&&*name) {
+                self.dropped(format!("{path}.{}", cut(&name, NAME_MAX)), "the target has no place for it");
+            }
         }
     }
 

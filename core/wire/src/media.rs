@@ -54,18 +54,32 @@ pub(crate) fn image_source(url: &str, path: &str, losses: &mut Losses) -> Result
     if lower.starts_with("https://") || lower.starts_with("http://") {
         return Ok(Source::Url(url.to_owned()));
     }
-    Err(WireError::invalid(format!("the image of `{path}` must be an https or a base64 data: URL")).at(path))
+    let why = format!("the image of `{path}` must be an https or a base64 data: URL");
+    Err(elsewhere(url, why).at(path))
 }
 
-/// The source of a file given as a data URL, or as bare base64 of a PDF.
+/// What is at an address of another kind may be read by another channel, whose provider knows it.
+fn elsewhere(url: &str, why: String) -> WireError {
+    if url.contains("://") { WireError::unsupported(why) } else { WireError::invalid(why) }
+}
+
+/// A kind of content that only a channel of the caller's own format may take.
+pub(crate) fn no_such_part(kind: &str, path: &str) -> WireError {
+    let kind = crate::names::cut(kind, 64);
+    WireError::unsupported(format!("`{path}.type` is `{kind}`: that can't be translated")).at(path)
+}
+
+/// The source of a file given as a URL, or as bare base64 of a PDF.
 pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
     let (media_type, data) = match data_url(file_data) {
         Some((media_type, data)) => (media_type, data),
         None if file_data.starts_with("JVBERi") => ("application/pdf".to_owned(), file_data),
+        None if ["https://", "http://"].iter().any(|scheme| file_data.starts_with(scheme)) => {
+            return Ok(Source::Url(file_data.to_owned()));
+        }
         None => {
-            return Err(
-                WireError::invalid(format!("the file of `{path}` must be a base64 data: URL")).at(path)
-            );
+            let why = format!("the file of `{path}` must be an https or a base64 data: URL");
+            return Err(elsewhere(file_data, why).at(path));
         }
     };
     if media_type != "application/pdf" {
@@ -79,6 +93,8 @@ pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_core::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -97,5 +113,12 @@ mod tests {
         }
         assert!(document_source("data:text/csv;base64,YQ==", "p").is_err());
         assert!(document_source("JVBERi0xLjQ=", "p").is_ok());
+        assert_eq!(document_source("https://x/y.pdf", "p"), Ok(Source::Url("https://x/y.pdf".into())));
+        for (url, kind) in
+            [("oss://b/k.png", ErrorKind::NotSupported), ("nonsense", ErrorKind::InvalidRequest)]
+        {
+            assert_eq!(image_source(url, "p", &mut losses).map_err(|e| e.kind()), Err(kind), "{url}");
+            assert_eq!(document_source(url, "p").map_err(|e| e.kind()), Err(kind), "{url}");
+        }
     }
 }

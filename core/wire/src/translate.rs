@@ -8,7 +8,7 @@ use sluicegate_core::Format;
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
-use crate::ir::{Event, Fold, Head, Item, Request};
+use crate::ir::{Event, Fold, Head, Item, Request, ToolChoice};
 use crate::json::{Val, object};
 use crate::lines::Lines;
 use crate::loss::Losses;
@@ -55,7 +55,12 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         ))
         .at("tools"));
     }
+    heed_undeclared(&mut request, &mut losses);
     request.max_output = edits.max_output.or(request.max_output);
+    // QUIRK(anthropic, 2026-11): the ids of a conversation's calls are unique there; some upstreams count anew in each answer.
+    if target == Format::AnthropicMessages {
+        request.distinguish();
+    }
     // Gemini's results stand by the names of their calls, and are put right where they are written.
     if target != Format::GeminiGenerate {
         request.pair(&mut losses);
@@ -90,6 +95,28 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         ..Reply::default()
     };
     Ok(Prepared { body: Bytes::from(text), losses, reply, streams: false })
+}
+
+/// A choice among tools that the target isn't told of, such as a provider's own, would be refused.
+fn heed_undeclared(request: &mut Request, losses: &mut Losses) {
+    let Request { tools, tool_choice, allowed_tools, search, .. } = request;
+    let is_declared = |name: &String| tools.iter().any(|tool| tool.name == *name);
+    if matches!(tool_choice, Some(ToolChoice::Named(name)) if !is_declared(name)) {
+        losses.dropped("tool_choice", "the tool that it names isn't one that the target is told of");
+        *tool_choice = None;
+    }
+    let asked = allowed_tools.len();
+    allowed_tools.retain(is_declared);
+    if allowed_tools.len() == asked {
+        return;
+    }
+    losses.approximated("tool_choice", "not all allowed tools are ones that the target is told of");
+    if allowed_tools.is_empty() {
+        tools.clear();
+        if search.is_none() {
+            *tool_choice = None;
+        }
+    }
 }
 
 /// What a channel sets was appended: of a field of that name that we had written ourselves nothing stays.

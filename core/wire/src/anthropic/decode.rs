@@ -32,7 +32,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
     match name {
         "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
         "messages" => messages(request, value, losses)?,
-        "system" => system(request, value),
+        "system" => system(request, value, losses),
         "max_tokens" => request.max_output = value.as_u64(),
         "temperature" => request.temperature = number(),
         "top_p" => request.top_p = number(),
@@ -52,11 +52,16 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             }
         }
         "tool_choice" => {
+            losses.unread(value, name, &["type", "name", "disable_parallel_tool_use"]);
             request.tool_choice = match value.get_str("type").as_deref() {
                 Some("any") => Some(ToolChoice::Required),
                 Some("none") => Some(ToolChoice::None),
                 Some("tool") => value.get_str("name").map(|name| ToolChoice::Named(name.into_owned())),
-                _ => Some(ToolChoice::Auto),
+                Some("auto") => Some(ToolChoice::Auto),
+                _ => {
+                    losses.approximated(name, "the target has no such choice: `auto`");
+                    Some(ToolChoice::Auto)
+                }
             };
             let alone = value.get("disable_parallel_tool_use").and_then(Val::as_bool);
             request.parallel_tools = alone.map(|alone| !alone);
@@ -88,6 +93,7 @@ const EFFORT: &str = "output_config.effort";
 const NO_EFFORT: &str = "`thinking` says how much to think: the target has no effort besides";
 
 fn thinking(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    losses.unread(value, "thinking", &["type", "budget_tokens", "display"]);
     let kind = value.get_str("type");
     let shown = value.get_str("display").is_none_or(|display| display != "omitted");
     request.summary = (kind.as_deref() != Some("disabled") && shown).then(|| "auto".to_owned());
@@ -129,7 +135,14 @@ fn cache(v: Val<'_>) -> Option<String> {
     v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
 }
 
-fn system(request: &mut Request, value: Val<'_>) {
+fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    for (n, part) in value.elements().enumerate() {
+        let path = format!("system[{n}]");
+        match part.get_str("text") {
+            Some(_) => losses.unread(part, &path, &["type", "text", "cache_control"]),
+            None => losses.dropped(path, "a system prompt is text"),
+        }
+    }
     let whole = value.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
     let parts = value
         .elements()
@@ -149,11 +162,8 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
             .dropped(format!("tools[{at}]"), "only tools that the caller runs by a schema can be translated");
         return None;
     }
-    for field in ["defer_loading", "allowed_callers", "input_examples", "eager_input_streaming"] {
-        if tool.get(field).is_some() {
-            losses.dropped(format!("tools[{at}].{field}"), "the target has no place for it");
-        }
-    }
+    let known = ["type", "name", "description", "input_schema", "strict", "cache_control"];
+    losses.unread(tool, &format!("tools[{at}]"), &known);
     Some(Tool {
         name: tool.get_str("name")?.into_owned(),
         kind: ToolKind::Function,
@@ -168,6 +178,7 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
     for (at, message) in list.elements().enumerate() {
         let path = format!("messages[{at}]");
         let role = message.get_str("role").unwrap_or_default();
+        losses.unread(message, &path, &["role", "content"]);
         let blocks = match message.get("content") {
             Some(content) => blocks(content, &path, losses)?,
             None => Vec::new(),
@@ -220,11 +231,14 @@ fn result_blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Ve
 fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let cache = cache(block);
     let text_of = |name: &str| block.get_str(name).map(|s| s.into_owned());
+    if let Some(known) = known_in(block.get_str("type").as_deref().unwrap_or_default()) {
+        // That nobody but the model has called says nothing.
+        let direct = block.get("caller").and_then(|caller| caller.get_str("type"));
+        let caller = if direct.as_deref() == Some("direct") { "caller" } else { "type" };
+        losses.unread(block, path, &[known, &["type", "cache_control", caller]].concat());
+    }
     Ok(match block.get_str("type").as_deref() {
         Some("text") => {
-            if block.get("citations").is_some() {
-                losses.dropped(format!("{path}.citations"), "the target has no place for it");
-            }
             text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
         }
         Some("image") => source(block, path, losses).map(|source| Block::Image { source, cache }),
@@ -281,6 +295,21 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
     })
 }
 
+/// What a block of a kind has that is read; `None` for one that is dropped as a whole.
+fn known_in(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "text" => &["text"],
+        "image" => &["source"],
+        "document" => &["source", "title"],
+        "tool_use" => &["id", "name", "input"],
+        "tool_result" => &["tool_use_id", "content", "is_error"],
+        "thinking" => &["thinking", "signature"],
+        "redacted_thinking" => &["data"],
+        "search_result" => &["title", "source", "content"],
+        _ => return None,
+    })
+}
+
 fn source(block: Val<'_>, path: &str, losses: &mut Losses) -> Option<Source> {
     let source = block.get("source")?;
     match source.get_str("type").as_deref() {
@@ -297,11 +326,6 @@ fn source(block: Val<'_>, path: &str, losses: &mut Losses) -> Option<Source> {
 }
 
 fn document(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Source>> {
-    for field in ["citations", "context"] {
-        if block.get(field).is_some() {
-            losses.dropped(format!("{path}.{field}"), "the target has no place for it");
-        }
-    }
     let Some(found) = block.get("source") else {
         return Err(WireError::invalid(format!("`{path}.source` is missing")).at(path));
     };

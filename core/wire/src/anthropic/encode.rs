@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::model::{is_adaptive, takes_both, takes_prefill};
+use super::model::{always_thinks, is_adaptive, takes_both, takes_prefill};
 use super::schema;
 use crate::error::{Result, WireError};
 use crate::ir::{
@@ -177,7 +177,12 @@ impl Thinking {
         let adaptive = is_adaptive(&request.model);
         let (budget, effort) = match request.reasoning {
             None => return Thinking::Unsaid,
-            Some(Reasoning::Off) if adaptive => return Thinking::Unsaid,
+            Some(Reasoning::Off) if adaptive => {
+                if always_thinks(&request.model) {
+                    losses.dropped("reasoning_effort", "nothing keeps this model from thinking");
+                }
+                return Thinking::Unsaid;
+            }
             Some(Reasoning::Off) => return Thinking::Disabled,
             Some(Reasoning::Adaptive) => (Effort::Medium.budget(), None),
             Some(Reasoning::Effort(effort)) => (effort.budget(), Some(effort.max(Effort::Low))),
@@ -191,6 +196,15 @@ impl Thinking {
             return Thinking::Unsaid;
         }
         if adaptive {
+            match request.reasoning {
+                Some(Reasoning::Effort(Effort::Minimal)) => {
+                    losses.approximated("reasoning_effort", "the model has other efforts");
+                }
+                Some(Reasoning::Budget(_)) => {
+                    losses.approximated("thinking.budget_tokens", "the model has efforts, no budgets");
+                }
+                _ => {}
+            }
             return Thinking::Adaptive(effort);
         }
         if is_begun(request) && takes_prefill(&request.model) {

@@ -9,6 +9,12 @@ pub(super) fn is_adaptive(model: &str) -> bool {
         .any(|family| model.contains(family))
 }
 
+/// Whether nothing keeps a model from thinking.
+// QUIRK(anthropic, 2026-05): the models above Opus.
+pub(super) fn always_thinks(model: &str) -> bool {
+    ["fable", "mythos"].iter().any(|family| model.contains(family))
+}
+
 /// Whether a model goes on with an answer that the caller has begun.
 // QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/about-claude/models/migration-guide): from 4.6 on a last turn of the
 // assistant's is refused.

@@ -249,10 +249,15 @@ fn user<'r>(
 
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
-        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => a.object(|o| {
-            o.str("type", "text");
-            o.str("text", text);
-        }),
+        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
+            if let Block::Document { name, .. } = block {
+                losses.note_title(name.as_deref(), path);
+            }
+            a.object(|o| {
+                o.str("type", "text");
+                o.str("text", text);
+            });
+        }
         Block::Image { source, .. } => a.object(|o| {
             o.str("type", "image_url");
             o.object("image_url", |o| o.str("url", &url_of(source)));

@@ -38,7 +38,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
         }
         match &*camel_case(&name) {
             "contents" => contents(&mut request, value, losses)?,
-            "systemInstruction" => system(&mut request, value),
+            "systemInstruction" => system(&mut request, value, losses),
             "tools" => {
                 for (at, tool) in value.elements().enumerate() {
                     tools(&mut request, tool, at, losses)?;
@@ -73,7 +73,14 @@ fn parts_in(content: Val<'_>) -> impl Iterator<Item = Val<'_>> {
     lone.into_iter().chain(parts.into_iter().flat_map(Val::elements))
 }
 
-fn system(request: &mut Request, value: Val<'_>) {
+fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    for (n, part) in parts_in(value).enumerate() {
+        let path = format!("systemInstruction.parts[{n}]");
+        match part.get_str("text") {
+            Some(_) => unread(part, &path, &["text"], losses),
+            None => losses.dropped(path, "a system prompt is text"),
+        }
+    }
     let whole = value.as_str().map(|text| text.into_owned());
     let parts = parts_in(value);
     let texts = parts.filter_map(|part| part.get_str("text")).map(|text| text.into_owned());
@@ -99,8 +106,10 @@ fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -
             );
             continue;
         }
-        for declared in value.elements() {
+        for (n, declared) in value.elements().enumerate() {
             let Some(name) = declared.get_str("name") else { continue };
+            let path = format!("tools[{at}].functionDeclarations[{n}]");
+            unread(declared, &path, &["name", "description", "parameters", "parametersJsonSchema"], losses);
             let schema = match member(declared, "parametersJsonSchema") {
                 Some(schema) => Some(schema.raw().to_owned()),
                 None => declared.get("parameters").map(schema::json_schema),
@@ -127,6 +136,7 @@ fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
         }
     }
     let Some(config) = member(value, "functionCallingConfig") else { return };
+    unread(config, "toolConfig.functionCallingConfig", &["mode", "allowedFunctionNames"], losses);
     let allowed: Vec<String> = member(config, "allowedFunctionNames")
         .into_iter()
         .flat_map(Val::elements)
@@ -144,7 +154,11 @@ fn tool_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
                 .approximated("toolConfig.functionCallingConfig.mode", "the target has no such mode: `auto`");
             Some(ToolChoice::Auto)
         }
-        _ => None,
+        ("" | "MODE_UNSPECIFIED", _) => None,
+        _ => {
+            losses.dropped("toolConfig.functionCallingConfig.mode", "the target has no such mode");
+            None
+        }
     };
     if !matches!(request.tool_choice, Some(ToolChoice::Named(_) | ToolChoice::None)) {
         request.allowed_tools = allowed;
@@ -249,7 +263,17 @@ fn audio_of(speech: Option<Val<'_>>, losses: &mut Losses) -> String {
     })
 }
 
+/// The members of an object that nobody reads, by either of their names.
+fn unread(v: Val<'_>, path: &str, known: &[&str], losses: &mut Losses) {
+    let read: Vec<_> =
+        v.members().map(|(name, _)| name).filter(|name| known.contains(&&*camel_case(name))).collect();
+    let read: Vec<&str> = read.iter().map(|name| &**name).collect();
+    losses.unread(v, path, &read);
+}
+
 fn thinking(request: &mut Request, config: Val<'_>, losses: &mut Losses) {
+    let known = ["thinkingLevel", "thinkingBudget", "includeThoughts"];
+    unread(config, "generationConfig.thinkingConfig", &known, losses);
     let level = member(config, "thinkingLevel").and_then(Val::as_str);
     let known = level.as_ref().and_then(|word| Effort::parse(&word.to_ascii_lowercase()));
     if level.is_some() && known.is_none() {
@@ -315,6 +339,7 @@ fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
                 return Err(WireError::invalid(message).at(format!("{path}.role")));
             }
         };
+        unread(content, &path, &["role", "parts"], losses);
         let mut blocks = Vec::new();
         for (n, found) in parts_in(content).enumerate() {
             let path = format!("{path}.parts[{n}]");
@@ -325,6 +350,16 @@ fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
     Ok(())
 }
 
+/// What a part may be, and what is read of it.
+const MEMBERS: [(&str, &[&str]); 6] = [
+    ("inlineData", &["mimeType", "data"]),
+    ("fileData", &["mimeType", "fileUri"]),
+    ("functionCall", &["id", "name", "args"]),
+    ("functionResponse", &["id", "name", "response", "parts"]),
+    ("executableCode", &["id", "language", "code"]),
+    ("codeExecutionResult", &["id", "outcome", "output"]),
+];
+
 fn part_of(
     blocks: &mut Vec<Block>,
     v: Val<'_>,
@@ -333,8 +368,16 @@ fn part_of(
     losses: &mut Losses,
 ) -> Result<()> {
     let seal = part::seal_of(v);
-    if member(v, "mediaResolution").is_some_and(|resolution| !resolution.is_null()) {
-        losses.dropped(format!("{path}.mediaResolution"), "the target has no place for it");
+    let known = |name: &str| MEMBERS.iter().any(|(member, _)| *member == name);
+    let read = ["text", "thought", "thoughtSignature", "extraContent"];
+    let kinds: Vec<&str> = MEMBERS.iter().map(|(name, _)| *name).collect();
+    if v.members().any(|(name, _)| known(&camel_case(&name)) || read.contains(&&*camel_case(&name))) {
+        unread(v, path, &[&read[..], &kinds].concat(), losses);
+    }
+    for (name, inner) in MEMBERS {
+        if let Some(found) = member(v, name) {
+            unread(found, &format!("{path}.{name}"), inner, losses);
+        }
     }
     if v.get("thought").and_then(Val::as_bool) == Some(true) {
         match (v.get_str("text"), seal, blocks.last_mut()) {

@@ -169,11 +169,19 @@ fn config(
     sound: Option<&sound::Wanted>,
     ctx: &mut Context<'_>,
 ) {
+    // QUIRK(gemini, 2026-11): its numbers have 32 bits.
+    let seed = request.seed.as_deref().map(|seed| match seed.parse::<i128>() {
+        Ok(n) if i32::try_from(n).is_err() => {
+            ctx.losses.approximated("seed", "the target's seeds have 32 bits");
+            n.rem_euclid(1 << 31).to_string()
+        }
+        _ => seed.to_owned(),
+    });
     for (name, value) in [
         ("temperature", &request.temperature),
         ("topP", &request.top_p),
         ("topK", &request.top_k),
-        ("seed", &request.seed),
+        ("seed", &seed),
         ("presencePenalty", &request.presence_penalty),
         ("frequencyPenalty", &request.frequency_penalty),
     ] {
@@ -446,6 +454,9 @@ fn response<'b>(
 
 /// Content that isn't a call, a result or a thought.
 fn block(a: &mut Array<'_>, block: &Block, path: &str, ctx: &mut Context<'_>) {
+    if let Block::Document { name, .. } = block {
+        ctx.losses.note_title(name.as_deref(), path);
+    }
     match block {
         Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
             a.object(|o| o.str("text", text));

@@ -126,13 +126,17 @@ fn level(model: &str, reasoning: Reasoning, losses: &mut Losses) -> Thinking {
             Effort::of_budget(tokens)
         }
     };
-    Thinking::Level(match effort {
-        Effort::Minimal if flash => "minimal",
-        Effort::Minimal | Effort::Low => "low",
-        Effort::Medium if model.starts_with("gemini-3-pro") => "high",
-        Effort::Medium => "medium",
-        Effort::High | Effort::Xhigh | Effort::Max => "high",
-    })
+    let fits = match effort {
+        Effort::Minimal if flash => Effort::Minimal,
+        Effort::Minimal | Effort::Low => Effort::Low,
+        Effort::Medium if model.starts_with("gemini-3-pro") => Effort::High,
+        Effort::Medium => Effort::Medium,
+        Effort::High | Effort::Xhigh | Effort::Max => Effort::High,
+    };
+    if fits != effort && matches!(reasoning, Reasoning::Effort(_)) {
+        losses.approximated("reasoning_effort", "the model has other efforts");
+    }
+    Thinking::Level(fits.as_str())
 }
 
 #[cfg(test)]
@@ -170,9 +174,11 @@ mod tests {
             ("gemini-2.5-flash", Reasoning::Budget(100_000), Thinking::Budget(24_576), 1),
             ("gemini-2.5-flash-lite", Reasoning::Budget(100), Thinking::Budget(512), 1),
             ("gemini-2.5-flash", effort(Effort::High), Thinking::Budget(4_096), 0),
-            ("gemini-3-pro-preview", effort(Effort::Medium), Thinking::Level("high"), 0),
+            ("gemini-3-pro-preview", effort(Effort::Medium), Thinking::Level("high"), 1),
+            ("gemini-3.5-flash", effort(Effort::Max), Thinking::Level("high"), 1),
+            ("gemini-3.5-flash", effort(Effort::Minimal), Thinking::Level("minimal"), 0),
             ("gemini-3.1-pro-preview", effort(Effort::Medium), Thinking::Level("medium"), 0),
-            ("gemini-3-pro-preview", effort(Effort::Minimal), Thinking::Level("low"), 0),
+            ("gemini-3-pro-preview", effort(Effort::Minimal), Thinking::Level("low"), 1),
             ("gemini-3.5-flash", Reasoning::Off, Thinking::Level("minimal"), 1),
             ("gemini-3.5-flash", Reasoning::Budget(5_000), Thinking::Level("high"), 1),
             ("gemini-3.5-flash", Reasoning::Adaptive, Thinking::Default, 0),

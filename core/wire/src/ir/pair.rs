@@ -1,6 +1,6 @@
 //! Calls of tools and their results: upstreams refuse either without the other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{Block, Message, Request, Role};
 use crate::loss::Losses;
@@ -9,6 +9,33 @@ const NO_RESULT: &str = "a call without a result is answered with an error";
 const NO_CALL: &str = "a result without its call becomes text";
 
 impl Request {
+    /// Gives each call an id of its own, in the call and in its result: of several with one id those behind the first are numbered.
+    pub(crate) fn distinguish(&mut self) {
+        let mut taken: HashSet<String> = HashSet::new();
+        let mut open: HashMap<String, VecDeque<String>> = HashMap::new();
+        for turn in &mut self.messages {
+            match turn.role {
+                Role::Assistant => {
+                    open.clear();
+                    for block in &mut turn.blocks {
+                        let Block::ToolUse { id, .. } = block else { continue };
+                        let own = free(id, &taken);
+                        taken.insert(own.clone());
+                        open.entry(std::mem::replace(id, own.clone())).or_default().push_back(own);
+                    }
+                }
+                Role::User => {
+                    for block in &mut turn.blocks {
+                        let Block::ToolResult { id, .. } = block else { continue };
+                        if let Some(own) = open.get_mut(id.as_str()).and_then(VecDeque::pop_front) {
+                            *id = own;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Gives each call one result in the turn behind it: an error where there is none. A result that answers no call of the turn
     /// before it becomes text.
     pub(crate) fn pair(&mut self, losses: &mut Losses) {
@@ -29,6 +56,16 @@ impl Request {
             }
         }
     }
+}
+
+/// An id that isn't taken.
+fn free(id: &str, taken: &HashSet<String>) -> String {
+    if !taken.contains(id) {
+        return id.to_owned();
+    }
+    // BOUND: one more than there are calls is free.
+    let others = (2..).map(|n: usize| format!("{id}_{n}"));
+    others.take(taken.len() + 1).find(|other| !taken.contains(other)).unwrap_or_else(|| id.to_owned())
 }
 
 fn calls_of(turn: &Message) -> Vec<String> {
@@ -115,6 +152,31 @@ mod tests {
             other => format!("{other:?}"),
         };
         request.messages.iter().map(|turn| turn.blocks.iter().map(word).collect()).collect()
+    }
+
+    #[test]
+    fn ids_that_repeat_are_told_apart() {
+        use Role::{Assistant, User};
+        let turns = [
+            (Assistant, vec![call("a"), call("a")]),
+            (User, vec![result("a"), result("a"), result("a")]),
+            (Assistant, vec![call("b"), call("a"), call("a_2")]),
+            (User, vec![result("a"), result("a_2"), result("b")]),
+        ];
+        let messages = turns.into_iter().map(|(role, blocks)| Message { role, blocks }).collect();
+        let mut request = Request { messages, ..Request::default() };
+        request.distinguish();
+        let want = [
+            vec!["call:a", "call:a_2"],
+            vec!["result:a", "result:a_2", "result:a"],
+            vec!["call:b", "call:a_3", "call:a_2_2"],
+            vec!["result:a_3", "result:a_2_2", "result:b"],
+        ];
+        assert_eq!(said(&request), want);
+        let told = request.clone();
+        request.messages.truncate(1);
+        request.distinguish();
+        assert_eq!(request.messages, told.messages[..1], "what is told apart stays");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sluicegate_core::quirk::Quirks;
 use super::thought::Thoughts;
 use crate::bridge::Reply;
 use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
-use crate::json::{Kind, Val};
+use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
 use crate::media::image_source;
 use crate::quirk::{Ended, Think, ended};
@@ -129,6 +129,11 @@ impl Decoder {
         }
         for (n, call) in delta.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
             self.call(choice, n, call, emit);
+        }
+        // QUIRK(older servers, 2026-11): one call without an id, as OpenAI had it before there were several.
+        if let Some(function) = delta.get("function_call").filter(|call| call.kind() == Kind::Object) {
+            let call = object(|o| o.raw("function", function.raw()));
+            self.call(choice, 0, Val::trusted(&call), emit);
         }
     }
 

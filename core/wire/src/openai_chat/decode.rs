@@ -11,6 +11,8 @@ use crate::media;
 use crate::scan::is_ours_in_metadata;
 use crate::search;
 
+use super::thought;
+
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
     let mut request = Request::default();
@@ -73,8 +75,11 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                 None => losses.dropped(name, "not an effort that we know"),
             },
         },
-        "thinking" => thinking(request, value),
-        "response_format" => request.format = format_of(value),
+        "thinking" => {
+            losses.unread(value, name, &["type", "budget_tokens", "display"]);
+            thinking(request, value);
+        }
+        "response_format" => request.format = format_of(value, losses),
         "service_tier" => {
             request.tier = match value.as_str().as_deref() {
                 Some("auto") => Some(Tier::Auto),
@@ -122,7 +127,11 @@ fn thinking(request: &mut Request, value: Val<'_>) {
     };
 }
 
-fn format_of(value: Val<'_>) -> OutputFormat {
+fn format_of(value: Val<'_>, losses: &mut Losses) -> OutputFormat {
+    losses.unread(value, "response_format", &["type", "json_schema"]);
+    if let Some(inner) = value.get("json_schema") {
+        losses.unread(inner, "response_format.json_schema", &["name", "description", "schema", "strict"]);
+    }
     match value.get_str("type").as_deref() {
         Some("json_object") => OutputFormat::JsonObject,
         Some("json_schema") => {
@@ -135,7 +144,11 @@ fn format_of(value: Val<'_>) -> OutputFormat {
                 strict: Some(inner.and_then(|s| s.get("strict")).and_then(Val::as_bool) == Some(true)),
             }
         }
-        _ => OutputFormat::Text,
+        Some("text") => OutputFormat::Text,
+        _ => {
+            losses.dropped("response_format", "the target has no such form of answers");
+            OutputFormat::Text
+        }
     }
 }
 
@@ -154,6 +167,10 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
         }
     };
     let taken = if kind == ToolKind::Custom { "format" } else { "parameters" };
+    let word = if kind == ToolKind::Custom { "custom" } else { "function" };
+    losses.unread(tool, &format!("tools[{at}]"), &["type", word, "cache_control"]);
+    let known = ["name", "description", taken, "strict", "cache_control"];
+    losses.unread(function, &format!("tools[{at}].{word}"), &known);
     Some(Tool {
         name: function.get_str("name")?.into_owned(),
         kind,
@@ -173,6 +190,9 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     };
     if let Some(text) = value.as_str() {
         request.tool_choice = word(&text);
+        if request.tool_choice.is_none() {
+            losses.dropped("tool_choice", "the target has no such choice");
+        }
         return;
     }
     let named = value.get("function").or_else(|| value.get("custom"));
@@ -203,18 +223,21 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
         let path = format!("messages[{at}]");
         let role = message.get_str("role").unwrap_or_default();
         let content = message.get("content");
+        losses.unread(message, &path, known_in(&role));
         // On a result it is the function's, which the call says already.
         if message.get("name").is_some() && role != "tool" {
             losses.dropped(format!("{path}.name"), "the target has no names of speakers");
         }
         match &*role {
-            "system" | "developer" => system(request, content, &path, losses),
+            "system" | "developer" => system(request, message, &path, losses),
             "user" => {
-                let blocks = parts(content, &path, losses)?;
+                let mut blocks = parts(content, &path, losses)?;
+                mark(&mut blocks, cache(message));
                 request.add(Role::User, blocks);
             }
             "assistant" => {
-                let blocks = assistant(message, &path, losses)?;
+                let mut blocks = assistant(message, &path, losses)?;
+                mark(&mut blocks, cache(message));
                 request.add(Role::Assistant, blocks);
             }
             "tool" => {
@@ -247,17 +270,66 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
     Ok(())
 }
 
+/// What a message of a role has that is read.
+fn known_in(role: &str) -> &'static [&'static str] {
+    match role {
+        "assistant" => &[
+            "role",
+            "content",
+            "name",
+            "cache_control",
+            "refusal",
+            "audio",
+            "images",
+            "function_call",
+            "tool_calls",
+            "thinking_blocks",
+            "reasoning_content",
+            "reasoning",
+            "reasoning_details",
+        ],
+        "tool" => &["role", "content", "name", "cache_control", "tool_call_id"],
+        _ => &["role", "content", "name", "cache_control"],
+    }
+}
+
+/// A mark for the prompt cache that stands on a message is one on its last block.
+// QUIRK(litellm, 2026-11): its clients write it so.
+fn mark(blocks: &mut [Block], mark: Option<String>) {
+    let last = blocks.iter_mut().rev().find_map(|block| match block {
+        Block::Text { cache, .. }
+        | Block::Image { cache, .. }
+        | Block::Document { cache, .. }
+        | Block::ToolUse { cache, .. }
+        | Block::ToolResult { cache, .. } => Some(cache),
+        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => None,
+    });
+    if let (Some(cache @ None), Some(_)) = (last, &mark) {
+        *cache = mark;
+    }
+}
+
 /// Leading system texts are the system prompt; later ones become marked user text, where they stand.
-fn system(request: &mut Request, content: Option<Val<'_>>, path: &str, losses: &mut Losses) {
-    let Some(content) = content else {
+fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) {
+    let Some(content) = message.get("content") else {
         return;
     };
-    let whole = content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
-    let parts = content
-        .elements()
-        .filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
-    let texts: Vec<SystemText> =
-        whole.into_iter().chain(parts).filter(|t| !t.text.trim().is_empty()).collect();
+    let mut texts: Vec<SystemText> = Vec::new();
+    texts.extend(content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None }));
+    for (n, part) in content.elements().enumerate() {
+        let path = format!("{path}.content[{n}]");
+        match part.get_str("text") {
+            Some(text) => {
+                losses.unread(part, &path, &["type", "text", "cache_control"]);
+                texts.push(SystemText { text: text.into_owned(), cache: cache(part) });
+            }
+            None => losses.dropped(path, "a system prompt is text"),
+        }
+    }
+    texts.retain(|t| !t.text.trim().is_empty());
+    if let Some(last) = texts.last_mut().filter(|last| last.cache.is_none()) {
+        last.cache = cache(message);
+    }
     if request.messages.is_empty() {
         request.system.extend(texts);
         return;
@@ -287,6 +359,9 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
             }),
         }
     }
+    if blocks.is_empty() {
+        details(message, &mut blocks, losses);
+    }
     let plain = ["reasoning_content", "reasoning"].iter().find_map(|name| message.get_str(name));
     if let Some(text) = plain.filter(|text| blocks.is_empty() && !text.is_empty()) {
         blocks.push(Block::Thinking { text: text.into_owned(), seal: None });
@@ -314,6 +389,8 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
     for (n, call) in message.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
         let call_path = format!("{path}.tool_calls[{n}]");
         let custom = call.get("custom");
+        let word = if custom.is_some() { "custom" } else { "function" };
+        losses.unread(call, &call_path, &["id", "type", "index", "cache_control", "extra_content", word]);
         let (Some(id), Some(function)) = (call.get_str("id"), call.get("function").or(custom)) else {
             return Err(
                 WireError::invalid(format!("`{call_path}` must be a function call with an id")).at(call_path)
@@ -344,6 +421,22 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
         });
     }
     Ok(blocks)
+}
+
+/// What OpenRouter's clients carry back: each detail with its maker's seal, which stands beside a thought or behind it.
+fn details(message: Val<'_>, blocks: &mut Vec<Block>, losses: &mut Losses) {
+    for piece in thought::details(message, losses) {
+        match (piece.seal, blocks.last_mut()) {
+            (Some(seal), _) if piece.is_closed => blocks.push(Block::Redacted { seal }),
+            (Some(found), Some(Block::Thinking { seal: seal @ None, .. })) if piece.text.is_empty() => {
+                *seal = Some(found);
+            }
+            (seal, _) if seal.is_some() || !piece.text.is_empty() => {
+                blocks.push(Block::Thinking { text: piece.text.into_owned(), seal });
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The arguments as an object. Nothing is `{}`; what isn't an object is wrapped, never dropped.
@@ -389,7 +482,16 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
 fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let cache = cache(part);
     let kind = part.get_str("type").unwrap_or_default();
+    losses.unread(part, path, &["type", "cache_control", &kind]);
     match &*kind {
+        // QUIRK(mistral, 2026-11): what its reasoning models have thought stands among the parts.
+        "thinking" => {
+            let inner = part.get("thinking");
+            let whole = inner.and_then(Val::as_str).into_iter();
+            let pieces = inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
+            let text: String = whole.chain(pieces).collect();
+            Ok((!text.is_empty()).then_some(Block::Thinking { text, seal: None }))
+        }
         "text" | "refusal" => {
             let text = part.get_str(&kind).unwrap_or_default();
             Ok((!text.trim().is_empty()).then(|| Block::Text { text: text.into_owned(), cache }))
@@ -397,6 +499,9 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
         "image_url" => {
             let image = part.get("image_url");
             let url = image.and_then(|i| i.as_str().or_else(|| i.get_str("url"))).unwrap_or_default();
+            if let Some(image) = image {
+                losses.unread(image, &format!("{path}.image_url"), &["url", "detail"]);
+            }
             if image.is_some_and(|i| i.get("detail").is_some_and(|d| d.raw() != "\"auto\"")) {
                 losses
                     .dropped(format!("{path}.image_url.detail"), "the target chooses the resolution itself");
@@ -405,7 +510,12 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
         }
         "file" => {
             let file = part.get("file");
-            let source = match file.and_then(|f| f.get_str("file_data")) {
+            if let Some(file) = file {
+                let known = ["file_data", "file_url", "file_id", "filename"];
+                losses.unread(file, &format!("{path}.file"), &known);
+            }
+            let address = file.and_then(|f| f.get_str("file_data").or_else(|| f.get_str("file_url")));
+            let source = match address {
                 Some(data) => media::document_source(&data, path)?,
                 None => Source::Stored(
                     file.and_then(|f| f.get_str("file_id"))
@@ -421,6 +531,9 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
         }
         "input_audio" => {
             let audio = part.get("input_audio");
+            if let Some(audio) = audio {
+                losses.unread(audio, &format!("{path}.input_audio"), &["data", "format"]);
+            }
             let format = audio.and_then(|a| a.get_str("format")).unwrap_or_default();
             let data = audio.and_then(|a| a.get_str("data")).ok_or_else(|| {
                 WireError::invalid(format!("`{path}.input_audio.data` is missing")).at(path)
@@ -428,8 +541,6 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             let media_type = format!("audio/{format}");
             Ok(Some(Block::Audio { source: Source::Base64 { media_type, data: data.into_owned() } }))
         }
-        other => {
-            Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path))
-        }
+        other => Err(media::no_such_part(other, path)),
     }
 }

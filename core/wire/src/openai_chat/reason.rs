@@ -119,6 +119,9 @@ pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static 
         return None;
     }
     // QUIRK(openai, 2026-05): `max` is the word of few models; all that take it take `xhigh`.
+    if effort == Effort::Max && matches!(request.reasoning, Some(Reasoning::Effort(_))) {
+        losses.approximated("reasoning_effort", "the model has other efforts");
+    }
     Some(effort.min(Effort::Xhigh).as_str())
 }
 

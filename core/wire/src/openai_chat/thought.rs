@@ -15,11 +15,11 @@ pub(super) struct Thoughts {
 }
 
 /// A piece of a thought.
-struct Piece<'a> {
-    text: Cow<'a, str>,
-    seal: Option<Seal>,
+pub(super) struct Piece<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) seal: Option<Seal>,
     /// Only its maker can read it: it has no text.
-    is_closed: bool,
+    pub(super) is_closed: bool,
 }
 
 impl Thoughts {
@@ -78,6 +78,11 @@ fn pieces<'a>(said: Val<'a>, losses: &mut Losses) -> Vec<Piece<'a>> {
     if !blocks.is_empty() {
         return blocks;
     }
+    details(said, losses)
+}
+
+/// The details of a message's reasoning.
+pub(super) fn details<'a>(said: Val<'a>, losses: &mut Losses) -> Vec<Piece<'a>> {
     elements(said, "reasoning_details").filter_map(|detail| self::detail(detail, losses)).collect()
 }
 

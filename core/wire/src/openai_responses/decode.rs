@@ -76,8 +76,9 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "user" | "safety_identifier" => request.user = request.user.take().or(text()),
         "reasoning" => reasoning(request, value, losses),
         "text" => {
+            losses.unread(value, name, &["verbosity", "format"]);
             request.verbosity = value.get_str("verbosity").map(|s| s.into_owned());
-            request.format = value.get("format").map(format_of).unwrap_or_default();
+            request.format = value.get("format").map(|format| format_of(format, losses)).unwrap_or_default();
         }
         "service_tier" => {
             request.tier = match value.as_str().as_deref() {
@@ -111,6 +112,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
 }
 
 fn reasoning(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    losses.unread(value, "reasoning", &["effort", "summary", "generate_summary"]);
     let summary = value.get_str("summary").or_else(|| value.get_str("generate_summary"));
     request.summary = summary.map(|s| s.into_owned());
     let Some(effort) = value.get_str("effort") else {
@@ -125,7 +127,8 @@ fn reasoning(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     }
 }
 
-fn format_of(value: Val<'_>) -> OutputFormat {
+fn format_of(value: Val<'_>, losses: &mut Losses) -> OutputFormat {
+    losses.unread(value, "text.format", &["type", "name", "description", "schema", "strict"]);
     match value.get_str("type").as_deref() {
         Some("json_object") => OutputFormat::JsonObject,
         Some("json_schema") => OutputFormat::JsonSchema {
@@ -135,7 +138,11 @@ fn format_of(value: Val<'_>) -> OutputFormat {
             // Unsaid, the format isn't strict.
             strict: Some(value.get("strict").and_then(Val::as_bool) == Some(true)),
         },
-        _ => OutputFormat::Text,
+        Some("text") => OutputFormat::Text,
+        _ => {
+            losses.dropped("text.format", "the target has no such form of answers");
+            OutputFormat::Text
+        }
     }
 }
 
@@ -151,6 +158,8 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
             return None;
         }
     };
+    let known = ["type", "name", "description", "strict", taken];
+    losses.unread(tool, &format!("tools[{at}]"), &known);
     Some(Tool {
         name: tool.get_str("name")?.into_owned(),
         kind,
@@ -170,6 +179,9 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     };
     if let Some(text) = value.as_str() {
         request.tool_choice = word(&text);
+        if request.tool_choice.is_none() {
+            losses.dropped("tool_choice", "the target has no such choice");
+        }
         return;
     }
     match value.get_str("type").as_deref() {
@@ -224,7 +236,21 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
     let missing = |field: &str| {
         WireError::invalid(format!("`{path}.{field}` is missing")).at(format!("{path}.{field}"))
     };
-    match item.get_str("type").as_deref() {
+    let kind = item.get_str("type");
+    let known: Option<&[&str]> = match kind.as_deref() {
+        None | Some("message") => Some(&["role", "content", "phase"]),
+        Some("reasoning") => Some(&["summary", "content", "encrypted_content"]),
+        Some("function_call") => Some(&["call_id", "name", "arguments"]),
+        Some("custom_tool_call") => Some(&["call_id", "name", "input"]),
+        Some("function_call_output" | "custom_tool_call_output") => Some(&["call_id", "output"]),
+        // Dropped as a whole, or refused.
+        Some(_) => None,
+    };
+    if let Some(known) = known {
+        // A number in the provider's store, and whether it is done, say nothing to another.
+        losses.unread(item, path, &[known, &["type", "id", "status"]].concat());
+    }
+    match kind.as_deref() {
         None if item.get("role").is_none() && item.get("id").is_some() => return Err(reference(path)),
         None | Some("message") => message(request, item, path, losses)?,
         Some("reasoning") => request.add(Role::Assistant, thought(item)),
@@ -290,6 +316,9 @@ fn message(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses
         "user" => request.add(Role::User, blocks),
         "assistant" => request.add(Role::Assistant, blocks),
         "system" | "developer" => {
+            if blocks.iter().any(|block| !matches!(block, Block::Text { .. })) {
+                losses.dropped(format!("{path}.content"), "a system prompt is text");
+            }
             let texts = blocks.into_iter().filter_map(|block| match block {
                 Block::Text { text, .. } => Some(text),
                 _ => None,
@@ -328,6 +357,15 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
 fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let text = |name: &str| part.get_str(name).map(|s| s.into_owned());
     let kind = part.get_str("type").unwrap_or_default();
+    let known: &[&str] = match &*kind {
+        "input_text" | "text" => &["type", "text"],
+        "output_text" => &["type", "text", "logprobs"],
+        "refusal" => &["type", "refusal"],
+        "input_image" | "computer_screenshot" => &["type", "detail", "image_url", "file_id"],
+        "input_file" => &["type", "file_data", "file_url", "file_id", "filename"],
+        _ => &["type", "input_audio"],
+    };
+    losses.unread(part, path, known);
     match &*kind {
         "input_text" | "output_text" | "text" | "refusal" => {
             let said = text(if kind == "refusal" { "refusal" } else { "text" }).unwrap_or_default();
@@ -368,8 +406,6 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             let media_type = format!("audio/{format}");
             Ok(Some(Block::Audio { source: Source::Base64 { media_type, data: data.into_owned() } }))
         }
-        other => {
-            Err(WireError::invalid(format!("`{path}.type` is `{other}`: that can't be translated")).at(path))
-        }
+        other => Err(media::no_such_part(other, path)),
     }
 }

@@ -349,10 +349,15 @@ fn output(o: &mut Object<'_>, content: &[Block], is_error: bool, path: &str, los
 
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
-        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => a.object(|o| {
-            o.str("type", "input_text");
-            o.str("text", text);
-        }),
+        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
+            if let Block::Document { name, .. } = block {
+                losses.note_title(name.as_deref(), path);
+            }
+            a.object(|o| {
+                o.str("type", "input_text");
+                o.str("text", text);
+            });
+        }
         Block::Image { source, .. } => a.object(|o| {
             o.str("type", "input_image");
             o.str("detail", "auto");
