@@ -211,7 +211,10 @@ impl RequestQuirk {
 
     /// Whether the caller is told of it.
     pub fn is_told(&self) -> bool {
-        let loses = matches!(self.change, RequestChange::Drop(_) | RequestChange::Clamp { .. });
+        let loses = matches!(
+            self.change,
+            RequestChange::Drop(_) | RequestChange::Clamp { .. } | RequestChange::Between { .. }
+        );
         self.told.unwrap_or(loses)
     }
 
@@ -245,6 +248,11 @@ impl RequestQuirk {
             }
             RequestChange::Map { field, from, .. } => {
                 (from.is_empty() || fixed(field)).then(|| format!("`{field}` can't be mapped so"))
+            }
+            RequestChange::CallIds { length } => (!(8..=64).contains(length))
+                .then(|| format!("ids of {length} characters can't be told apart, or are too long")),
+            RequestChange::Between { text } => {
+                text.trim().is_empty().then(|| "a turn without a text says nothing".to_owned())
             }
             RequestChange::Reasoning { .. } | RequestChange::StreamOnly => None,
         }
@@ -300,6 +308,16 @@ pub enum RequestChange {
     },
     /// A stream is asked for whatever the caller asked for; the answer is put together for who wanted none.
     StreamOnly,
+    /// Ids of calls have exactly so many letters and digits: others are hashed, the same in the call and in its result.
+    CallIds {
+        /// How many; at least 8, so that no two of a conversation's are one.
+        length: usize,
+    },
+    /// Where a user's turn follows results of tools the assistant says this between them.
+    Between {
+        /// The text.
+        text: String,
+    },
 }
 
 /// What must hold of the body for a change to be made.

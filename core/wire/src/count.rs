@@ -45,7 +45,8 @@ impl Scanned {
     }
 
     /// A plausible count of the input tokens of a chat, `count` counting those of a text: system prompts, messages with their calls
-    /// of tools and the results, the tools themselves, and media by their formula. Thoughts of earlier turns aren't read again.
+    /// of tools and the results, the tools themselves, and media by their formula. Thoughts of earlier turns aren't read again; those
+    /// of a loop of tools that is under way are.
     pub fn tokens_by(&self, count: &dyn Fn(&str) -> u64) -> u64 {
         let facts = self.facts();
         let mut sum = CALL_TOKENS.saturating_add(facts.media.tokens(Counting::Anthropic));
@@ -57,12 +58,22 @@ impl Scanned {
                 }
                 Field::System => sum = sum.saturating_add(read(value, count)),
                 Field::Messages => {
+                    let mut thoughts = 0u64;
                     for message in value.elements() {
+                        // Results go on with the turn before them, anything else of the user's begins another.
+                        match message.get_str("role").as_deref() {
+                            Some("assistant") if calls_tools(message) => {
+                                thoughts = thoughts.saturating_add(thought(message, count))
+                            }
+                            Some("user") if !holds_results(message) => thoughts = 0,
+                            _ => {}
+                        }
                         let content = message.get("content").map_or(0, |it| read(it, count));
                         let calls = message.get("tool_calls").map_or(0, |it| count(it.raw()));
                         sum =
                             sum.saturating_add(MESSAGE_TOKENS).saturating_add(content).saturating_add(calls);
                     }
+                    sum = sum.saturating_add(thoughts);
                 }
                 Field::Tools => {
                     let tools = value.elements().map(|tool| count(tool.raw()));
@@ -81,6 +92,26 @@ impl Scanned {
     pub fn countable_bytes(&self) -> u64 {
         self.facts().text_bytes
     }
+}
+
+/// The tokens of what was thought in a turn.
+fn thought(message: Val<'_>, count: &dyn Fn(&str) -> u64) -> u64 {
+    let blocks = message.get("content").into_iter().flat_map(Val::elements);
+    let texts = blocks.filter_map(|block| block.get_str("thinking"));
+    texts.map(|text| count(&text)).fold(0, u64::saturating_add)
+}
+
+fn calls_tools(message: Val<'_>) -> bool {
+    holds(message, "tool_use")
+}
+
+fn holds_results(message: Val<'_>) -> bool {
+    holds(message, "tool_result")
+}
+
+fn holds(message: Val<'_>, kind: &str) -> bool {
+    let is_one = |block: Val<'_>| block.get_str("type").as_deref() == Some(kind);
+    message.get("content").is_some_and(|content| content.elements().any(is_one))
 }
 
 /// What stands in a list, or alone where Google takes it so.
@@ -204,6 +235,18 @@ mod tests {
         };
         let plain = count(r#"[{"role":"user","content":"one two"}]"#, "");
         assert_eq!(plain, 3 + 4 + 2);
+        let asked = r#"{"role":"user","content":"one two"}"#;
+        let called = |thought: &str| {
+            format!(
+                r#"{{"role":"assistant","content":[{{"type":"thinking","thinking":"{thought}","signature":"s"}},{{"type":"tool_use","id":"a","name":"t","input":{{}}}}]}}"#
+            )
+        };
+        let answered =
+            r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"r"}]}"#;
+        let under_way = |thought: &str| count(&format!("[{asked},{},{answered}]", called(thought)), "");
+        assert_eq!(under_way("one two three"), under_way("") + 3, "a loop under way has its thoughts");
+        let over = |thought: &str| count(&format!("[{asked},{},{answered},{asked}]", called(thought)), "");
+        assert_eq!(over("one two three"), over(""), "one that is over hasn't");
         for (note, messages, more) in [
             ("a system prompt", r#"[{"role":"user","content":"one two"}]"#, r#","system":"three""#),
             (

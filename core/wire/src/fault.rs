@@ -19,6 +19,10 @@ pub struct Fault {
     pub message: String,
     /// The pause before another try that it asks for in its body, in milliseconds (Google's `RetryInfo`).
     pub retry_after_ms: Option<u64>,
+    /// The field at fault, in the provider's words.
+    pub param: Option<String>,
+    /// The provider's name for the request, where its body says it (Anthropic's `request_id`).
+    pub request_id: Option<String>,
 }
 
 /// The longest message kept, in characters.
@@ -27,7 +31,8 @@ const MESSAGE_MAX: usize = 512;
 impl Fault {
     /// A fault of our own making, such as a stream that ended too early.
     pub fn new(class: FaultClass, message: impl AsRef<str>) -> Self {
-        Self { class, code: None, message: safe(message.as_ref()), retry_after_ms: None }
+        let message = safe(message.as_ref());
+        Self { class, code: None, message, retry_after_ms: None, param: None, request_id: None }
     }
 
     /// Understands an error answer. `status` is its HTTP status, or 0 when there is none (an error inside a stream).
@@ -49,7 +54,8 @@ impl Fault {
             None => safe(&fallback()),
         };
         let class = said.own_class(own, status, &message).unwrap_or_else(|| said.class(status, &message));
-        Self { class, code: said.word(), message, retry_after_ms: said.retry_after_ms }
+        let (param, request_id) = (said.param.as_deref().map(safe), said.request_id.as_deref().map(safe));
+        Self { class, code: said.word(), message, retry_after_ms: said.retry_after_ms, param, request_id }
     }
 
     /// The error that hides in an answer with status 200, if there is one, or if it isn't an answer of that format at
@@ -112,6 +118,8 @@ struct Said {
     code: Option<String>,
     detail_code: Option<String>,
     retry_after_ms: Option<u64>,
+    param: Option<String>,
+    request_id: Option<String>,
 }
 
 fn word_of(v: Val<'_>, name: &str) -> Option<String> {
@@ -171,6 +179,8 @@ impl Said {
                     .get("details")
                     .and_then(|d| word_of(d, "error_code").or_else(|| reason_of(d))),
                 retry_after_ms: error.get("details").and_then(retry_info),
+                param: word_text(error, "param"),
+                request_id: word_text(v, "request_id"),
             },
             Some(error) if error.kind() == Kind::String => Self {
                 is_error: true,
@@ -184,8 +194,7 @@ impl Said {
                 message: ["message", "msg", "detail", "error_msg"].iter().find_map(|name| word_text(v, name)),
                 kind: word_of(v, "type"),
                 code: word_of(v, "code").or_else(|| word_of(v, "error_code")),
-                detail_code: None,
-                retry_after_ms: None,
+                ..Self::default()
             },
         }
     }

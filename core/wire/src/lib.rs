@@ -74,6 +74,7 @@ mod splice;
 pub mod sse;
 mod tap;
 mod texts;
+mod tier;
 mod translate;
 mod unwrap;
 mod usage;

@@ -92,6 +92,23 @@ pub(crate) fn chat_id(id: &str) -> std::borrow::Cow<'_, str> {
     cut(id, CHAT_ID_MAX)
 }
 
+/// A tool call's id as just so many letters and digits; the same id always gives the same result.
+pub(crate) fn alphanumeric_id(id: &str, length: usize) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut out = String::with_capacity(length);
+    let mut left = 0;
+    for at in 0..length {
+        // A hash gives ten of them.
+        if at % 10 == 0 {
+            left = fnv1a_64(if at == 0 { id } else { &out });
+        }
+        let digit = usize::try_from(left % 62).unwrap_or(0);
+        out.push(DIGITS.get(digit).copied().unwrap_or(b'0').into());
+        left /= 62;
+    }
+    out
+}
+
 /// A text of at most `max` characters that is as distinct as `text`: a longer one is cut, and a hash of the whole
 /// tells it from others of the same beginning. `max` must be above 17.
 pub(crate) fn cut(text: &str, max: usize) -> std::borrow::Cow<'_, str> {
@@ -143,6 +160,9 @@ mod tests {
         );
         assert_eq!((tool_id("call_1"), tool_id("a:1")), ("call_1".into(), tool_id("a:1")));
         assert!(tool_id("a:1").starts_with("a1_") && tool_id("a:1") != tool_id("a.1"));
+        let (one, other) = (alphanumeric_id("call_1", 9), alphanumeric_id("call_2", 9));
+        assert!(one.len() == 9 && one.bytes().all(|b| b.is_ascii_alphanumeric()) && one != other, "{one}");
+        assert_eq!((alphanumeric_id("call_1", 9), alphanumeric_id("call_1", 24).len()), (one, 24));
         let long = format!("toolu_{}", "a".repeat(40));
         assert_eq!((chat_id(&long).len(), chat_id("call_1")), (CHAT_ID_MAX, "call_1".into()));
         assert_ne!(chat_id(&long), chat_id(&format!("{long}b")));

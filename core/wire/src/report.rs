@@ -18,6 +18,8 @@ pub struct Report {
     pub code: Option<String>,
     /// The field at fault.
     pub param: Option<String>,
+    /// The upstream's own name for the request, where the caller's format has a place for it.
+    pub request_id: Option<String>,
     /// Further facts, such as the limit that was hit and its reset: they stand in the error object by these names.
     pub extra: Vec<(String, String)>,
 }
@@ -25,7 +27,8 @@ pub struct Report {
 impl Report {
     /// An error with the usual code of its kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), code: None, param: None, extra: Vec::new() }
+        let message = message.into();
+        Self { kind, message, code: None, param: None, request_id: None, extra: Vec::new() }
     }
 
     /// The error as a response body.
@@ -68,6 +71,9 @@ impl Report {
                     }
                     self.extra(o, &["type", "message", "code"]);
                 });
+                if let Some(id) = &self.request_id {
+                    o.str("request_id", id);
+                }
             }),
             Format::GeminiGenerate | Format::GeminiCountTokens => self.google(),
             // Cohere's, who says no more.
@@ -144,17 +150,19 @@ impl From<&Fault> for Report {
     /// What the caller may know of it: nothing about the channel's credential or balance.
     fn from(fault: &Fault) -> Self {
         let kind = fault.class.kind();
+        let told = Self {
+            param: fault.param.clone(),
+            request_id: fault.request_id.clone(),
+            ..Self::new(kind, fault.message.as_str())
+        };
         match fault.class {
             FaultClass::Auth | FaultClass::Quota => Self::new(
                 kind,
                 "the upstream doesn't accept this gateway's own credential or balance: tell the operator",
             ),
-            FaultClass::ContextLength => Self::new(kind, fault.message.as_str()),
-            FaultClass::ContentPolicy => Self {
-                code: Some("content_policy_violation".into()),
-                ..Self::new(kind, fault.message.as_str())
-            },
-            _ => Self { code: fault.code.clone(), ..Self::new(kind, fault.message.as_str()) },
+            FaultClass::ContextLength => told,
+            FaultClass::ContentPolicy => Self { code: Some("content_policy_violation".into()), ..told },
+            _ => Self { code: fault.code.clone(), ..told },
         }
     }
 }
@@ -294,6 +302,22 @@ mod tests {
         assert_eq!(openai_type(ErrorKind::Unauthenticated), "authentication_error");
         assert_eq!(openai_code(ErrorKind::ModelNotFound), Some("model_not_found"));
         assert_eq!(anthropic_type(ErrorKind::PayloadTooLarge), "request_too_large");
+    }
+
+    #[test]
+    fn what_the_upstream_names_is_passed_on() {
+        for (format, body) in [
+            (
+                Format::OpenaiChat,
+                r#"{"error":{"message":"m","type":"invalid_request_error","param":"messages[0].content","code":"invalid_value"}}"#,
+            ),
+            (
+                Format::AnthropicMessages,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"m","code":"invalid_request_error"},"request_id":"req_1"}"#,
+            ),
+        ] {
+            assert_eq!(Report::from(&Fault::classify(400, body.as_bytes())).body(format), body);
+        }
     }
 
     #[test]

@@ -221,6 +221,15 @@ impl Sink {
         }
     }
 
+    /// The tier that serves it, once it is known. Responses say it at their end.
+    fn tier(&mut self, word: &str) {
+        match self {
+            Sink::Chat(encoder) => encoder.tier(word),
+            Sink::Anthropic(encoder) => encoder.tier(word),
+            Sink::Gemini(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
+        }
+    }
+
     fn event(&mut self, item: Item, names: &Names, text: &mut String) {
         match self {
             Sink::Chat(encoder) => encoder.event(item, names, text),
@@ -370,6 +379,9 @@ impl Translator {
         let Self { decoder, unwrap, sink, names, tap, losses, caller, .. } = self;
         let hears = matches!(caller, Format::OpenaiChat | Format::GeminiGenerate);
         sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
+        if let Some(tier) = &tap.observed.served_tier {
+            sink.tier(tier);
+        }
         let mut on = |item: Item| {
             let Some(event) = heard(item.event, hears, losses) else {
                 return;
@@ -426,14 +438,15 @@ impl Translator {
                     head.model.clone_from(served);
                 }
                 let choices = std::mem::take(fold).finish();
+                let served = (&usage, self.tap.observed.served_tier.as_deref());
                 match (self.caller, choices.first()) {
                     (Format::AnthropicMessages, Some(choice)) => {
-                        text.push_str(&anthropic::body(head, choice, &usage, &self.names, &mut self.losses));
+                        text.push_str(&anthropic::body(head, choice, served, &self.names, &mut self.losses));
                     }
                     (Format::GeminiGenerate, _) => {
                         text.push_str(&gemini::body(head, &choices, &usage, &self.names, &mut self.losses));
                     }
-                    _ => text.push_str(&openai_chat::body(head, &choices, &usage, &self.names, self.wav)),
+                    _ => text.push_str(&openai_chat::body(head, &choices, served, &self.names, self.wav)),
                 }
             }
         }

@@ -42,9 +42,10 @@ fn test(named: &str) -> Result<(), String> {
     if there { Ok(()) } else { Err(format!("{path} has no `{name}`")) }
 }
 
-/// The note of a row of a table.
+/// The note of a row of a table, or the quirk of a provider that it shows.
 fn row(line: &str) -> Option<&str> {
-    let rest = line.trim_start().trim_start_matches(['-', '{', ' ']).strip_prefix("note: ")?;
+    let line = line.trim_start().trim_start_matches(['-', '{', ' ']);
+    let rest = line.strip_prefix("note: ").or_else(|| line.strip_prefix("quirk: "))?;
     Some(rest.trim().trim_matches(['"', '\'']))
 }
 
@@ -55,6 +56,7 @@ fn what_shows_nothing_is_no_test() {
     // fn commented_out() {}
     assert!(test(&format!("{here}::commented_out")).is_err());
     assert_eq!(test(&format!("{here}::what_shows_nothing_is_no_test")), Ok(()));
+    assert_eq!(row("  - quirk: a"), Some("a"));
     assert_eq!((row("  # note: a"), row("- note: \"a\""), row("  note: a")), (None, Some("a"), Some("a")));
 }
 

@@ -66,7 +66,7 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
     put(COUNTED_BY, facts.counted_by.map(|who| HeaderValue::from_static(who.as_str())));
     put(UNPRICED, facts.unpriced.then(|| HeaderValue::from_static("true")));
     if !facts.losses.is_empty() {
-        put(LOSS, values.text(&facts.losses.join("; ")));
+        put(LOSS, values.text(&lost(&facts.losses)));
     }
     if !facts.guardrails.is_empty() {
         let marks: Vec<_> = facts.guardrails.iter().map(ToString::to_string).collect();
@@ -77,6 +77,31 @@ pub fn write(headers: &mut HeaderMap, req: &HttpRequest, face: Face, facts: &Fac
             put(name, values.remaining(remaining));
         }
     }
+}
+
+/// What was lost, as far as a header holds it, and how much more there is: the record has all of it.
+fn lost(losses: &[String]) -> String {
+    /// ` and 18446744073709551615 more` fits in it.
+    const REST: usize = 32;
+    // What isn't plain is written by three characters.
+    let width = |text: &str| {
+        text.bytes().map(|b| if matches!(b, b' '..=b'~') && b != b'%' { 1 } else { 3 }).sum::<usize>()
+    };
+    let mut line = String::new();
+    let mut left = VALUE_MAX - REST;
+    for (at, loss) in losses.iter().enumerate() {
+        let sep = if at > 0 { "; " } else { "" };
+        match left.checked_sub(width(loss) + sep.len()) {
+            Some(rest) => left = rest,
+            None => {
+                let more = losses.len() - at;
+                return format!("{line}{sep}and {more} more");
+            }
+        }
+        line.push_str(sep);
+        line.push_str(loss);
+    }
+    line
 }
 
 /// The same in LiteLLM's names, for who asked for its contract.
@@ -212,6 +237,16 @@ mod tests {
             losses: vec!["dropped seed".into(), "approximated tools[0]".into()],
             ..Facts::default()
         }
+    }
+
+    #[test]
+    fn losses_that_a_header_can_not_hold_are_counted() {
+        let losses = |n: usize| vec!["dropped messages[0].name: why so".to_owned(); n];
+        assert_eq!(lost(&losses(2)), "dropped messages[0].name: why so; dropped messages[0].name: why so");
+        let line = lost(&losses(40));
+        assert!(line.ends_with("; and 26 more") && line.len() <= VALUE_MAX, "{line}");
+        let line = lost(&["é".repeat(400), "b".into()]);
+        assert_eq!(line, "and 2 more");
     }
 
     #[test]

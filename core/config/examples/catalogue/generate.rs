@@ -488,6 +488,14 @@ fn request(rule: &RequestQuirk) -> String {
                 "the assistant's turns carry `reasoning_content` from the first that calls tools on: the thought, in translation, `{text:?}` where there is none"
             )
         }
+        RequestChange::CallIds { length } => {
+            format!(
+                "ids of calls have {length} letters and digits: others are hashed, in the call and in its result"
+            )
+        }
+        RequestChange::Between { text } => {
+            format!("where a user's turn follows results of tools the assistant says `{text}` between them")
+        }
         RequestChange::StreamOnly => "is asked for a stream whatever the caller asked for".to_owned(),
     };
     let when: String = rule

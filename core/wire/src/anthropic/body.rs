@@ -8,13 +8,14 @@ use crate::json::{Array, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::openai_chat::object_or_wrapped;
+use crate::tier;
 use crate::usage::write_anthropic;
 
 /// Encodes an answer's one choice.
 pub(crate) fn body(
     head: &Head,
     choice: &Choice,
-    usage: &Usage,
+    (usage, tier): (&Usage, Option<&str>),
     names: &Names,
     losses: &mut Losses,
 ) -> String {
@@ -29,7 +30,7 @@ pub(crate) fn body(
         o.array("content", |a| choice.blocks.iter().for_each(|b| block(a, b, names, losses)));
         o.str("stop_reason", stop_reason(choice.reason()));
         o.opt_str("stop_sequence", choice.sequence.as_deref());
-        o.raw("usage", &write_anthropic(usage));
+        o.raw("usage", &write_anthropic(usage, tier.and_then(tier::anthropic)));
     })
 }
 

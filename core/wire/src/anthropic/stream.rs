@@ -10,6 +10,7 @@ use crate::json::{Object, Val, escape_into, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::sse::write_frame;
+use crate::tier;
 use crate::usage::write_anthropic;
 
 /// Writes one stream.
@@ -23,6 +24,8 @@ pub(crate) struct Encoder {
     /// What `message_start` says of the input, before the upstream reports it.
     input_estimate: u64,
     begun: bool,
+    /// The tier that serves it, once it is known.
+    tier: Option<&'static str>,
     /// The index of the block at the front of the queue.
     index: u64,
     queue: VecDeque<Waiting>,
@@ -55,6 +58,7 @@ impl Encoder {
             head,
             input_estimate,
             begun: false,
+            tier: None,
             index: 0,
             queue: VecDeque::new(),
             calls: false,
@@ -67,6 +71,13 @@ impl Encoder {
     pub(crate) fn model(&mut self, model: &str) {
         if self.head.model.is_empty() {
             self.head.model = model.to_owned();
+        }
+    }
+
+    /// The tier that serves it, in any format's word.
+    pub(crate) fn tier(&mut self, word: &str) {
+        if self.tier.is_none() {
+            self.tier = tier::anthropic(word);
         }
     }
 
@@ -123,7 +134,7 @@ impl Encoder {
                 o.str("stop_reason", stop_reason(stop));
                 o.opt_str("stop_sequence", sequence.as_deref());
             });
-            o.raw("usage", &write_anthropic(usage));
+            o.raw("usage", &write_anthropic(usage, self.tier));
         });
         event(out, "message_stop", |_| {});
     }
@@ -142,7 +153,7 @@ impl Encoder {
                 o.array("content", |_| {});
                 o.raw("stop_reason", "null");
                 o.raw("stop_sequence", "null");
-                o.raw("usage", &write_anthropic(&usage));
+                o.raw("usage", &write_anthropic(&usage, self.tier));
             });
         });
     }

@@ -9,10 +9,17 @@ use crate::json::{Array, Object, Val, object};
 use crate::media::data_address;
 use crate::names::Names;
 use crate::sound;
+use crate::tier;
 use crate::usage::write_openai;
 
 /// Encodes the choices of an answer.
-pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names, wav: bool) -> String {
+pub(crate) fn body(
+    head: &Head,
+    choices: &[Choice],
+    (usage, tier): (&Usage, Option<&str>),
+    names: &Names,
+    wav: bool,
+) -> String {
     object(|o| {
         o.str("id", &head.id);
         o.str("object", "chat.completion");
@@ -28,6 +35,9 @@ pub(crate) fn body(head: &Head, choices: &[Choice], usage: &Usage, names: &Names
                 });
             }
         });
+        if let Some(tier) = tier.and_then(tier::openai) {
+            o.str("service_tier", &tier);
+        }
         o.raw("usage", &write_openai(usage));
     })
 }

@@ -8,6 +8,7 @@ use crate::ir::{Event, Head, Item, Maker, Seal, Stop, ToolKind};
 use crate::json::{Object, object};
 use crate::names::Names;
 use crate::sse::write_frame;
+use crate::tier;
 use crate::usage::write_openai;
 
 /// Writes one stream.
@@ -15,6 +16,8 @@ use crate::usage::write_openai;
 pub(crate) struct Encoder {
     head: Head,
     usage_wanted: bool,
+    /// The tier that serves it, once it is known.
+    tier: Option<String>,
     choices: Vec<State>,
 }
 
@@ -39,13 +42,20 @@ struct State {
 
 impl Encoder {
     pub(crate) fn new(head: Head, usage_wanted: bool) -> Self {
-        Self { head, usage_wanted, choices: Vec::new() }
+        Self { head, usage_wanted, tier: None, choices: Vec::new() }
     }
 
     /// The model's name, once it is known.
     pub(crate) fn model(&mut self, model: &str) {
         if self.head.model.is_empty() {
             self.head.model = model.to_owned();
+        }
+    }
+
+    /// The tier that serves it, in any format's word.
+    pub(crate) fn tier(&mut self, word: &str) {
+        if self.tier.is_none() {
+            self.tier = tier::openai(word);
         }
     }
 
@@ -237,6 +247,9 @@ impl Encoder {
         o.str("object", "chat.completion.chunk");
         o.raw("created", &self.head.created_s.to_string());
         o.str("model", &self.head.model);
+        if let Some(tier) = &self.tier {
+            o.str("service_tier", tier);
+        }
     }
 }
 

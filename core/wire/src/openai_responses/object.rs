@@ -4,6 +4,7 @@ use sluicegate_core::Usage;
 
 use crate::ir::{Head, ToolKind};
 use crate::json::{Array, Object, Val, object};
+use crate::tier;
 use crate::usage::write_responses;
 
 /// What of a request its answer repeats.
@@ -107,7 +108,7 @@ pub(super) fn response(head: &Head, said: &Said<'_>) -> String {
             }
         }
         match (said.tier, echo.get("service_tier")) {
-            (Some(tier), _) => o.str("service_tier", served_tier(tier)),
+            (Some(tier), _) => o.str("service_tier", &tier::openai(tier).unwrap_or_else(|| tier.to_owned())),
             (None, Some(asked)) => o.raw("service_tier", asked.raw()),
             (None, None) => o.str("service_tier", "default"),
         }
@@ -124,11 +125,6 @@ pub(crate) fn begun(id: &str, created_s: i64, body: Val<'_>) -> String {
     let echo = echo(body, body.get_str("previous_response_id").as_deref());
     let head = Head { id: id.to_owned(), created_s, model };
     response(&head, &Said { status: Status::InProgress, echo: &echo, output: &[], usage: None, tier: None })
-}
-
-/// The tier's word here for another format's.
-fn served_tier(tier: &str) -> &str {
-    if tier == "standard" { "default" } else { tier }
 }
 
 fn word(status: Status<'_>) -> &'static str {

@@ -7,6 +7,7 @@ use sluicegate_core::quirk::{RequestChange, RequestQuirk, When};
 
 use crate::json::{Cursor, Kind, Val, escape_into, unescape};
 use crate::loss::Losses;
+use crate::names::alphanumeric_id;
 use crate::scan::Scanned;
 
 /// Values above this length are none that a rule names, in bytes.
@@ -15,6 +16,8 @@ const COMPARED_MAX: usize = 1_024;
 
 const NOT_TAKEN: &str = "the provider doesn't take it";
 const OTHER_RANGE: &str = "the provider takes another range";
+const NO_FOLLOWING: &str =
+    "the provider takes no user's turn behind results: the assistant says a word between";
 const OTHER_VALUES: &str = "the provider takes other values";
 
 /// Whether a rule could change a body that was scanned and is `sent` so. `true` is no promise.
@@ -35,6 +38,10 @@ pub(super) fn may_change(scanned: &Scanned, sent: &[u8], rule: &RequestQuirk) ->
                 && (!field.contains('.') || has_escapes(text) || from.iter().any(|value| says(text, value)))
         }
         RequestChange::Reasoning { .. } => has_escapes(text) || find(text, "\"tool_calls\""),
+        RequestChange::CallIds { .. } => {
+            has_escapes(text) || find(text, "\"tool_calls\"") || find(text, "\"tool_call_id\"")
+        }
+        RequestChange::Between { .. } => has_escapes(text) || find(text, "\"tool\""),
         RequestChange::Default { .. } | RequestChange::StreamOnly => true,
     }
 }
@@ -160,6 +167,16 @@ impl Body<'_> {
             }
             RequestChange::Reasoning { text } => self.reasoning(text),
             RequestChange::StreamOnly => self.stream(),
+            RequestChange::CallIds { length } => {
+                for path in ["messages.*.tool_calls.*.id", "messages.*.tool_call_id"] {
+                    self.edit(path, &mut |raw| call_id(raw, *length));
+                }
+            }
+            RequestChange::Between { text } => {
+                if self.between(text) && told {
+                    losses.approximated("messages", NO_FOLLOWING);
+                }
+            }
         }
     }
 
@@ -228,6 +245,32 @@ impl Body<'_> {
             parts.push(&member);
             Some(Edit::Put(format!("{{{}}}", parts.join(","))))
         });
+    }
+
+    /// Puts a turn of the assistant's between results and a user's turn; whether there were such.
+    fn between(&mut self, text: &str) -> bool {
+        let mut quoted = String::new();
+        escape_into(&mut quoted, text);
+        let turn = format!(r#"{{"role":"assistant","content":{quoted}}}"#);
+        let Some(messages) = self.value("messages").filter(|it| it.kind() == Kind::Array) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = Vec::new();
+        let (mut answered, mut changed) = (false, false);
+        for message in messages.elements() {
+            let role = message.get_str("role").unwrap_or_default();
+            if answered && role == "user" {
+                parts.push(&turn);
+                changed = true;
+            }
+            answered = role == "tool";
+            parts.push(message.raw());
+        }
+        if changed {
+            let whole = format!("[{}]", parts.join(","));
+            self.put("messages", whole);
+        }
+        changed
     }
 
     fn stream(&mut self) {
@@ -335,6 +378,13 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str, &str)>> {
         more = cursor.more(b'}').ok()?;
     }
     Some(found)
+}
+
+/// An id of a call with just so many letters and digits.
+fn call_id(raw: &str, length: usize) -> Option<Edit> {
+    let id = Val::trusted(raw).as_str()?;
+    let fits = id.len() == length && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    (!fits).then(|| Edit::Put(format!("\"{}\"", alphanumeric_id(&id, length))))
 }
 
 fn parsed(raw: &str) -> Option<Value> {

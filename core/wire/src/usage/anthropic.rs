@@ -98,7 +98,7 @@ impl AnthropicCounts {
     }
 }
 /// Anthropic's `usage` object: cached input stands beside the input.
-pub(crate) fn write_anthropic(usage: &Usage) -> String {
+pub(crate) fn write_anthropic(usage: &Usage, tier: Option<&str>) -> String {
     object(|o| {
         let media = usage.audio_in.saturating_add(usage.image_in);
         o.num("input_tokens", usage.input_uncached.saturating_add(media));
@@ -116,6 +116,9 @@ pub(crate) fn write_anthropic(usage: &Usage) -> String {
         }
         if usage.searches > 0 {
             o.object("server_tool_use", |o| o.num("web_search_requests", usage.searches));
+        }
+        if let Some(tier) = tier {
+            o.str("service_tier", tier);
         }
     })
 }

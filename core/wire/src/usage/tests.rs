@@ -301,7 +301,7 @@ proptest::proptest! {
         a in 0u64..1 << 20, b in 0u64..1 << 20, c in 0u64..1 << 20, d in 0u64..1 << 20, e in 0u64..1 << 20, f in 0u64..1 << 20,
     ) {
         let usage = Usage { input_uncached: a, cache_read: b, cache_write: c, cache_write_1h: d, output_visible: e, output_reasoning: f, ..Usage::default() };
-        assert_eq!(anthropic(&[&write_anthropic(&usage)]), Ok(Some(usage)));
+        assert_eq!(anthropic(&[&write_anthropic(&usage, None)]), Ok(Some(usage)));
         let read = gemini(Val::parse(&write_gemini(&usage)).unwrap()).unwrap().unwrap().usage;
         // Gemini's has none for it at all.
         assert_eq!(read, Usage { input_uncached: a + c + d, cache_write: 0, cache_write_1h: 0, ..usage });
@@ -375,7 +375,7 @@ fn sound_and_images_from_a_cache_are_told_apart() {
         gemini(Val::parse(&write_gemini(&whole)).unwrap()).unwrap().map(|counts| counts.usage),
         Some(whole)
     );
-    let plain = anthropic(&[&write_anthropic(&whole)]).unwrap().unwrap();
+    let plain = anthropic(&[&write_anthropic(&whole, None)]).unwrap().unwrap();
     assert_eq!((plain.cache_read, plain.input_tokens()), (100, 275));
     // Parts that are more than the whole are cut: nothing is charged twice.
     let text = r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":6,"audio_tokens":2,"cached_tokens_details":{"audio_tokens":9}}}"#;
