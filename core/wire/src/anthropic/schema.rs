@@ -16,6 +16,10 @@ const SCHEMAS_MAX: usize = 2_000;
 const LAYERS_MAX: usize = 32;
 /// So many references are followed to see whether one leads back.
 const REFERENCES_MAX: usize = 256;
+/// So often as much as it is long is looked at of a schema, and a little.
+// BOUND: each schema is read with all that is in it, and a reference may bring in much of it again, and into descriptions.
+const LOOKS: usize = 32;
+const LOOKS_LEAST: usize = 1 << 20;
 /// Formats of texts that are taken.
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
@@ -33,8 +37,15 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Option<St
     if leads_back(root) {
         return None;
     }
-    let mut closer =
-        Closer { root, left: SCHEMAS_MAX, shut: false, emptied: false, moved: false, cut: false };
+    let mut closer = Closer {
+        root,
+        left: SCHEMAS_MAX,
+        looks: Looks::at(root),
+        shut: false,
+        emptied: false,
+        moved: false,
+        cut: false,
+    };
     let text = object(|o| closer.write(o, root));
     for (is_so, why) in [
         (closer.shut, "objects are closed: the target takes no others"),
@@ -49,9 +60,25 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Option<St
     Some(text)
 }
 
+/// How much may still be looked at, in bytes.
+struct Looks(usize);
+
+impl Looks {
+    fn at(root: Val<'_>) -> Self {
+        Self(root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST))
+    }
+
+    /// Whether there is time to look at it.
+    fn look(&mut self, v: Val<'_>) -> bool {
+        self.0 = self.0.saturating_sub(v.raw().len());
+        self.0 > 0
+    }
+}
+
 struct Closer<'a> {
     root: Val<'a>,
     left: usize,
+    looks: Looks,
     /// An object had been open.
     shut: bool,
     /// An object had been open that names no members.
@@ -75,7 +102,8 @@ impl<'a> Closer<'a> {
             }
             let alone = at == 1 && joined.len() == 1;
             for inner in joined {
-                match inner.get_str("$ref").and_then(|pointer| resolve(self.root, &pointer)) {
+                let found = inner.get_str("$ref").filter(|_| self.looks.look(self.root));
+                match found.and_then(|pointer| resolve(self.root, &pointer)) {
                     // One that joins nothing may stand as a reference.
                     Some(found) if !alone || schema.get("properties").is_some() => layers.push(found),
                     _ => layers.push(inner),
@@ -93,6 +121,10 @@ impl<'a> Closer<'a> {
         };
         self.left = left;
         let layers = self.layers(schema);
+        if !layers.iter().all(|layer| self.looks.look(*layer)) {
+            self.cut = true;
+            return;
+        }
         let mut said = String::new();
         let mut moved: Vec<String> = Vec::new();
         let mut written: HashSet<Cow<'a, str>> = HashSet::new();
@@ -203,21 +235,24 @@ fn resolve<'a>(root: Val<'a>, pointer: &str) -> Option<Val<'a>> {
         .try_fold(root, |found, step| found.get(&step))
 }
 
-/// The references within a schema.
-fn references(v: Val<'_>, found: &mut Vec<String>) {
+/// The references within a schema, as far as there is time.
+fn references(v: Val<'_>, found: &mut Vec<String>, looks: &mut Looks) {
+    if !looks.look(v) {
+        return;
+    }
     for (name, value) in v.members() {
         match value.as_str().filter(|_| name == "$ref") {
             Some(pointer) => found.push(pointer.into_owned()),
-            None => references(value, found),
+            None => references(value, found, looks),
         }
     }
-    v.elements().for_each(|value| references(value, found));
+    v.elements().for_each(|value| references(value, found, looks));
 }
 
 /// Whether a schema refers to itself, in however many steps. One of more references than are followed counts as one that does.
 fn leads_back(root: Val<'_>) -> bool {
-    let mut found = Vec::new();
-    references(root, &mut found);
+    let (mut found, mut looks) = (Vec::new(), Looks::at(root));
+    references(root, &mut found, &mut looks);
     found.sort_unstable();
     found.dedup();
     if found.len() > REFERENCES_MAX {
@@ -227,10 +262,17 @@ fn leads_back(root: Val<'_>) -> bool {
         .iter()
         .map(|pointer| {
             let mut inner = Vec::new();
-            resolve(root, pointer).into_iter().for_each(|v| references(v, &mut inner));
+            if looks.look(root)
+                && let Some(v) = resolve(root, pointer)
+            {
+                references(v, &mut inner, &mut looks);
+            }
             inner.iter().filter_map(|pointer| found.binary_search(pointer).ok()).collect()
         })
         .collect();
+    if looks.0 == 0 {
+        return true;
+    }
     // What refers to nothing that is left leads nowhere: when some are left that all lead on, they lead in a circle.
     let mut left: HashSet<usize> = (0..found.len()).collect();
     loop {
@@ -311,6 +353,27 @@ mod tests {
         ] {
             assert_eq!(leads_back(Val::trusted(schema)), want, "{schema}");
             assert_eq!(closed(schema, "p", &mut Losses::default()).is_none(), want, "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_schema_can_not_keep_us_busy() {
+        let filler = "x".repeat(40_000);
+        let many = |n: usize, of: &dyn Fn(usize) -> String| (0..n).map(of).collect::<Vec<_>>().join(",");
+        // Each definition joins all of the next ones.
+        let joins = many(60, &|at| {
+            let next = many(30, &|n| format!(r##"{{"$ref":"#/$defs/d{}"}}"##, at + 1 + n));
+            format!(r#""d{at}":{{"allOf":[{next}],"not":{{"const":"{filler}"}}}}"#)
+        });
+        let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
+        let referred = many(300, &|at| format!(r##""p{at}":{{"$ref":"#/$defs/d{at}"}}"##));
+        for schema in [
+            format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{joins}}}}}"##),
+            deep,
+            format!(r#"{{"properties":{{{referred}}}}}"#),
+        ] {
+            let written = closed(&schema, "p", &mut Losses::default()).map_or(0, |text| text.len());
+            assert!(written <= schema.len() * LOOKS + LOOKS_LEAST, "{written} of {}", schema.len());
         }
     }
 

@@ -368,16 +368,20 @@ fn part_of(
     losses: &mut Losses,
 ) -> Result<()> {
     let seal = part::seal_of(v);
-    let known = |name: &str| MEMBERS.iter().any(|(member, _)| *member == name);
-    let read = ["text", "thought", "thoughtSignature", "extraContent"];
-    let kinds: Vec<&str> = MEMBERS.iter().map(|(name, _)| *name).collect();
-    if v.members().any(|(name, _)| known(&camel_case(&name)) || read.contains(&&*camel_case(&name))) {
-        unread(v, path, &[&read[..], &kinds].concat(), losses);
-    }
-    for (name, inner) in MEMBERS {
-        if let Some(found) = member(v, name) {
-            unread(found, &format!("{path}.{name}"), inner, losses);
+    let kinds = MEMBERS.iter().map(|(name, _)| *name);
+    let read: Vec<&str> =
+        ["text", "thought", "thoughtSignature", "extraContent"].into_iter().chain(kinds).collect();
+    // One that is nothing we know is dropped as a whole.
+    let mut is_known = false;
+    for (name, value) in v.members() {
+        let name = camel_case(&name);
+        is_known |= read.contains(&&*name);
+        if let Some((name, inner)) = MEMBERS.iter().find(|(member, _)| *member == name) {
+            unread(value, &format!("{path}.{name}"), inner, losses);
         }
+    }
+    if is_known {
+        unread(v, path, &read, losses);
     }
     if v.get("thought").and_then(Val::as_bool) == Some(true) {
         match (v.get_str("text"), seal, blocks.last_mut()) {
