@@ -55,7 +55,7 @@ use crate::channel::Channel;
 use crate::check::Checked;
 use crate::decision::OutcomeClass;
 use crate::hash;
-use crate::health::{ChannelHealth, HealthView, KeyView, RecentView, Tolerance};
+use crate::health::{ChannelHealth, HealthView, KeyView, LatencyView, RecentView, Tolerance};
 use crate::ids::ChannelId;
 use crate::ledger::{BoundLimit, CellId, Ledger, LimitState};
 use crate::limit::{Metric, Mode, Scope, ScopeKind, ScopeLimits, Window};
@@ -211,6 +211,11 @@ impl Engine {
     /// How a channel is doing; `None` when there is none of that id.
     pub fn health(&self, channel: &ChannelId, now: Timestamp) -> Option<HealthView> {
         self.health.lock().get(channel).map(|health| health.view(now))
+    }
+
+    /// How long a channel takes to answer: for people, not for decisions.
+    pub fn latency(&self, channel: &ChannelId) -> Option<LatencyView> {
+        self.health.lock().get(channel).map(|health| health.latency())
     }
 
     /// What befell a channel of late: for people, not for decisions.

@@ -105,6 +105,11 @@ impl Latency {
         faded(self.us, self.age_ms(now)).max(self.us.min(1))
     }
 
+    /// As it was learnt: what people compare isn't to fall by itself.
+    fn told(&self) -> Option<LearntLatency> {
+        (self.us > 0).then_some(LearntLatency { us: self.us, at: self.at })
+    }
+
     /// A clock that goes back ages nothing.
     fn age_ms(&self, now: Timestamp) -> u64 {
         u64::try_from(now.since_ms(self.at)).unwrap_or(0)
@@ -311,6 +316,10 @@ impl State {
         }
     }
 
+    fn latency(&self) -> LatencyView {
+        LatencyView { first_content: self.first_content.told(), whole: self.whole.told() }
+    }
+
     /// When the probe under way counts as lost, if there is one.
     fn probe_ends(&self, now: Timestamp) -> Option<Timestamp> {
         self.probe_started.map(|at| at.plus_ms(PROBE_MS)).filter(|ends| now < *ends)
@@ -336,8 +345,34 @@ pub struct HealthView {
     /// Calls under way.
     pub in_flight: u32,
     /// Smoothed latency, in microseconds; 0 before the first answer. For a decision: of streams to the first content, of
-    /// others to the whole answer, as the call is. For people: to the first content, else to the whole answer.
+    /// others to the whole answer, as the call is, and what is long ago counts less. For people: as it was when it was learnt,
+    /// of whichever answered last; see [`ChannelHealth::latency`].
     pub latency_us: u64,
+}
+
+/// A smoothed latency as it was when it was last learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearntLatency {
+    /// In microseconds.
+    pub us: u64,
+    /// When the last answer came that it was learnt from.
+    pub at: Timestamp,
+}
+
+/// How long a channel takes to answer: for people, not for decisions, to which what is long ago counts less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyView {
+    /// Of streams, until the first content; `None` before the first.
+    pub first_content: Option<LearntLatency>,
+    /// Of other calls, until the whole answer; `None` before the first.
+    pub whole: Option<LearntLatency>,
+}
+
+impl LatencyView {
+    /// Whichever was learnt last.
+    fn newest(self) -> Option<LearntLatency> {
+        [self.first_content, self.whole].into_iter().flatten().max_by_key(|it| it.at)
+    }
 }
 
 /// What befell a channel of late: for people, not for decisions.
@@ -431,10 +466,16 @@ impl ChannelHealth {
         }
     }
 
-    /// How it is doing.
+    /// How it is doing, as people are told it.
     pub fn view(&self, now: Timestamp) -> HealthView {
         let s = self.state.lock();
-        s.view(now, s.first_content.us > 0)
+        let latency_us = s.latency().newest().map_or(0, |it| it.us);
+        HealthView { latency_us, ..s.view(now, false) }
+    }
+
+    /// How long it takes to answer, as it was when it was learnt.
+    pub fn latency(&self) -> LatencyView {
+        self.state.lock().latency()
     }
 
     /// How it is doing, whether it may be asked or not. `stream` says which latency is told.

@@ -91,15 +91,35 @@ fn a_high_latency_counts_at_once_and_fades() {
     };
     took(1_000, T0);
     took(8_000, T0);
-    assert_eq!(h.view(T0).latency_us, 8_000);
+    assert_eq!(h.look(T0, false).latency_us, 8_000);
     assert_eq!(h.available(T0, true).unwrap().latency_us, 0, "nothing is known of streams");
     let half = T0.plus_ms(30_000);
-    assert_eq!(h.view(half).latency_us, 4_000);
-    assert_eq!(h.view(T0.plus_ms(45_000)).latency_us, 3_000);
+    assert_eq!(h.look(half, false).latency_us, 4_000);
+    assert_eq!(h.look(T0.plus_ms(45_000), false).latency_us, 3_000);
     took(2_000, half);
-    assert_eq!(h.view(half).latency_us, 5_000, "half of the old, half of the new");
-    assert_eq!(h.view(half.plus_ms(-60_000)).latency_us, 5_000);
-    assert_eq!(h.view(T0.plus_ms(i64::MAX / 2)).latency_us, 1, "known stays known");
+    assert_eq!(h.look(half, false).latency_us, 5_000, "half of the old, half of the new");
+    assert_eq!(h.look(half.plus_ms(-60_000), false).latency_us, 5_000);
+    assert_eq!(h.look(T0.plus_ms(i64::MAX / 2), false).latency_us, 1, "known stays known");
+}
+
+#[test]
+fn people_are_told_a_latency_as_it_was_learnt_and_when() {
+    let h = ChannelHealth::default();
+    let took = |took, now| {
+        let probe = h.begin(now);
+        h.end(OutcomeClass::Ok, Some(took), None, probe, TOLERANCE, now);
+    };
+    assert_eq!((h.view(T0).latency_us, h.latency()), (0, LatencyView::default()));
+    took(Took::FirstContent(700), T0);
+    took(Took::Whole(9_000), T0.plus_ms(1_000));
+    let later = T0.plus_ms(600_000);
+    let told = |us, at| Some(LearntLatency { us, at });
+    let both = LatencyView { first_content: told(700, T0), whole: told(9_000, T0.plus_ms(1_000)) };
+    assert_eq!(h.latency(), both);
+    assert_eq!(h.view(later).latency_us, 9_000, "of whichever answered last, and it doesn't fall by itself");
+    assert!(h.look(later, false).latency_us < 10, "decisions forget");
+    took(Took::FirstContent(800), later);
+    assert_eq!(h.view(later).latency_us, 800);
 }
 
 fn benched() -> (ChannelHealth, Timestamp) {

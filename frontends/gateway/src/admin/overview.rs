@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
-use sluicegate_core::health::HealthView;
+use sluicegate_core::health::{HealthView, LatencyView};
 use sluicegate_core::{ChannelId, GroupId, OrganizationId, Result, Timestamp};
 
 use super::report::{Bucket, By, Calendar, Granularity, Metrics, Order, UsageQuestion, UsageReport};
@@ -78,6 +78,8 @@ pub struct ChannelStanding {
     pub state: &'static str,
     /// How it is doing on the node that is asked.
     pub health: Option<HealthView>,
+    /// How long it takes to answer.
+    pub latency: Option<LatencyView>,
     /// What was used there.
     pub total: Metrics,
 }
@@ -229,6 +231,7 @@ impl Admin {
                 provider: it.provider.to_string(),
                 state: channel_state(it.enabled, health.as_ref(), now),
                 health,
+                latency: self.0.engine.latency(&it.id),
                 total: used.rows.iter().find(is_it).map(|row| row.total).unwrap_or_default(),
             }
         };

@@ -189,6 +189,7 @@ fn shown(ask: &Ask, view: &ChannelView) -> Result<Value> {
     let state = channel_state(view.channel.enabled, health.as_ref(), now);
     value["state"] = state.into();
     value["health"] = json!(health);
+    value["latency"] = json!(gateway.engine().latency(id));
     value["recent"] = json!(gateway.engine().recent(id, now));
     // Of a channel with several keys: how each is doing, never what it is.
     value["keys"] = json!(gateway.engine().keys(id, now));
