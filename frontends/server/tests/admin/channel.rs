@@ -118,6 +118,7 @@ fn alone(mut channel: Value) -> Value {
         "limit_states",
         "state",
         "health",
+        "latency",
         "recent",
         "keys",
     ];
@@ -216,6 +217,34 @@ fn what_the_catalogue_knows_is_filled_in_and_what_is_wrong_is_named() {
         let answer = rig.ask("POST", "/api/v1/channels", MASTER, &wrong).await;
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains("openai"), "{}", answer.text());
+    });
+}
+
+#[test]
+fn no_change_of_a_channel_s_address_costs_it_its_credential_in_silence() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let declared = json!({"name": "o", "provider": "openai", "models": ["gpt-5.4"]});
+        let made =
+            rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-a"})).await;
+        let path = format!("/api/v1/channels/{}", made["id"].as_str().unwrap());
+        let mut endpoints = made["endpoints"].clone();
+        endpoints[0]["url"] = json!("https://elsewhere.example/v1/chat/completions");
+        let moves = [json!({"endpoints": endpoints}), json!({"auth": {"header": "x-api-key"}})];
+        for change in &moves {
+            let refused = rig.ask("PATCH", &path, MASTER, change).await;
+            assert_eq!(refused.status, 400, "{}", refused.text());
+            assert_eq!(refused.json()["error"]["param"], "secret", "{}", refused.text());
+            let still = rig.manage("GET", &path, Value::Null).await;
+            assert_eq!((&still["has_secret"], &still["endpoints"]), (&json!(true), &made["endpoints"]));
+        }
+        for (change, secret, has) in [(&moves[0], "sk-b", true), (&moves[1], "", false)] {
+            let mut change = change.clone();
+            change["secret"] = json!(secret);
+            assert_eq!(rig.manage("PATCH", &path, change).await["has_secret"], has);
+        }
+        // There is nothing to lose any more.
+        rig.manage("PATCH", &path, moves[0].clone()).await;
     });
 }
 

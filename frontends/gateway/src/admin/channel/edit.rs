@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluicegate_core::{Channel, ChannelId, ErrorKind, Result};
+use sluicegate_core::{Channel, ChannelId, ErrorKind, Result, SecretRef};
 
 use super::super::bulk::{BulkItem, BulkView};
 use super::super::seed::Seeds;
@@ -37,7 +37,8 @@ impl Admin {
     /// Changes some fields of a channel; others stay, whoever changes them at the same time.
     ///
     /// # Errors
-    /// As [`update_channel`](Self::update_channel); `InvalidRequest` for a field that isn't there, with the nearest that is.
+    /// As [`update_channel`](Self::update_channel); `InvalidRequest` for a field that isn't there, with the nearest that is,
+    /// and for another destination without the credential, which was meant for the one before: an empty one removes it.
     pub async fn edit_channel(
         &self,
         actor: &Actor,
@@ -52,6 +53,9 @@ impl Admin {
         retried(came_second, || async {
             let stored = self.channel_to_change(actor, id).await?;
             let channel = self.edited(&stored.channel.value, &edit)?;
+            if secret.is_none() {
+                refuse_losing(&stored.channel.value, &channel)?;
+            }
             let patch = ChannelPatch { channel, secret: secret.clone(), entry: None, revoke: false };
             self.update_stored(actor, stored, patch).await
         })
@@ -169,6 +173,15 @@ impl Admin {
         let changes = vec![Change::PutChannel(Box::new(after), SecretChange::Keep, expect)];
         Ok(Some(Prepared { changes, seeds, detail: deed.detail }))
     }
+}
+
+/// Refuses a change that would silently cost the channel its credential, which is never sent elsewhere than it was meant for.
+fn refuse_losing(before: &Channel, after: &Channel) -> Result<()> {
+    if before.secret == SecretRef::None || secret::destination(before)? == secret::destination(after)? {
+        return Ok(());
+    }
+    let message = "a new address, authentication or transport needs the credential again: give it, or an empty one to remove it";
+    Err(invalid("secret", message))
 }
 
 /// A change to one channel of many.
