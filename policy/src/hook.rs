@@ -97,6 +97,17 @@ impl Policies {
         everybody.iter().chain(others.into_iter().filter_map(|at| self.scripts.get(at)))
     }
 
+    /// What of a caller's keeps the first script from it, in a word; `None` when it steers the caller's calls.
+    pub(crate) fn is_of_another(&self, caller: &Caller) -> Option<&'static str> {
+        let script = self.scripts.first().filter(|script| !script.applies(caller))?;
+        match script.attached.reach() {
+            Reach::Everybody => None,
+            Reach::Organization => Some("organization"),
+            Reach::Group => Some("group"),
+            Reach::Key => Some("key"),
+        }
+    }
+
     /// Runs a hook of the scripts that apply. `prepare` adds what this hook sees besides the call.
     fn run(&self, hook: Hook, view: &CallView<'_>, prepare: impl FnOnce(&mut Run, Reads)) -> Vec<PolicyRun> {
         let scripts = self

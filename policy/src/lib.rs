@@ -41,4 +41,4 @@ pub use sandbox::{
     FUEL, MAX_ALERTS, MAX_ARRAY_LEN, MAX_CALL_DEPTH, MAX_FILE_BYTES, MAX_MAP_LEN, MAX_SCRIPT_BYTES,
     MAX_STRING_BYTES, MAX_VERDICT_ENTRIES, MAX_VERDICT_TEXT_BYTES,
 };
-pub use testing::{TestFailure, TestResult, Tests};
+pub use testing::{TestFailure, TestResult, Tests, Whose};

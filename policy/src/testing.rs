@@ -7,6 +7,7 @@ mod assert;
 mod ending;
 mod field;
 mod given;
+mod home;
 mod routed;
 mod state;
 
@@ -20,6 +21,8 @@ use crate::diagnostic::PolicyDiagnostic;
 use crate::module::Modules;
 use crate::parts::TestPart;
 use crate::{Policies, run};
+use home::Home;
+pub use home::Whose;
 
 /// What one test may use in operations, besides those of the calls that it routes: they have a fuel of their own.
 const TEST_FUEL: u64 = 1_000_000;
@@ -92,6 +95,18 @@ impl Tests {
         source: &PolicySource,
         modules: &[ModuleSource],
     ) -> Result<Self, Vec<PolicyDiagnostic>> {
+        Self::compile_for(source, modules, &Whose::default())
+    }
+
+    /// The same of a script of whose scope more is known than its id. Where a test doesn't say who calls, it is that scope.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn compile_for(
+        source: &PolicySource,
+        modules: &[ModuleSource],
+        whose: &Whose,
+    ) -> Result<Self, Vec<PolicyDiagnostic>> {
         let compiler = Compiler::new();
         let compiled = Modules::compile(&compiler, modules)?;
         let parts = compiler.split(source)?;
@@ -100,7 +115,8 @@ impl Tests {
             Err(wrong) => (Policies::none(), wrong),
         };
         let policies = Arc::new(policies);
-        match compiler.compile_tests(source, &compiled, |engine| register(engine, &policies)) {
+        let home = Arc::new(Home::of(&source.attached, whose));
+        match compiler.compile_tests(source, &compiled, |engine| register(engine, &policies, &home)) {
             Ok((engine, ast)) if wrong.is_empty() => return Ok(Self { engine, ast, parts: parts.tests }),
             Ok(_) => {}
             // What is wrong outside of the tests has been said.
@@ -186,8 +202,8 @@ fn failed(test: &TestPart, error: &EvalAltResult, used: u64) -> TestFailure {
 }
 
 /// What tests may call besides what scripts may.
-fn register(engine: &mut Engine, policies: &Arc<Policies>) {
-    given::register(engine, Arc::clone(policies));
+fn register(engine: &mut Engine, policies: &Arc<Policies>, home: &Arc<Home>) {
+    given::register(engine, Arc::clone(policies), home);
     routed::register(engine);
     assert::register(engine);
     // The tank of this thread is what bounds a test: it knows what native functions charge, too.

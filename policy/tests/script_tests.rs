@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use sluicegate_core::snapshot::PolicySource;
-use sluicegate_policy::{MAX_SCRIPT_BYTES, Policies, PolicyDiagnostic, TestResult, Tests};
+use sluicegate_core::snapshot::{Attachment, PolicySource};
+use sluicegate_policy::{MAX_SCRIPT_BYTES, Policies, PolicyDiagnostic, TestResult, Tests, Whose};
 
 const SCRIPT: &str = r#"
 const IN_HOUSE = "provider:wanqing";
@@ -335,4 +335,49 @@ fn tests_cost_nothing_when_calls_come() {
     let large =
         Policies::compile(&[source(&format!("fn route(call) {{ }}{}", " ".repeat(MAX_SCRIPT_BYTES)))]);
     assert_eq!(large.unwrap_err().len(), 1);
+}
+
+#[test]
+fn a_test_that_does_not_say_who_calls_is_of_the_scope_that_the_script_is_attached_to() {
+    let by_id = Attachment::GroupById("g-1".into());
+    let tests: [(Attachment, &str, Option<&str>); 10] = [
+        (by_id.clone(), "given()", None),
+        (by_id.clone(), "given(#{ group: \"g-1\" })", None),
+        (by_id.clone(), "given(#{ group: \"Research\" })", None),
+        (by_id.clone(), "given(#{ group_id: \"g-1\", group: \"other\" })", None),
+        (by_id.clone(), "given(#{ group: \"other\" })", Some("isn't of the test's group")),
+        (by_id, "given(#{ group_id: \"g-2\", group: \"Research\" })", Some("isn't of the test's group")),
+        (Attachment::Organization("acme".into()), "given(#{ group: \"any\" })", None),
+        (
+            Attachment::Organization("acme".into()),
+            "given(#{ organization: \"default\" })",
+            Some("isn't of the test's organization"),
+        ),
+        (Attachment::Key("k-1".into()), "given()", None),
+        (Attachment::Key("k-1".into()), "given(#{ key: \"k-2\" })", Some("isn't of the test's key")),
+    ];
+    for (attached, given, wrong) in tests {
+        let text = format!(
+            "fn route(call) {{ deny(\"no\"); }}\nfn test_it() {{ {given}.candidates([\"a\"]).route().assert_denied(\"no\"); }}"
+        );
+        let source = PolicySource { attached, ..source(&text) };
+        let whose = Whose { organization: None, names: vec!["Research".to_owned()] };
+        let failure = Tests::compile_for(&source, &[], &whose).unwrap().run(None).pop().unwrap().failure;
+        let said = failure.map(|it| it.message);
+        match wrong {
+            None => assert_eq!(said, None, "{given}"),
+            Some(part) => assert!(said.as_ref().is_some_and(|said| said.contains(part)), "{given}: {said:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_test_of_a_group_sees_its_organization_and_what_it_is_called() {
+    let text = r#"
+        fn route(call) { if call.organization == "acme" && call.group_id == "g-1" { deny("no"); } }
+        fn test_it() { given().candidates(["a"]).route().assert_denied("no"); }
+    "#;
+    let source = PolicySource { attached: Attachment::GroupById("g-1".into()), ..source(text) };
+    let whose = Whose { organization: Some("acme".into()), names: Vec::new() };
+    assert_eq!(Tests::compile_for(&source, &[], &whose).unwrap().run(None)[0].failure, None);
 }

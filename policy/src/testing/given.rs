@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, Map};
 use sluicegate_core::call::{Call, Format};
 use sluicegate_core::channel::Channel;
-use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId, UserId};
+use sluicegate_core::ids::{ModelName, UserId};
 use sluicegate_core::limit::{Metric, ScopeKind, Window};
 use sluicegate_core::ports::{
     Asked, CallView, CandidateView, Hook, LimitStanding, LimitsView, PolicyHook, PolicyRun, TextView,
@@ -17,6 +17,7 @@ use sluicegate_core::time::Timestamp;
 
 use super::ending::{Ended, Failed};
 use super::field::{Fields, count, flag, moment, name, ratio, texts, usd};
+use super::home::{Home, Said};
 use super::routed::Routed;
 use super::state;
 use crate::run::Outcome;
@@ -140,10 +141,11 @@ impl LimitsView for Setting {
     }
 }
 
-pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
+pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>, home: &Arc<Home>) {
     engine.register_type_with_name::<Given>("Given");
-    engine.register_fn("given", || Given::read(Map::new()));
-    engine.register_fn("given", Given::read);
+    let (mine, others) = (Arc::clone(home), Arc::clone(home));
+    engine.register_fn("given", move || Given::read(Map::new(), &mine));
+    engine.register_fn("given", move |map: Map| Given::read(map, &others));
     engine.register_fn("candidates", |given: Given, list: Array| given.with_candidates(list));
     engine.register_fn("candidates_of", |given: Given, model: ImmutableString, list: Array| {
         given.with_others(&model, list)
@@ -163,14 +165,14 @@ pub(super) fn register(engine: &mut Engine, policies: Arc<Policies>) {
 }
 
 impl Given {
-    fn read(map: Map) -> Outcome<Self> {
+    fn read(map: Map, home: &Home) -> Outcome<Self> {
         let mut fields = Fields::new("given", map, &CALL_FIELDS)?;
         let mut call = read_call(&mut fields)?;
         let model = call.model.clone();
         if let Some(requested) = fields.take("requested_model", "a text", name)? {
             call.model = ModelName::from(requested);
         }
-        let caller = read_caller(&mut fields)?;
+        let caller = read_caller(&mut fields, home)?;
         let now = fields.take("now", "a time such as \"2026-03-02T09:30:00+08:00\"", moment)?;
         // `call.seed` is what the test said; the engine's seed has one bit more.
         let seed = fields.take("seed", "a whole number from 0", count)?.unwrap_or(0) << 1;
@@ -205,26 +207,26 @@ impl Given {
 
     /// Lets the call come in.
     fn admit(&self, policies: &Policies) -> Outcome<Routed> {
-        self.run(Hook::Admit, |view| policies.admit(view))
+        self.run(policies, Hook::Admit, |view| policies.admit(view))
     }
 
     /// Lets the call be routed.
     fn route(&self, policies: &Policies) -> Outcome<Routed> {
         let Setting { model, candidates, .. } = &*self.0;
         let views: Vec<CandidateView<'_>> = candidates.iter().map(|c| c.view(model)).collect();
-        self.run(Hook::Route, |view| policies.route(view, &views))
+        self.run(policies, Hook::Route, |view| policies.route(view, &views))
     }
 
     /// Lets an attempt fail.
     fn fail(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
         let failed = Failed::read(how, &self.0.model, |name| self.channel(name))?;
-        self.run(Hook::OnError, |view| policies.on_error(view, &failed.view()))
+        self.run(policies, Hook::OnError, |view| policies.on_error(view, &failed.view()))
     }
 
     /// Lets the call be over.
     fn end(&self, policies: &Policies, how: Map) -> Outcome<Routed> {
         let ended = Ended::read(how, &self.0.model, |name| self.channel(name))?;
-        self.run(Hook::Finish, |view| policies.finish(view, &ended.view()))
+        self.run(policies, Hook::Finish, |view| policies.finish(view, &ended.view()))
     }
 
     /// The candidate's channel of this name or id.
@@ -234,7 +236,12 @@ impl Given {
     }
 
     /// Runs a hook of the script as the gateway would.
-    fn run(&self, hook: Hook, ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>) -> Outcome<Routed> {
+    fn run(
+        &self,
+        policies: &Policies,
+        hook: Hook,
+        ask: impl FnOnce(&CallView<'_>) -> Vec<PolicyRun>,
+    ) -> Outcome<Routed> {
         state::count_route()?;
         self.charge(0)?;
         let Setting { call, model, caller, now, seed, text, candidates, others, .. } = &*self.0;
@@ -253,6 +260,12 @@ impl Given {
         };
         // The script has the fuel of a real call, whatever the test has left.
         let Some(run) = run::aside(|| ask(&view)).pop() else {
+            if let Some(what) = policies.is_of_another(caller) {
+                let message = format!(
+                    "this policy isn't of the test's {what}: leave `{what}` out of `given`, and the test runs as the policy's own"
+                );
+                return Err(message.into());
+            }
             return Err(format!("the script has no function `{}`", hook.as_str()).into());
         };
         state::add_routed(run.fuel);
@@ -308,20 +321,17 @@ fn read_call(fields: &mut Fields) -> Outcome<Call> {
     Ok(call)
 }
 
-fn read_caller(fields: &mut Fields) -> Outcome<Caller> {
-    let organization = fields.take("organization", "a text", name)?;
-    let mut caller =
-        Caller::operator(OrganizationId::from(organization.as_deref().unwrap_or("default")), &[]);
-    let alias = fields.take("group", "a text", name)?;
-    let id = fields.take("group_id", "a text", name)?.or_else(|| alias.clone());
-    caller.group = id.as_deref().map(GroupId::from);
-    caller.labels = id
-        .iter()
-        .chain(alias.iter().filter(|alias| Some(*alias) != id.as_ref()))
-        .map(|label| label.as_str().into())
-        .collect();
-    caller.user = fields.take("user", "a text", name)?.as_deref().map(UserId::from);
-    caller.key = fields.take("key", "a text", name)?.as_deref().map(KeyId::from);
+fn read_caller(fields: &mut Fields, home: &Home) -> Outcome<Caller> {
+    let mut text = |name| fields.take(name, "a text", self::name);
+    let said = Said {
+        organization: text("organization")?,
+        group: text("group")?,
+        group_id: text("group_id")?,
+        key: text("key")?,
+    };
+    let user = text("user")?;
+    let mut caller = home.caller(said);
+    caller.user = user.as_deref().map(UserId::from);
     Ok(caller)
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Retry};
-use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests};
+use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests, Whose};
 
 use super::access::check_id;
 use super::seed::Seeds;
@@ -295,10 +295,35 @@ impl Admin {
         }
         let _turn = self.0.testing.lock().await;
         let modules = self.0.host.policy_modules();
-        let run = move || Tests::compile_with(&source, &modules).map(|tests| outcome(&tests.run(None)));
+        let whose = self.whose(&source.attached).await?;
+        let run =
+            move || Tests::compile_for(&source, &modules, &whose).map(|tests| outcome(&tests.run(None)));
         tokio::task::spawn_blocking(run)
             .await
             .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))
+    }
+
+    /// What a script's tests may call the scope that it is attached to. Whoever asks may attach it there.
+    async fn whose(&self, attached: &Attachment) -> Result<Whose> {
+        let (organization, alias) = match attached {
+            Attachment::Everybody => return Ok(Whose::default()),
+            Attachment::Organization(id) => {
+                (Some(id.clone()), self.any_organization(id).await?.and_then(|it| it.value.alias))
+            }
+            Attachment::Group(id) | Attachment::GroupById(id) => {
+                let declared = self.declared().group(id.as_str()).cloned();
+                let group = match declared {
+                    Some(group) => Some(group),
+                    None => self.store().group(id.as_str(), &Reach::ALL).await?.map(|it| it.value),
+                };
+                group.map_or((None, None), |it| (Some(it.organization), it.alias))
+            }
+            Attachment::Key(id) => {
+                let key = self.store().key(&KeyRef::Id(id.clone()), &Reach::ALL).await?;
+                key.map_or((None, None), |it| (Some(it.key.value.organization), it.key.value.alias))
+            }
+        };
+        Ok(Whose { organization, names: alias.into_iter().collect() })
     }
 
     /// The versions of a policy that an actor may see, oldest first: at least one.
