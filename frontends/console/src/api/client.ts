@@ -1,7 +1,8 @@
 // The client of `/api/v1`, typed by the server's own document. Everything the console knows comes through here.
 
-import { QueryCache, QueryClient } from '@tanstack/react-query';
+import { QueryClient } from '@tanstack/react-query';
 import createClient from 'openapi-fetch';
+import { holds, setOver } from '../app/unsaved';
 import { fetchOnce } from './early';
 import type { components, paths } from './schema';
 
@@ -9,6 +10,9 @@ export type Schemas = components['schemas'];
 
 /** What the server refused, and what it says to do about it. */
 export class ApiError extends Error {
+  /** It was refused because there was no session any more: what the server says of it is no news. */
+  over = false;
+
   constructor(
     readonly status: number,
     readonly code: string,
@@ -21,7 +25,7 @@ export class ApiError extends Error {
     super(message);
   }
 
-  /** The session is over, or there is none. */
+  /** The session is over, there is none, or what was entered to prove oneself isn't right. */
   get signedOut(): boolean {
     return this.status === 401;
   }
@@ -49,6 +53,41 @@ export function failure(response: Response, body: unknown): ApiError {
   );
 }
 
+const OWN = '/api/v1/session';
+
+/** Whether somebody is still signed in; where that can't be learnt, as before. */
+async function isOver(): Promise<boolean> {
+  try {
+    return (await fetch(OWN, { credentials: 'same-origin' })).status === 401;
+  } catch {
+    return false;
+  }
+}
+
+let looking: Promise<boolean> | undefined;
+
+/**
+ * A 401 may mean a wrong password or code: then it is said where it was entered. Only where nobody is signed in any more is the
+ * session over, which leads to the sign-in page and back, or shows the sign-in above what was typed and not saved.
+ */
+async function look(error: ApiError, from: Response): Promise<ApiError> {
+  // Without an address nothing was asked of a server; and the session itself says all there is.
+  if (!error.signedOut || new URL(from.url || OWN, 'http://here').pathname === OWN) return error;
+  looking ??= isOver().finally(() => {
+    looking = undefined;
+  });
+  error.over = await looking;
+  if (error.over) ended();
+  return error;
+}
+
+/** The session is over. */
+export function ended(): void {
+  const before = queries.getQueryData<{ session: { stage: string } } | null>(SESSION);
+  if (before?.session.stage === 'done' && holds()) setOver(true);
+  else queries.setQueryData(SESSION, null);
+}
+
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
 /** The answer as JSON, where the document knows tables as well; throws what the server refused. */
@@ -59,7 +98,7 @@ export async function take<T>(answer: Promise<Answer<T>>): Promise<Exclude<T, st
   } catch (error) {
     throw new ApiError(0, 'unreachable', error instanceof Error ? error.message : String(error));
   }
-  if (!got.response.ok) throw failure(got.response, got.error);
+  if (!got.response.ok) throw await look(failure(got.response, got.error), got.response);
   return got.data as Exclude<T, string>;
 }
 
@@ -76,32 +115,31 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable', error instanceof Error ? error.message : String(error));
   }
-  if (!response.ok) throw failure(response, await response.json().catch(() => null));
+  if (!response.ok) throw await look(failure(response, await response.json().catch(() => null)), response);
   return response;
 }
 
 export const SESSION = ['session'] as const;
 
+export type WaysIn = { password: boolean; registration?: boolean; providers: { id: string; name: string }[] };
+
+/** How one can sign in here; by password alone where the gateway knows of nothing else. */
+export async function waysIn(): Promise<WaysIn> {
+  try {
+    return (await (await ask('/api/v1/session/oidc')).json()) as WaysIn;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return { password: true, providers: [] };
+    throw error;
+  }
+}
+
 export const queries: QueryClient = new QueryClient({
-  queryCache: new QueryCache({
-    // Whatever finds the session over shows the sign-in page, which leads back to where one was.
-    onError: (error, query) => {
-      if (error instanceof ApiError && error.signedOut && query.queryKey[0] !== SESSION[0]) {
-        queries.setQueryData(SESSION, null);
-      }
-    },
-  }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,
       // What was refused stays refused; only what didn't arrive is tried again.
       retry: (count, error) =>
         count < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 502),
-    },
-    mutations: {
-      onError: (error) => {
-        if (error instanceof ApiError && error.signedOut) queries.setQueryData(SESSION, null);
-      },
     },
   },
 });

@@ -2361,6 +2361,23 @@ export interface components {
             in_flight: number;
             latency_us: number;
         };
+        /** @description Smoothed latencies as they were when they were last learnt: they don't fall by themselves. */
+        Latency: {
+            /** @description Of streams, until the first content. */
+            first_content: {
+                /** @description In microseconds. */
+                us: number;
+                /** @description When the last answer came that it was learnt from. Milliseconds since 1970-01-01T00:00:00Z. */
+                at: number;
+            } | null;
+            /** @description Of other calls, until the whole answer. */
+            whole: {
+                /** @description In microseconds. */
+                us: number;
+                /** @description When the last answer came that it was learnt from. Milliseconds since 1970-01-01T00:00:00Z. */
+                at: number;
+            } | null;
+        };
         Channel: {
             /** @description Empty for one to be made. */
             id: string;
@@ -2454,6 +2471,7 @@ export interface components {
             updated_by?: string;
             used?: components["schemas"]["Sums"];
             limit_states?: components["schemas"]["LimitUse"][];
+            latency?: components["schemas"]["Latency"] | null;
             health?: components["schemas"]["Health"] | null;
             /** @description The tag of its present state, for `if-match`: another one after each change. What was used, and members, change nothing of it. */
             etag?: string;
@@ -3993,6 +4011,7 @@ export interface components {
             /** @enum {string} */
             state: "well" | "benched" | "broken" | "off";
             health: components["schemas"]["Health"] | null;
+            latency: components["schemas"]["Latency"] | null;
             total: components["schemas"]["Metrics"];
         };
         OverviewReport: {
@@ -7512,7 +7531,7 @@ export interface operations {
                 metric?: string;
                 /** @description Of which at least so much is used, reserved or held. */
                 min_used_percent?: string;
-                /** @description How many at most, 1 to 100. Default 100. */
+                /** @description How many at most, 1 to 1,000. Default 100. */
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
@@ -7520,7 +7539,7 @@ export interface operations {
                 cursor?: string;
                 /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
                 sort?: string;
-                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 1,000 budgets at most, and the header `x-sluicegate-next` says where they go on. */
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
             };
             header?: never;

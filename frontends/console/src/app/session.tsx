@@ -2,6 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { ApiError, api, queries, type Schemas, SESSION, take } from '../api/client';
+import { giveUp, holds, setOver } from './unsaved';
 
 export type Role = Schemas['Me']['role'];
 export type Me = Schemas['Me'];
@@ -10,7 +11,13 @@ async function read(): Promise<Schemas['Signed'] | null> {
   try {
     return await take(api.GET('/api/v1/session'));
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return null;
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      const before = queries.getQueryData<Schemas['Signed'] | null>(SESSION);
+      if (before?.session.stage !== 'done' || !holds()) return null;
+      // What was typed stays where it is, and one signs in above it.
+      setOver(true);
+      return before;
+    }
     throw error;
   }
 }
@@ -28,7 +35,7 @@ export function useMe(): Me {
 
 const ADMINISTERS: Role[] = ['super_admin', 'organization_admin', 'group_admin'];
 
-export type Right = 'super' | 'organization' | 'administer' | 'write' | 'readAll' | 'any';
+export type Right = 'super' | 'organization' | 'organizations' | 'administer' | 'write' | 'readAll' | 'any';
 
 /** Whether somebody may, as far as the role says. */
 export function may(me: Me, right: Right): boolean {
@@ -37,6 +44,8 @@ export function may(me: Me, right: Right): boolean {
       return me.role === 'super_admin';
     case 'organization':
       return me.role === 'super_admin' || me.role === 'organization_admin';
+    case 'organizations':
+      return me.role === 'super_admin' || me.role === 'organization_admin' || me.role === 'auditor';
     case 'administer':
       return ADMINISTERS.includes(me.role) || me.administers.length > 0;
     case 'write':
@@ -50,6 +59,8 @@ export function may(me: Me, right: Right): boolean {
 
 export async function signOut(): Promise<void> {
   await take(api.DELETE('/api/v1/session'));
+  giveUp();
+  setOver(false);
   queries.clear();
   queries.setQueryData(SESSION, null);
 }

@@ -6,6 +6,7 @@ import en from 'antd/locale/en_US';
 import zh from 'antd/locale/zh_CN';
 import { Outlet } from 'react-router';
 import { colours, FONT } from './colour';
+import { Leave } from './leave';
 import { nonce } from './nonce';
 import { usePreference } from './preference';
 
@@ -50,6 +51,7 @@ export default function Theme() {
     >
       <App component={false}>
         <Outlet />
+        <Leave />
       </App>
     </ConfigProvider>
   );

@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button, Card, Form, Input, InputNumber, Modal, QRCode, Select, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, type Schemas, SESSION, take } from '../api/client';
+import { ApiError, api, type Schemas, SESSION, take } from '../api/client';
 import { usePreference } from '../app/preference';
 import { useMe } from '../app/session';
 import { Failure } from '../part/failure';
@@ -132,7 +132,7 @@ function Password() {
         layout="vertical"
         onFinish={({ current, fresh }) => send.mutate({ current, new: fresh })}
       >
-        <Failure error={send.error} />
+        <Failure error={send.error} meaning={wrongProof(send.error) ? t('account.wrong') : undefined} />
         <Form.Item
           name="current"
           label={t('account.current')}
@@ -154,6 +154,11 @@ function Password() {
       </Form>
     </Card>
   );
+}
+
+/** What was entered to prove oneself isn't right: the session goes on. */
+function wrongProof(error: Error | null): boolean {
+  return error instanceof ApiError && error.status === 401 && !error.over;
 }
 
 type Want = 'offer' | 'remove' | 'renew';
@@ -238,7 +243,7 @@ function Prove({ want, close }: { want: Want; close: () => void }) {
       onOk={() => form.submit()}
       onCancel={close}
     >
-      <Failure error={send.error} />
+      <Failure error={send.error} meaning={wrongProof(send.error) ? t('account.wrong') : undefined} />
       <Form form={form} layout="vertical" onFinish={send.mutate}>
         {offer ? (
           <>

@@ -2,7 +2,6 @@
 
 import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
 import { Alert, Button, DatePicker, Empty, Input, Table } from 'antd';
-import dayjs from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
@@ -13,6 +12,7 @@ import type { Kind } from '../part/name';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
+import { useZone } from '../part/zone';
 
 type Event = Schemas['AuditEvent'];
 
@@ -23,6 +23,7 @@ export default function AuditPage() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
+  const zone = useZone();
   const named = Object.fromEntries(
     [...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
   );
@@ -80,8 +81,13 @@ export default function AuditPage() {
           showTime
           allowEmpty={[true, true]}
           aria-label={t('request.when')}
-          value={[filter.from ? dayjs(filter.from) : null, filter.to ? dayjs(filter.to) : null]}
-          onChange={(range) => change({ from: range?.[0]?.toISOString(), to: range?.[1]?.toISOString() })}
+          value={[filter.from ? zone.wall(filter.from) : null, filter.to ? zone.wall(filter.to) : null]}
+          onChange={(range) => {
+            const [from, to] = [range?.[0], range?.[1]].map((it) =>
+              it ? zone.instant(it).toISOString() : undefined,
+            );
+            change({ from, to });
+          }}
         />
         {FILTERS.map((name) => (
           <Input

@@ -12,6 +12,7 @@ import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { Page } from '../part/page';
+import { useFilter } from '../part/query';
 import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
 import { ChannelForm } from './channel_form';
@@ -30,6 +31,7 @@ export default function ChannelPage() {
   const { message } = App.useApp();
   const atOnce = useAtOnce('channels');
   const [editing, setEditing] = useState(false);
+  const [filter, filterBy] = useFilter();
   const path = { channel: id };
   const query = useQuery({
     queryKey: ['channels', 'one', id],
@@ -124,10 +126,14 @@ export default function ChannelPage() {
         <Figures
           figures={[
             { name: t('channel.inFlight'), value: format.whole(it.health?.in_flight ?? 0) },
-            {
-              name: t('channel.latency'),
-              value: it.health?.latency_us ? format.duration(it.health.latency_us / 1000) : '–',
-            },
+            ...(['first_content', 'whole'] as const).map((of) => {
+              const learnt = it.latency?.[of];
+              return {
+                name: t(of === 'whole' ? 'channel.wholeAnswer' : 'channel.firstContent'),
+                value: learnt ? format.duration(learnt.us / 1000) : '–',
+                more: learnt ? format.ago(learnt.at) : undefined,
+              };
+            }),
             {
               name: t('usage.attempts'),
               value: format.short(used?.attempts ?? 0),
@@ -152,7 +158,16 @@ export default function ChannelPage() {
         <ModelTable channel={it} />
         <ChannelKeys channel={it} write={write} />
       </div>
-      {editing && <ChannelForm channel={it} close={() => setEditing(false)} />}
+      {(editing || (filter.price && write)) && (
+        <ChannelForm
+          channel={it}
+          price={filter.price}
+          close={() => {
+            setEditing(false);
+            if (filter.price) filterBy({ price: undefined });
+          }}
+        />
+      )}
     </Page>
   );
 }
@@ -230,7 +245,12 @@ function ModelTable({ channel }: { channel: Channel }) {
               it.price?.input != null ? (
                 format.price(it.price.input)
               ) : (
-                <Tag color="warning">{t('price.unpriced')}</Tag>
+                <>
+                  <Tag color="warning">{t('price.unpriced')}</Tag>
+                  {channel.source !== 'file' && (
+                    <Link to={`?price=${encodeURIComponent(it.group)}`}>{t('channel.setPrice')}</Link>
+                  )}
+                </>
               ),
           },
           {

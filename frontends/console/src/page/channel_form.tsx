@@ -9,13 +9,17 @@ import { tagged, useTag } from '../api/tag';
 import { Failure } from '../part/failure';
 import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
-import { type ChannelValues, declared, edit, providers } from './provider';
+import { Offered } from './channel_offered';
+import { currencyOf, OwnPrice } from './channel_price';
+import { type ChannelValues, declared, edit, moves, ownOf, providers } from './provider';
 
 type Channel = Schemas['Channel'];
 type Values = ChannelValues;
 
 export function ChannelForm(props: {
   channel?: Channel;
+  /** The model whose price is to be set. */
+  price?: string;
   close: () => void;
   done?: (channel: Channel) => void;
 }) {
@@ -38,6 +42,11 @@ export function ChannelForm(props: {
           ? {
               ...before,
               secret: undefined,
+              models: before.models.map((it) => ({
+                group: it.group,
+                upstream: it.upstream,
+                own: ownOf(it),
+              })),
               auth: typeof before.auth === 'object' ? 'header' : (before.auth ?? 'bearer'),
               header: typeof before.auth === 'object' ? before.auth.header : undefined,
             }
@@ -61,12 +70,12 @@ export function ChannelForm(props: {
       done={props.done}
       close={props.close}
     >
-      <Fields before={before} />
+      <Fields before={before} price={props.price} />
     </Sheet>
   );
 }
 
-function Fields({ before }: { before?: Channel }) {
+function Fields({ before, price }: { before?: Channel; price?: string }) {
   const { t } = useTranslation();
   const form = Form.useFormInstance<Values>();
   const fresh = !before;
@@ -77,6 +86,7 @@ function Fields({ before }: { before?: Channel }) {
   });
   const chosen = Form.useWatch('provider', form);
   const auth = Form.useWatch('auth', form);
+  const moved = Form.useWatch((values: Values) => Boolean(before?.has_secret && moves(values, before)), form);
   const card = catalogue.data?.find((it) => it.id === chosen);
   const whole = useQuery({
     queryKey: ['providers', chosen],
@@ -123,8 +133,21 @@ function Fields({ before }: { before?: Channel }) {
       <Form.Item
         name="secret"
         label={t('channel.secret')}
-        extra={before?.has_secret ? t('channel.secretKept') : t('channel.secretHint')}
+        extra={t(
+          moved ? 'channel.secretMoved' : before?.has_secret ? 'channel.secretKept' : 'channel.secretHint',
+        )}
+        required={moved && auth !== 'none'}
         rules={[
+          () => ({
+            // It is looked at as it is sent: what it depends on stands further down.
+            validator: (_, secret?: string) =>
+              before?.has_secret &&
+              !secret?.trim() &&
+              form.getFieldValue('auth') !== 'none' &&
+              moves(form.getFieldsValue(true) as Values, before)
+                ? Promise.reject(new Error(t('channel.secretMoved')))
+                : Promise.resolve(),
+          }),
           {
             required: fresh && card?.form.credential === 'required' && !form.getFieldValue('environment'),
             message: t('form.required'),
@@ -133,7 +156,7 @@ function Fields({ before }: { before?: Channel }) {
       >
         <Input.TextArea autoComplete="off" spellCheck={false} rows={2} />
       </Form.Item>
-      <Models known={whole.data?.models?.map((it) => it.name) ?? []} />
+      <Models known={whole.data?.models?.map((it) => it.name) ?? []} before={before} price={price} />
       <Trial before={before} />
       <Form.Item name="groups" label={t('channel.groups')} extra={t('channel.groupsHint')}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
@@ -199,7 +222,7 @@ function Fields({ before }: { before?: Channel }) {
   );
 }
 
-function Models({ known }: { known: string[] }) {
+function Models({ known, before, price }: { known: string[]; before?: Channel; price?: string }) {
   const { t } = useTranslation();
   const form = Form.useFormInstance<Values>();
   return (
@@ -216,7 +239,7 @@ function Models({ known }: { known: string[] }) {
         {(fields, { add, remove }, { errors }) => (
           <div className="stack" style={{ gap: 8 }}>
             {fields.map(({ key, name }) => (
-              <span key={key} className="row" style={{ flexWrap: 'nowrap' }}>
+              <div key={key} className="row model-row">
                 <Form.Item
                   name={[name, 'group']}
                   noStyle
@@ -242,7 +265,14 @@ function Models({ known }: { known: string[] }) {
                   icon={<DeleteOutlined />}
                   onClick={() => remove(name)}
                 />
-              </span>
+                <Form.Item name={[name, 'own']} noStyle>
+                  <OwnPrice
+                    model={form.getFieldValue(['models', name, 'group'])}
+                    currency={currencyOf(before, form.getFieldValue(['models', name]))}
+                    open={price !== undefined && price === form.getFieldValue(['models', name, 'group'])}
+                  />
+                </Form.Item>
+              </div>
             ))}
             <datalist id="known-models">
               {known.map((it) => (
@@ -374,17 +404,13 @@ function Trial({ before }: { before?: Channel }) {
   });
   const fetch = useMutation({
     mutationFn: () => take(api.POST('/api/v1/channels/models/fetch', { body: draft() })),
-    onSuccess: (found) => {
-      const there = (form.getFieldValue('models') ?? []).filter(
-        (it: { group?: string }) => it?.group,
-      ) as Values['models'];
-      const names = new Set(there.map((it) => it.upstream || it.group));
-      const fresh = found.items
-        .filter((it) => it.served && !names.has(it.name))
-        .map((it) => ({ group: it.name }));
-      form.setFieldValue('models', [...there, ...fresh]);
-    },
   });
+  const there = Form.useWatch('models', form) as Values['models'] | undefined;
+  const served = new Set(there?.map((it) => it?.upstream || it?.group));
+  const add = (names: string[]) => {
+    const kept = (form.getFieldValue('models') ?? []).filter((it: { group?: string }) => it?.group);
+    form.setFieldValue('models', [...kept, ...names.map((group) => ({ group }))]);
+  };
   return (
     <Form.Item>
       <span className="row">
@@ -396,6 +422,7 @@ function Trial({ before }: { before?: Channel }) {
         </Button>
         {fetch.data && t('channel.fetched', { count: fetch.data.total })}
       </span>
+      {fetch.data && <Offered models={fetch.data.items.filter((it) => !served.has(it.name))} add={add} />}
       <div style={{ marginTop: 8 }} aria-live="polite">
         <Failure error={test.error ?? fetch.error} />
         {test.data && <TestResult result={test.data} />}

@@ -12,6 +12,7 @@ import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { InlineNumber } from '../part/inline';
+import { latencyWords } from '../part/latency';
 import { List } from '../part/list';
 import { Page } from '../part/page';
 import { Tag } from '../part/plain';
@@ -157,7 +158,7 @@ export default function ChannelList() {
                 <HealthTag channel={it} />
                 <span className="quiet small num" style={{ display: 'block', whiteSpace: 'nowrap' }}>
                   {[
-                    it.health?.latency_us && format.duration(it.health.latency_us / 1000),
+                    latencyWords(format, it.latency),
                     it.health?.in_flight && t('channel.underWay', { count: it.health.in_flight }),
                   ]
                     .filter(Boolean)
@@ -219,7 +220,16 @@ export default function ChannelList() {
                 aria-label={t('channel.enabledOf', { name: it.name })}
                 disabled={it.source === 'file'}
                 checked={it.enabled ?? true}
-                onChange={(enabled) => turn([it.id], { enabled })}
+                onChange={(enabled) =>
+                  enabled
+                    ? turn([it.id], { enabled })
+                    : confirm({
+                        title: t('channel.disableTitle', { count: 1 }),
+                        breaks: () => channelsBreak(t, [it.id]),
+                        action: t('channel.disable'),
+                        run: () => turn([it.id], { enabled }),
+                      })
+                }
               />
             ),
           },

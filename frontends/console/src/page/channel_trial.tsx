@@ -5,9 +5,11 @@ import { Button, Card, Select, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { tagged } from '../api/tag';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { TestResult } from '../part/test_result';
+import { Offered } from './channel_offered';
 
 export function ChannelTrial({ channel }: { channel: Schemas['Channel'] }) {
   const { t } = useTranslation();
@@ -28,6 +30,23 @@ export function ChannelTrial({ channel }: { channel: Schemas['Channel'] }) {
   });
   const offered = useMutation({
     mutationFn: () => take(api.POST('/api/v1/channels/{channel}/models/fetch', { params: { path } })),
+  });
+  const served = new Set(channel.models.map((it) => it.upstream));
+  const add = useMutation({
+    mutationFn: (names: string[]) =>
+      take(
+        api.PATCH('/api/v1/channels/{channel}', {
+          params: { path },
+          body: { models: [...channel.models, ...names] } as Schemas['ChannelEdit'],
+          headers: tagged(channel.etag),
+        }),
+      ),
+    onSuccess: () =>
+      Promise.all(
+        ['channels', 'model-names', 'models', 'prices'].map((name) =>
+          client.invalidateQueries({ queryKey: [name] }),
+        ),
+      ),
   });
   const balance = useMutation({
     mutationFn: () => take(api.GET('/api/v1/channels/{channel}/balance', { params: { path } })),
@@ -62,22 +81,16 @@ export function ChannelTrial({ channel }: { channel: Schemas['Channel'] }) {
         )}
       </div>
       <div style={{ marginTop: 12 }} aria-live="polite">
-        <Failure error={test.error ?? offered.error ?? balance.error} />
+        <Failure error={test.error ?? offered.error ?? balance.error ?? add.error} />
         {test.data && <TestResult result={test.data} />}
         {offered.data && (
           <div style={{ marginTop: 12 }}>
             {t('channel.fetched', { count: offered.data.total })}
-            <div className="row" style={{ gap: 4, marginTop: 4 }}>
-              {offered.data.items.slice(0, 200).map((it) => (
-                <Tag
-                  key={it.name}
-                  color={it.served ? 'success' : 'default'}
-                  title={it.priced ? undefined : t('price.unpriced')}
-                >
-                  {it.name}
-                </Tag>
-              ))}
-            </div>
+            <Offered
+              models={offered.data.items.filter((it) => !served.has(it.name))}
+              add={(names) => add.mutate(names)}
+              busy={add.isPending}
+            />
           </div>
         )}
       </div>

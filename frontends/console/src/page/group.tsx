@@ -43,7 +43,8 @@ export default function GroupPage() {
     );
   }
   const administers = may(me, 'organization') || me.administers.includes(group.id);
-  const write = administers && group.source === 'database';
+  // What a group is called, may use and may spend is its organization's to say; who is in it is the group's, too.
+  const write = may(me, 'organization') && group.source === 'database';
   const name = group.alias ?? group.id;
   const change = (body: { blocked: boolean } | { alias: string }) =>
     atOnce([group.id], body, () => take(api.PATCH('/api/v1/groups/{group}', { params: { path }, body })));
@@ -62,7 +63,7 @@ export default function GroupPage() {
           <Link to={`/keys?group=${encodeURIComponent(group.id)}`}>{t('group.keys')}</Link>
           <Link to={`/requests?group=${encodeURIComponent(group.id)}`}>{t('key.calls')}</Link>
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
-          {write && may(me, 'organization') && (
+          {write && (
             <>
               <Button
                 onClick={() =>

@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
-import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
+import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels, PickOrganization } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { changed } from './key_form';
@@ -31,6 +31,7 @@ function preference(text: string): Schemas['Preference'] {
 
 export function GroupForm(props: { group?: Group; close: () => void; done?: (group: Group) => void }) {
   const { t } = useTranslation();
+  const doubt = useLimitDoubt();
   const me = useMe();
   const group = props.group;
   const tag = useTag(group);
@@ -49,6 +50,8 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
             }
           : { limits: [], ratio: 1 }
       }
+      doubt={doubt}
+      fields={{ price_ratio_ppm: 'ratio' }}
       run={(values) => {
         const body = {
           alias: values.alias?.trim() || null,
@@ -87,9 +90,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           <PickOrganization />
         </Form.Item>
       )}
-      <Form.Item name="limits" label={t('limit.title')} extra={t('limit.hint')}>
-        <LimitForm />
-      </Form.Item>
+      <Limits label={t('limit.title')} hint={t('limit.hint')} />
       <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
         <PickModels />
       </Form.Item>
@@ -110,6 +111,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
 
 export function MemberForm(props: { group: string; member?: Schemas['Member']; close: () => void }) {
   const { t } = useTranslation();
+  const doubt = useLimitDoubt();
   const { member } = props;
   type Member = { user: string; role: Schemas['Member']['role']; limits?: LimitRow[] };
   return (
@@ -118,6 +120,7 @@ export function MemberForm(props: { group: string; member?: Schemas['Member']; c
       submit={t(member ? 'form.save' : 'form.add')}
       stale={['groups', 'users']}
       initial={member ? { ...member, limits: rows(member.limits) } : { role: 'user', limits: [] }}
+      doubt={doubt}
       run={({ user, role, limits }) => {
         const body = { role, limits: tree(limits ?? []) };
         const path = { group: props.group, user: member?.user ?? user };
@@ -131,9 +134,10 @@ export function MemberForm(props: { group: string; member?: Schemas['Member']; c
         <Form.Item
           name="user"
           label={t('key.user')}
+          extra={t('group.memberId')}
           rules={[{ required: true, message: t('form.required') }]}
         >
-          <Pick of="users" />
+          <Pick of="users" free />
         </Form.Item>
       )}
       <Form.Item name="role" label={t('group.role')}>
@@ -141,9 +145,7 @@ export function MemberForm(props: { group: string; member?: Schemas['Member']; c
           options={(['user', 'group_admin'] as const).map((value) => ({ value, label: t(`role.${value}`) }))}
         />
       </Form.Item>
-      <Form.Item name="limits" label={t('group.memberLimits')} extra={t('limit.hint')}>
-        <LimitForm />
-      </Form.Item>
+      <Limits label={t('group.memberLimits')} hint={t('limit.hint')} />
     </Sheet>
   );
 }

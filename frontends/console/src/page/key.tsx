@@ -4,7 +4,8 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, take } from '../api/client';
-import { may, useMe } from '../app/session';
+import { keyRight } from '../app/right';
+import { useMe } from '../app/session';
 import { LimitsAbove } from '../part/above';
 import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named, Standing } from '../part/badge';
@@ -43,10 +44,25 @@ export default function KeyPage() {
       </Page>
     );
   }
-  const write = may(me, 'write') && key.source === 'database';
+  const right = key.source === 'database' ? keyRight(me, key) : 'none';
+  const write = right !== 'none';
   const name = key.alias ?? key.id;
   const change = (body: { blocked: boolean } | { alias: string }) =>
     atOnce([id], body, () => take(api.PATCH('/api/v1/keys/{key}', { params: { path }, body })));
+  const block = (
+    <Button
+      onClick={() =>
+        confirm({
+          title: t('key.blockTitle', { name }),
+          breaks: [t('key.blockBreaks'), right === 'full' ? '' : t('key.blockTakesBack')].join(' ').trim(),
+          action: t('state.block'),
+          run: () => change({ blocked: true }),
+        })
+      }
+    >
+      {t('state.block')}
+    </Button>
+  );
   return (
     <Page
       title={name}
@@ -61,11 +77,13 @@ export default function KeyPage() {
       actions={
         write && (
           <>
-            <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>
+            {right !== 'owner' && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
             <Button onClick={() => setRotating(true)}>{t('key.rotate')}</Button>
-            <Button onClick={() => change({ blocked: !key.blocked })}>
-              {t(key.blocked ? 'state.unblock' : 'state.block')}
-            </Button>
+            {key.blocked
+              ? right === 'full' && (
+                  <Button onClick={() => change({ blocked: false })}>{t('state.unblock')}</Button>
+                )
+              : block}
             <Button
               danger
               onClick={() =>

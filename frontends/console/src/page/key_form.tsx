@@ -1,14 +1,16 @@
 // Making and changing keys.
 
 import { DatePicker, Form, Input, Select, Switch } from 'antd';
-import dayjs, { type Dayjs } from 'dayjs';
+import type { Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
+import { keyRight } from '../app/right';
 import { may, useMe } from '../app/session';
-import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
+import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels } from '../part/pick';
 import { Sheet } from '../part/sheet';
+import { useZone } from '../part/zone';
 
 type Key = Schemas['Key'];
 
@@ -31,7 +33,9 @@ export function KeyForm(props: {
   done?: (issued: Schemas['IssuedKey']) => void;
 }) {
   const { t } = useTranslation();
+  const doubt = useLimitDoubt();
   const me = useMe();
+  const zone = useZone();
   const key = props.key_;
   const tag = useTag(key);
   const run = async (values: Values): Promise<Schemas['IssuedKey'] | null> => {
@@ -40,8 +44,8 @@ export function KeyForm(props: {
       alias: values.alias?.trim() || null,
       models: values.models ?? [],
       limits,
-      expires_at: values.expires?.valueOf() ?? null,
-      blocked: values.blocked ?? false,
+      expires_at: values.expires ? zone.instant(values.expires).valueOf() : null,
+      blocked: values.blocked ?? key?.blocked ?? false,
       allowed_ips: values.allowed_ips ?? [],
       tags: values.tags ?? [],
     };
@@ -68,9 +72,11 @@ export function KeyForm(props: {
       stale={['keys', 'groups', 'search']}
       initial={
         key
-          ? { ...key, limits: rows(key.limits), expires: key.expires_at ? dayjs(key.expires_at) : null }
+          ? { ...key, limits: rows(key.limits), expires: key.expires_at ? zone.wall(key.expires_at) : null }
           : { group: props.group, limits: [], user: me.user ?? undefined }
       }
+      doubt={doubt}
+      fields={{ expires_at: 'expires' }}
       run={run}
       done={(issued) => issued && props.done?.(issued)}
       close={props.close}
@@ -93,9 +99,7 @@ export function KeyForm(props: {
       <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
         <PickModels />
       </Form.Item>
-      <Form.Item name="limits" label={t('limit.title')} extra={t('limit.hint')}>
-        <LimitForm />
-      </Form.Item>
+      <Limits label={t('limit.title')} hint={t('limit.hint')} />
       <Form.Item name="expires" label={t('key.expires')}>
         <DatePicker showTime style={{ width: '100%' }} />
       </Form.Item>
@@ -105,7 +109,7 @@ export function KeyForm(props: {
       <Form.Item name="tags" label={t('key.tags')}>
         <Select mode="tags" tokenSeparators={[',']} open={false} suffixIcon={null} />
       </Form.Item>
-      {key && (
+      {key && keyRight(me, key) === 'full' && (
         <Form.Item name="blocked" label={t('key.blocked')} valuePropName="checked">
           <Switch />
         </Form.Item>

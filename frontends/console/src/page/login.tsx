@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useLocation, useSearchParams } from 'react-router';
-import { ApiError, api, ask, type Schemas, SESSION, take } from '../api/client';
+import { ApiError, api, ask, type Schemas, SESSION, take, waysIn } from '../api/client';
 import { inside } from '../app/inside';
 import { useSession } from '../app/session';
 import { Failure } from '../part/failure';
@@ -58,18 +58,6 @@ function useStep<T>(step: (values: T) => Promise<Signed>) {
       client.setQueryData(SESSION, session);
     },
   });
-}
-
-type WaysIn = { password: boolean; registration?: boolean; providers: { id: string; name: string }[] };
-
-/** How one can sign in here; by password alone where the gateway knows of nothing else. */
-async function waysIn(): Promise<WaysIn> {
-  try {
-    return (await (await ask('/api/v1/session/oidc')).json()) as WaysIn;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return { password: true, providers: [] };
-    throw error;
-  }
 }
 
 function FirstStep({ registers }: { registers: boolean }) {
@@ -227,9 +215,10 @@ function Code() {
   const { t } = useTranslation();
   const [backup, setBackup] = useState(false);
   const step = useStep((body: Schemas['SecondStepCode']) => take(api.POST('/api/v1/session/code', { body })));
+  const wrong = step.error instanceof ApiError && step.error.status === 401;
   return (
     <>
-      <Failure error={step.error} />
+      <Failure error={step.error} meaning={wrong ? t('login.wrongCode') : undefined} />
       <SignForm
         key={String(backup)}
         submit={t('login.continue')}

@@ -6,6 +6,7 @@ import { Fragment, type ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { may, useMe } from '../app/session';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
@@ -223,6 +224,7 @@ function Path({ steps, none }: { steps: ReactNode[]; none: string }) {
 
 function Prices({ model }: { model: string }) {
   const { t } = useTranslation();
+  const me = useMe();
   const format = useFormat();
   const query = useQuery({
     queryKey: ['prices', model],
@@ -250,9 +252,16 @@ function Prices({ model }: { model: string }) {
             title: t('price.source'),
             key: 'source',
             render: (_, it) => (
-              <Tag color={it.source === 'none' ? 'warning' : 'default'}>
-                {t(`price.sources.${it.source}`)}
-              </Tag>
+              <>
+                <Tag color={it.source === 'none' ? 'warning' : 'default'}>
+                  {t(`price.sources.${it.source}`)}
+                </Tag>
+                {it.source === 'none' && it.channel && may(me, 'super') && (
+                  <Link to={`/channels/${encodeURIComponent(it.channel)}?price=${encodeURIComponent(model)}`}>
+                    {t('channel.setPrice')}
+                  </Link>
+                )}
+              </>
             ),
           },
           {

@@ -39,7 +39,7 @@ export default function OrganizationPage() {
       </Page>
     );
   }
-  const write = may(me, 'organization') && it.source === 'database';
+  const write = may(me, 'super') && it.source === 'database';
   const of = encodeURIComponent(it.id);
   const name = it.alias ?? it.id;
   const change = (body: { blocked: boolean } | { alias: string }) =>
@@ -62,7 +62,7 @@ export default function OrganizationPage() {
           <Link to={`/users?organization=${of}`}>{t('nav.users')}</Link>
           <Link to={`/keys?organization=${of}`}>{t('nav.keys')}</Link>
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
-          {write && may(me, 'super') && (
+          {write && (
             <>
               <Button
                 onClick={() =>

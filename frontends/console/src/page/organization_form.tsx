@@ -2,7 +2,7 @@ import { Form, Input, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
-import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
+import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { PickModels } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { changed } from './key_form';
@@ -16,6 +16,7 @@ export function OrganizationForm(props: {
   done?: (it: Organization) => void;
 }) {
   const { t } = useTranslation();
+  const doubt = useLimitDoubt();
   const before = props.organization;
   const tag = useTag(before);
   return (
@@ -24,6 +25,7 @@ export function OrganizationForm(props: {
       submit={t(before ? 'form.save' : 'form.create')}
       stale={['organizations']}
       initial={before ? { ...before, limits: rows(before.limits) } : { limits: [] }}
+      doubt={doubt}
       run={(values) => {
         const body = {
           alias: values.alias?.trim() || null,
@@ -56,9 +58,7 @@ export function OrganizationForm(props: {
       <Form.Item name="alias" label={t('organization.name')}>
         <Input maxLength={128} />
       </Form.Item>
-      <Form.Item name="limits" label={t('limit.title')} extra={t('limit.hint')}>
-        <LimitForm />
-      </Form.Item>
+      <Limits label={t('limit.title')} hint={t('limit.hint')} />
       <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
         <PickModels />
       </Form.Item>

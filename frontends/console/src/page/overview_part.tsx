@@ -9,6 +9,7 @@ import type { Budget } from '../part/burn_data';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
+import { latencyWords } from '../part/latency';
 import { budgetQuestion } from '../part/overview_question';
 import { Nothing, Panel } from '../part/plain';
 import { Meter, windowName } from '../part/use';
@@ -96,7 +97,7 @@ export function Channels({ channels }: { channels: Schemas['ChannelStanding'][] 
                   {t('overview.calls', { count: it.total.requests, amount: format.short(it.total.requests) })}
                 </span>
               )}
-              {it.health?.latency_us ? <span>{format.duration(it.health.latency_us / 1000)}</span> : null}
+              <span className="hide-small">{latencyWords(format, it.latency)}</span>
               <HealthTag channel={{ enabled: it.state !== 'off', health: it.health ?? undefined }} />
             </span>
           </div>

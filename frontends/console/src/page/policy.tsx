@@ -2,11 +2,12 @@
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button, Card, Input, Select, Skeleton, Tabs, Tag } from 'antd';
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { ApiError, api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { giveUp, useUnsaved } from '../app/unsaved';
 import { FromFile } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import type { Finding } from '../part/editor';
@@ -20,19 +21,32 @@ import { PolicyVersions, Shadow } from './policy_version';
 
 const Editor = lazy(() => import('../part/editor'));
 
+// It holds in whatever scope it is attached to: a test that doesn't say who calls is of that scope.
 const START = `fn route(call, candidates) {
-    if call.in_group("research") {
-        prefer("tag:in-house");
+    if call.input_tokens > 50_000 {
+        prefer("tag:large");
     }
 }
 
-fn test_research_goes_in_house() {
-    given(#{ group: "research", model: "m" })
-        .candidates([#{ name: "far" }, #{ name: "near", tags: ["in-house"] }])
+fn test_long_prompts_go_to_large_models() {
+    given(#{ input_tokens: 60_000 })
+        .candidates([#{ name: "small" }, #{ name: "large", tags: ["large"] }])
         .route()
-        .assert_first("near");
+        .assert_first("large");
 }
 `;
+
+/** No version: it is about to be made. */
+const NONE = 'none';
+const TYPED = Symbol('policy');
+
+/** Its tabs keep it; another version, or another page, doesn't. */
+function losesText(from: Place, to: Place): boolean {
+  const version = (it: Place) => new URLSearchParams(it.search).get('version');
+  return from.pathname !== to.pathname || version(from) !== version(to);
+}
+
+type Place = { pathname: string; search: string };
 
 type Draft = {
   text: string;
@@ -65,7 +79,13 @@ export default function PolicyPage() {
     },
   });
   const policy = query.data;
-  const wanted = filter.version ?? (policy?.newest ?? policy?.active)?.toString();
+  const newest = (policy?.newest ?? policy?.active)?.toString();
+  // What was typed goes on from the version that it was begun with, whatever is saved meanwhile.
+  const [pinned, setPinned] = useState<string | null>(null);
+  const wanted = filter.version ?? pinned ?? newest;
+  const mine = useRef<string | undefined>(undefined);
+  mine.current = wanted;
+  const touched = useCallback((dirty: boolean) => setPinned(dirty ? (mine.current ?? NONE) : null), []);
   const version = useQuery({
     queryKey: ['policies', 'version', name, wanted],
     queryFn: () =>
@@ -74,7 +94,7 @@ export default function PolicyPage() {
           params: { path: { ...path, version: wanted ?? '' } },
         }),
       ),
-    enabled: policy?.source === 'database' && wanted !== undefined,
+    enabled: policy?.source === 'database' && wanted !== undefined && wanted !== NONE,
   });
   const parent = { to: '/policies', name: t('nav.policies') };
   if (query.error || query.isPending || (version.isPending && version.fetchStatus !== 'idle')) {
@@ -133,13 +153,35 @@ export default function PolicyPage() {
               key: 'text',
               label: t('policy.text'),
               children: (
-                <Write
-                  key={`${name} ${wanted}`}
-                  name={name}
-                  write={write}
-                  version={version.data}
-                  saved={() => change({ new: undefined, version: undefined })}
-                />
+                <>
+                  {pinned !== null && newest !== undefined && newest !== wanted && !filter.version && (
+                    <Alert
+                      type="warning"
+                      showIcon
+                      style={{ marginBottom: 12 }}
+                      title={t('policy.meanwhile', { number: newest, mine: pinned === NONE ? '–' : pinned })}
+                      action={
+                        <Button
+                          size="small"
+                          onClick={() => {
+                            giveUp();
+                            setPinned(null);
+                          }}
+                        >
+                          {t('policy.take')}
+                        </Button>
+                      }
+                    />
+                  )}
+                  <Write
+                    key={`${name} ${wanted === NONE ? undefined : wanted}`}
+                    name={name}
+                    write={write}
+                    version={version.data}
+                    touched={touched}
+                    saved={() => change({ new: undefined, version: undefined })}
+                  />
+                </>
               ),
             },
             ...(policy
@@ -165,6 +207,8 @@ function Write(props: {
   name: string;
   write: boolean;
   version: Schemas['PolicyVersion'] | undefined;
+  /** Whether there is something that isn't saved. */
+  touched: (dirty: boolean) => void;
   saved: () => void;
 }) {
   const { t } = useTranslation();
@@ -181,6 +225,11 @@ function Write(props: {
     key: before?.key,
   };
   const [draft, setDraft] = useState(first);
+  const [begun] = useState(first);
+  const dirty = props.write && JSON.stringify(draft) !== JSON.stringify(begun);
+  useUnsaved(dirty, TYPED, losesText);
+  const { touched } = props;
+  useEffect(() => touched(dirty), [dirty, touched]);
   const set = (part: Partial<Draft>) => setDraft((now) => ({ ...now, ...part }));
   // What is checked lags behind what is typed.
   const [asked, setAsked] = useState(draft.text);
@@ -203,6 +252,8 @@ function Write(props: {
     mutationFn: () => take(api.PUT('/api/v1/policies/{policy}', { params: { path }, body: draft })),
     onSuccess: async (version) => {
       message.success(t('policy.saved', { number: version.number }));
+      giveUp();
+      props.touched(false);
       props.saved();
       await client.invalidateQueries({ queryKey: ['policies'] });
     },

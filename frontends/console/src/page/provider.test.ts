@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Schemas } from '../api/client';
-import { type ChannelValues, declared, edit, type Provider } from './provider';
+import { type ChannelValues, declared, edit, moves, ownOf, type Provider } from './provider';
 
 const values: ChannelValues = {
   name: ' one ',
@@ -44,4 +44,72 @@ test('a change names what changed, and models keep what is known of them', () =>
     weight: 3,
     models: [priced, 'new'],
   });
+});
+
+const priced = {
+  group: 'm',
+  upstream: 'm',
+  price: { input: 2_500_000, cache_read: 1_250_000, tiers: [] },
+  context_window: 128_000,
+};
+const saved = {
+  id: 'c',
+  name: 'one',
+  provider: 'openai',
+  auth: 'bearer',
+  has_secret: true,
+  endpoints: [{ format: 'openai_chat', url: 'https://a.example/v1/chat/completions' }],
+  models: [priced],
+} as unknown as Schemas['Channel'];
+const shown = (part: Partial<ChannelValues>): ChannelValues => ({
+  name: 'one',
+  provider: 'openai',
+  auth: 'bearer',
+  endpoints: [{ format: 'openai_chat', url: 'https://a.example/v1/chat/completions' }],
+  models: [{ group: 'm', upstream: 'm', own: ownOf(saved.models[0] as never) }],
+  ...part,
+});
+
+test('a price is written for a million tokens, and what the form does not show stays', () => {
+  expect(ownOf(saved.models[0] as never)).toEqual({ input: 2.5, cache_read: 1.25, context_window: 128_000 });
+  expect(edit(shown({}), saved)).toEqual({});
+  const own = { input: 3, output: 0.15, cache_read: null, context_window: 128_000, max_output: 4096 };
+  expect(edit(shown({ models: [{ group: 'm', upstream: 'm', own }] }), saved)).toEqual({
+    models: [
+      {
+        ...priced,
+        price: { input: 3_000_000, output: 150_000, cache_read: null, tiers: [] },
+        max_output: 4096,
+      },
+    ],
+  });
+});
+
+test('the price of a model that is new is said, too', () => {
+  const own = { input: 1, cache_read: 0, max_output: 5 };
+  const models = [{ group: 'mine', upstream: 'theirs', own }, { group: 'known' }];
+  expect(declared({ ...values, models }, card).models).toEqual([
+    { name: 'mine', upstream: 'theirs', price: { input: 1, cached_input: 0 }, max_output: 5 },
+    'known',
+  ]);
+  expect(edit(shown({ models }), saved).models).toEqual([
+    { group: 'mine', upstream: 'theirs', price: { input: 1_000_000, cache_read: 0 }, max_output: 5 },
+    'known',
+  ]);
+});
+
+test.each([
+  [{}, false],
+  [{ name: 'two', weight: 3 }, false],
+  [{ endpoints: [{ format: 'openai_chat', url: 'https://b.example/v1/chat/completions' }] }, true],
+  [{ endpoints: [] }, true],
+  [{ auth: 'header', header: 'x-api-key' }, true],
+  [{ auth: 'none' }, true],
+] as [Partial<ChannelValues>, boolean][])('%j sends the credential elsewhere: %s', (part, is) => {
+  expect(moves(shown(part), saved)).toBe(is);
+});
+
+test('where nothing is sent any more, the credential is given up on purpose', () => {
+  expect(edit(shown({ auth: 'none' }), saved)).toEqual({ auth: 'none', secret: '' });
+  expect(edit(shown({ auth: 'none', secret: 's' }), saved)).toEqual({ auth: 'none', secret: 's' });
 });

@@ -2,7 +2,6 @@
 
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Alert, Button, DatePicker, Empty, Input, Select, Switch } from 'antd';
-import dayjs from 'dayjs';
 import type { TFunction } from 'i18next';
 import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -18,6 +17,7 @@ import { Spinner, Tag } from '../part/plain';
 import { useFilter } from '../part/query';
 import { useTail } from '../part/tail';
 import { useShown } from '../part/window';
+import { useZone } from '../part/zone';
 
 type Call = Schemas['Record'];
 
@@ -56,6 +56,7 @@ export default function RequestList() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
+  const zone = useZone();
   const [opened, setWide] = useState(false);
   const wide = opened || SELDOM.some((name) => filter[name]);
   const { create: _, live, page: __, ...named } = filter;
@@ -72,7 +73,9 @@ export default function RequestList() {
     // A page that came doesn't change; to compare all of them with themselves each time would be felt.
     structuralSharing: false,
   });
-  const tail = useTail(named, Boolean(live));
+  // What ends now is before no end, and has an ID that nobody knows yet.
+  const followed = !filter.to && !filter.search;
+  const tail = useTail(named, Boolean(live) && followed);
   const pages = calls.data?.pages;
   const rows = useMemo(() => together(tail.calls, pages?.map((it) => it.items) ?? []), [pages, tail.calls]);
   const total = pages?.[0]?.total;
@@ -92,11 +95,12 @@ export default function RequestList() {
       }
       actions={
         <>
-          <span className="row">
+          <span className="row" title={followed ? undefined : t('request.liveBound')}>
             <Switch
               size="small"
               aria-label={t('request.live')}
-              checked={Boolean(live)}
+              disabled={!followed}
+              checked={Boolean(live) && followed}
               onChange={(on) => change({ live: on ? '1' : undefined })}
             />
             {t('request.live')}
@@ -112,8 +116,16 @@ export default function RequestList() {
           showTime
           allowEmpty={[true, true]}
           aria-label={t('request.when')}
-          value={[filter.from ? dayjs(time(filter.from)) : null, filter.to ? dayjs(time(filter.to)) : null]}
-          onChange={(range) => change({ from: range?.[0]?.toISOString(), to: range?.[1]?.toISOString() })}
+          value={[
+            filter.from ? zone.wall(time(filter.from)) : null,
+            filter.to ? zone.wall(time(filter.to)) : null,
+          ]}
+          onChange={(range) => {
+            const [from, to] = [range?.[0], range?.[1]].map((it) =>
+              it ? zone.instant(it).toISOString() : undefined,
+            );
+            change({ from, to });
+          }}
         />
         <Select
           allowClear
@@ -158,6 +170,9 @@ export default function RequestList() {
           </Button>
         )}
       </div>
+      {tail.lost && (
+        <Alert type="error" showIcon style={{ marginBottom: 12 }} title={t('request.disconnected')} />
+      )}
       {tail.dropped > 0 && (
         <Alert
           type="warning"

@@ -16,6 +16,7 @@ import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
+import { useZone } from '../part/zone';
 
 const Chart = lazy(() => import('../part/chart'));
 
@@ -71,8 +72,9 @@ export default function UsagePage() {
   const measure = MEASURES.find((it) => it === filter.show) ?? 'spend';
   const first = filter.by ?? 'model';
   const second = filter.and ?? '';
-  const from = filter.from ?? dayjs().subtract(29, 'day').format('YYYY-MM-DD');
-  const to = filter.to ?? dayjs().format('YYYY-MM-DD');
+  const { today } = useZone();
+  const from = filter.from ?? today().subtract(29, 'day').format('YYYY-MM-DD');
+  const to = filter.to ?? today().format('YYYY-MM-DD');
   const narrowed = Object.fromEntries(NARROWED.flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])));
   const question = {
     ...narrowed,
@@ -249,7 +251,7 @@ function Forecast(props: {
 }) {
   const { t } = useTranslation();
   const { measure } = props;
-  const today = dayjs();
+  const today = useZone().today();
   const month = useQuery(
     usageReport({
       ...props.narrowed,

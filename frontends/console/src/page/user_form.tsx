@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
-import { LimitForm, type LimitRow, rows, tree } from '../part/limit_form';
+import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { PickModels, PickOrganization } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { changed } from './key_form';
@@ -23,6 +23,7 @@ const ROLES: User['role'][] = ['user', 'auditor', 'organization_admin', 'super_a
 
 export function UserForm(props: { user?: User; close: () => void; done?: (user: User) => void }) {
   const { t } = useTranslation();
+  const doubt = useLimitDoubt();
   const me = useMe();
   const user = props.user;
   const tag = useTag(user);
@@ -33,6 +34,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
       submit={t(user ? 'form.save' : 'form.create')}
       stale={['users', 'search']}
       initial={user ? { ...user, limits: rows(user.limits) } : { role: 'user', limits: [] }}
+      doubt={doubt}
       run={(values) => {
         const body = {
           email: values.email?.trim() || null,
@@ -81,9 +83,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
           <PickOrganization />
         </Form.Item>
       )}
-      <Form.Item name="limits" label={t('limit.title')} extra={t('user.limitsHint')}>
-        <LimitForm />
-      </Form.Item>
+      <Limits label={t('limit.title')} hint={t('user.limitsHint')} />
       <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
         <PickModels />
       </Form.Item>

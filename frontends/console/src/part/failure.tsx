@@ -9,11 +9,30 @@ type Props = {
   meaning?: string;
 };
 
+/** The same in one line, for beside a field. */
+export function useWords(): (error: Error) => string {
+  const { t, i18n } = useTranslation();
+  return (error) => {
+    if (!(error instanceof ApiError)) return error.message;
+    if (error.over) return t('again.failed');
+    if (error.status === 0) return t('failure.unreachable');
+    const kind = i18n.language === 'en' ? '' : t(`failure.kind.${error.code}`, '');
+    return kind ? `${kind} ${error.message}` : error.message;
+  };
+}
+
 /** What went wrong, in the server's words, and what can be done. Nothing where nothing did. */
 export function Failure({ error, again, meaning }: Props) {
   const { t, i18n } = useTranslation();
   if (!error) return null;
   const api = error instanceof ApiError ? error : null;
+  if (api?.over) {
+    return (
+      <div className="notice notice-bad" role="alert">
+        {t('again.failed')}
+      </div>
+    );
+  }
   // The server speaks English. In another language what kind of failure it is comes first, and its words behind that.
   const kind = i18n.language === 'en' ? '' : (meaning ?? t(`failure.kind.${api?.code}`, ''));
   const title = api?.status === 0 ? t('failure.unreachable') : kind || error.message;

@@ -1,7 +1,7 @@
 // Limits as rows of a form, and as the API writes them.
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Input, Select } from 'antd';
+import { Button, Form, Input, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { Metric } from './format';
 
@@ -40,19 +40,47 @@ function row(metric: string, window: string, amount: string | number, model: str
   return { metric: metric as Metric, window, amount: first, model, words: rest };
 }
 
+/** An amount without what people set between its digits: `1,000` is a thousand. */
+export function plainAmount(text: string): string {
+  const plain = text.trim().replaceAll(String.fromCharCode(0xff0c), ',');
+  return /^\d{1,3}(,\d{3})+(\.\d+)?[a-z]?$/i.test(plain) ? plain.replaceAll(',', '') : plain;
+}
+
+const AMOUNT = /^\d+(\.\d+)?\s*[kmbgt]?$/i;
+
+/** What keeps rows from being limits: the text that says so, and its parts. */
+export function fault(all: LimitRow[]): { text: string; amount?: string } | null {
+  const seen = new Set<string>();
+  for (const it of all) {
+    const amount = plainAmount(it.amount);
+    if (!amount) return { text: 'limit.needsAmount' };
+    if (!AMOUNT.test(amount)) return { text: 'limit.notAmount', amount: it.amount.trim() };
+    const kind = [it.metric, it.metric === 'concurrency' ? '' : it.window || 'month', it.model.trim()].join(
+      '\n',
+    );
+    if (seen.has(kind)) return { text: 'limit.twice' };
+    seen.add(kind);
+  }
+  return null;
+}
+
+/** Whether a limit lets nothing through. */
+export function refusesAll(all: LimitRow[] = []): boolean {
+  return all.some((it) => Number.parseFloat(plainAmount(it.amount)) === 0);
+}
+
 /** What the API takes. */
 export function tree(all: LimitRow[]): Tree {
   const out: Tree = {};
   for (const it of all) {
-    if (!it.amount.trim()) continue;
+    const number = plainAmount(it.amount);
+    if (!number) continue;
     let at = out;
     if (it.model.trim()) {
       const models = inner(out, 'models');
       at = inner(models, it.model.trim());
     }
-    const amount = [it.amount.trim(), it.metric === 'spend' ? 'USD' : '', it.words.trim()]
-      .filter(Boolean)
-      .join(' ');
+    const amount = [number, it.metric === 'spend' ? 'USD' : '', it.words.trim()].filter(Boolean).join(' ');
     if (it.metric === 'concurrency') at.concurrency = amount;
     else inner(at, it.metric)[it.window || 'month'] = amount;
   }
@@ -64,9 +92,42 @@ function inner(tree: Tree, name: string): Tree {
   return tree[name] as Tree;
 }
 
-/** A field of a form: `value` and `onChange` are the form's. */
-export function LimitForm(props: { value?: LimitRow[]; onChange?: (rows: LimitRow[]) => void; id?: string }) {
+/** The field of a form, with what it takes. Nothing that was entered is left out in silence. */
+export function Limits(props: { label: string; hint: string }) {
   const { t } = useTranslation();
+  return (
+    <Form.Item
+      name="limits"
+      label={props.label}
+      extra={props.hint}
+      validateTrigger="onSubmit"
+      rules={[
+        {
+          validator: (_, all: LimitRow[] = []) => {
+            const found = fault(all);
+            return found
+              ? Promise.reject(new Error(t(found.text, { amount: found.amount })))
+              : Promise.resolve();
+          },
+        },
+      ]}
+    >
+      <LimitForm />
+    </Form.Item>
+  );
+}
+
+/** What is asked before limits are sent that let nothing through. */
+export function useLimitDoubt(): (values: { limits?: LimitRow[] }) => string | undefined {
+  const { t } = useTranslation();
+  return ({ limits }) => (refusesAll(limits) ? t('limit.zero') : undefined);
+}
+
+/** `value` and `onChange` are the form's. */
+function LimitForm(props: { value?: LimitRow[]; onChange?: (rows: LimitRow[]) => void; id?: string }) {
+  const { t } = useTranslation();
+  const { status } = Form.Item.useStatus();
+  const wrong = (it: LimitRow) => status === 'error' && !AMOUNT.test(plainAmount(it.amount));
   const all = props.value ?? [];
   const set = (index: number, part: Partial<LimitRow>) =>
     props.onChange?.(all.map((it, at) => (at === index ? { ...it, ...part } : it)));
@@ -89,6 +150,8 @@ export function LimitForm(props: { value?: LimitRow[]; onChange?: (rows: LimitRo
             placeholder={it.metric === 'spend' ? '100' : '2M'}
             style={{ width: 120 }}
             value={it.amount}
+            status={wrong(it) ? 'error' : undefined}
+            aria-invalid={wrong(it) || undefined}
             suffix={it.metric === 'spend' ? 'USD' : undefined}
             onChange={(event) => set(index, { amount: event.target.value })}
           />

@@ -30,7 +30,8 @@ const find: Record<'groups' | 'users' | 'keys', (search: string) => Promise<Opti
   },
 };
 
-export function Pick({ of, ...rest }: Props & { of: keyof typeof find }) {
+/** With `free`, what isn't found may be meant all the same, by its id. */
+export function Pick({ of, free, ...rest }: Props & { of: keyof typeof find; free?: boolean }) {
   const [text, setText] = useState('');
   const asked = useDeferredValue(text.trim());
   const { data, isFetching } = useQuery({
@@ -44,7 +45,11 @@ export function Pick({ of, ...rest }: Props & { of: keyof typeof find }) {
       allowClear
       loading={isFetching}
       {...rest}
-      options={data}
+      options={
+        free && asked && !data?.some((it) => it.value === asked)
+          ? [...(data ?? []), { value: asked, label: asked }]
+          : data
+      }
     />
   );
 }

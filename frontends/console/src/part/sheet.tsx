@@ -2,10 +2,12 @@
 
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { App, Button, Drawer, Form, type FormProps } from 'antd';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
-import { Failure } from './failure';
+import { hold } from '../app/unsaved';
+import { Failure, useWords } from './failure';
+import { fieldOf } from './field';
 
 type Props<V, R> = {
   title: string;
@@ -14,6 +16,10 @@ type Props<V, R> = {
   /** Which lists and things are to be read anew. */
   stale: string[];
   run: (values: V) => Promise<R>;
+  /** What is asked before it is sent, where that isn't what one usually means. */
+  doubt?: (values: V) => string | undefined;
+  /** Fields of the API that go by another name in the form. */
+  fields?: Record<string, string>;
   done?: (result: R) => void;
   close: () => void;
   width?: number;
@@ -25,30 +31,54 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
   const { message, modal } = App.useApp();
   const client = useQueryClient();
   const [form] = Form.useForm<V>();
+  const words = useWords();
+  const [beside, setBeside] = useState(false);
+  const [mine] = useState(() => Symbol(props.title));
+  const release = useRef<(() => void) | undefined>(undefined);
+  useEffect(() => () => release.current?.(), []);
+  const close = () => {
+    // It is closed on purpose: nobody is asked.
+    release.current?.();
+    props.close();
+  };
   const send = useMutation({
     mutationFn: props.run,
     onSuccess: async (result) => {
       await Promise.all(props.stale.map((name) => client.invalidateQueries({ queryKey: [name] })));
       message.success(t('form.saved'));
       // Closing changes the address of the page that is here: whoever goes on to another one does so after that.
-      props.close();
+      close();
       props.done?.(result);
     },
     onError: (error) => {
       // What is wrong with one field stands beside it.
       const param = error instanceof ApiError ? error.param : undefined;
-      const known = form.getFieldInstance(param as never);
-      if (param && known) form.scrollToField(param as never);
+      const names = form.getFieldsError().map((it) => it.name as (string | number)[]);
+      const name = param === undefined ? undefined : fieldOf(param, names, props.fields);
+      setBeside(name !== undefined);
+      if (!name) return;
+      form.setFields([{ name: name as never, errors: [words(error)] }]);
+      form.scrollToField(name as never);
     },
   });
+  const submit = (values: V) => {
+    const doubt = props.doubt?.(values);
+    if (!doubt) return send.mutate(values);
+    return modal.confirm({
+      title: doubt,
+      okText: props.submit,
+      cancelText: t('form.cancel'),
+      onOk: () => send.mutate(values),
+    });
+  };
   const leave = () => {
-    if (!form.isFieldsTouched()) return props.close();
+    if (!form.isFieldsTouched()) return close();
     return modal.confirm({
       title: t('form.leave'),
       content: t('form.leaveHint'),
       okText: t('form.discard'),
       cancelText: t('form.stay'),
-      onOk: props.close,
+      onOk: close,
     });
   };
   return (
@@ -68,13 +98,16 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
         form={form}
         layout="vertical"
         initialValues={props.initial}
-        onFinish={send.mutate}
+        onFinish={submit}
+        onValuesChange={() => {
+          release.current ??= hold(mine);
+        }}
         scrollToFirstError
         onKeyDown={(event) => {
           if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.submit();
         }}
       >
-        <Failure error={send.error} />
+        {!beside && <Failure error={send.error} />}
         {props.children}
         {/* Enter in a field sends the form only where it has a button of its own. */}
         <button type="submit" hidden tabIndex={-1} aria-hidden="true" />

@@ -28,7 +28,10 @@ const CASES: Case[] = [
     name: 'a key that is blocked',
     at: (it) => `/keys/${it.own.key}`,
     asks: /\/api\/v1\/keys\/[^/?]+$/,
-    act: (page) => page.getByRole('button', { name: 'Block', exact: true }).click(),
+    act: async (page) => {
+      await page.getByRole('button', { name: 'Block', exact: true }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Block' }).click();
+    },
     shows: (page) => page.locator('.head .tag').first(),
     before: 'Active',
     after: 'Blocked',
@@ -68,7 +71,10 @@ const CASES: Case[] = [
     name: 'a channel that is switched off',
     at: () => '/channels',
     asks: /\/api\/v1\/channels\/bulk$/,
-    act: (page) => page.getByRole('switch', { name: 'First channel is on' }).click(),
+    act: async (page) => {
+      await page.getByRole('switch', { name: 'First channel is on' }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Switch off' }).click();
+    },
     shows: (page) => page.getByRole('row', { name: /First channel/ }).locator('.tag').first(),
     before: /Healthy|Cooling down|failed/,
     after: 'Off',

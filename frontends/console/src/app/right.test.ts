@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { keyRight, runs } from './right';
+import type { Me } from './session';
+
+const me = (part: Partial<Me>): Me => ({
+  name: 'user ada',
+  role: 'user',
+  user: 'ada',
+  organization: 'acme',
+  groups: [],
+  administers: [],
+  ...part,
+});
+const key = { organization: 'acme', group: 'g', user: 'ada', created_by: 'user boss' };
+
+test.each([
+  ['a super administrator', me({ role: 'super_admin', organization: null }), key, 'full'],
+  ["its organization's administrator", me({ role: 'organization_admin', user: 'o' }), key, 'full'],
+  ['of another one', me({ role: 'organization_admin', user: 'o', organization: 'b' }), key, 'none'],
+  ["its group's administrator", me({ user: 'g', administers: ['g'] }), key, 'full'],
+  ['of another group', me({ user: 'g', administers: ['h'] }), key, 'none'],
+  ['whoever made it', me({}), { ...key, created_by: 'user ada' }, 'maker'],
+  ['whose it is', me({}), key, 'owner'],
+  ['anybody else', me({ user: 'bob' }), key, 'none'],
+  ['an auditor', me({ role: 'auditor' }), key, 'none'],
+] as const)('what %s may do to a key', (_, who, what, right) => {
+  expect(keyRight(who, what)).toBe(right);
+});
+
+test('an organization is run by its own administrators, and the super ones', () => {
+  expect(runs(me({ role: 'organization_admin' }), 'acme')).toBe(true);
+  expect(runs(me({ role: 'organization_admin' }), 'other')).toBe(false);
+  expect(runs(me({ administers: ['g'] }), 'acme')).toBe(false);
+});

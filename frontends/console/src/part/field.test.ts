@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { fieldOf } from './field';
+
+const NAMES = [['alias'], ['limits'], ['models'], ['models', 0, 'group'], ['expires']];
+
+test.each([
+  ['alias', ['alias']],
+  ['limits', ['limits']],
+  ['limits.spend.day', ['limits']],
+  ['models[0].group', ['models', 0, 'group']],
+  ['models/1/price', ['models']],
+  ['expires_at', ['expires']],
+  ['secret', undefined],
+])('the field that `%s` is about', (param, name) => {
+  expect(fieldOf(param, NAMES, { expires_at: 'expires' })).toEqual(name);
+});

@@ -1,0 +1,12 @@
+// Which field of a form the server means.
+
+type Name = (string | number)[];
+
+/** `limits.spend.day`, `models[0].price` and the like as the path of whatever field of the form holds that; the nearest one. */
+export function fieldOf(param: string, names: Name[], other: Record<string, string> = {}): Name | undefined {
+  const [first = '', ...rest] = param.split(/[.[\]/]+/).filter(Boolean);
+  const path = [other[first] ?? first, ...rest];
+  const holds = (name: Name) =>
+    name.length <= path.length && name.every((part, at) => String(part) === path[at]);
+  return names.filter(holds).sort((a, b) => b.length - a.length)[0];
+}
