@@ -1,4 +1,5 @@
-// Ctrl-K: pages by name, what can be begun, calls by id, and keys, groups, users and channels by what they are called.
+// Ctrl-K: pages by name, what can be begun, calls by id, and keys, groups, users, channels, models, organizations and policies by what
+// they are called.
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent, useDeferredValue, useEffect, useRef, useState } from 'react';
@@ -67,8 +68,39 @@ async function find(me: Me, search: string): Promise<Found[]> {
           })),
       )
     : [];
+  const has = (...texts: (string | null | undefined)[]) =>
+    texts.some((it) => it?.toLowerCase().includes(low));
+  const organizations = may(me, 'organizations')
+    ? take(api.GET('/api/v1/organizations')).then((it) =>
+        it.items
+          .filter((found) => has(found.id, found.alias))
+          .slice(0, 6)
+          .map((found) => ({
+            to: `/organizations/${one(found.id)}`,
+            name: found.alias ?? found.id,
+            kind: 'nav.organizations',
+          })),
+      )
+    : [];
+  const policies = may(me, 'readAll')
+    ? take(api.GET('/api/v1/policies')).then((it) =>
+        it.items
+          .filter((found) => has(found.name))
+          .slice(0, 6)
+          .map((found) => ({ to: `/policies/${one(found.name)}`, name: found.name, kind: 'nav.policies' })),
+      )
+    : [];
+  const models = take(api.GET('/api/v1/models', { params: { query } })).then((it) =>
+    it.items.map((found) => ({
+      to: `/models?search=${one(found.name)}`,
+      name: found.name,
+      kind: 'request.model',
+    })),
+  );
   // One list that can't be read is no reason to hide the others.
-  const settled = await Promise.allSettled<Found[]>([keys, groups, users, channels].map(async (it) => it));
+  const settled = await Promise.allSettled<Found[]>(
+    [keys, groups, users, channels, models, organizations, policies].map(async (it) => it),
+  );
   return settled.flatMap((it) => (it.status === 'fulfilled' ? it.value : []));
 }
 

@@ -12,6 +12,7 @@ import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { lengthMs } from '../part/length';
 import { Page } from '../part/page';
 import { SecretOnce, Snippets } from '../part/secret';
 import { Sums } from '../part/sums';
@@ -172,7 +173,9 @@ export default function KeyPage() {
 function Rotate(props: { id: string; name: string; model: string; close: () => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
+  const format = useFormat();
   const [grace, setGrace] = useState('24h');
+  const [until, setUntil] = useState<number | undefined>();
   const send = useMutation({
     mutationFn: () =>
       take(
@@ -181,13 +184,17 @@ function Rotate(props: { id: string; name: string; model: string; close: () => v
           body: { grace: grace.trim() || null },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ['keys'] }),
+    onSuccess: () => {
+      const length = lengthMs(grace);
+      setUntil(length === undefined ? undefined : Date.now() + length);
+      return client.invalidateQueries({ queryKey: ['keys'] });
+    },
   });
   if (send.data)
     return (
       <SecretOnce
         secret={send.data.secret}
-        title={t('key.rotated')}
+        title={until === undefined ? t('key.rotated') : t('key.oldUntil', { when: format.time(until) })}
         model={props.model}
         close={props.close}
       />

@@ -46,7 +46,8 @@ export function List<T extends object>(props: Props<T>) {
           }
         }
         scroll={{ x: 'max-content' }}
-        locale={{ emptyText: props.loading ? ' ' : <Empty description={props.empty} /> }}
+        // What couldn't be read isn't nothing.
+        locale={{ emptyText: props.loading || props.error ? ' ' : <Empty description={props.empty} /> }}
         pagination={
           total > PAGE && {
             current: page,
