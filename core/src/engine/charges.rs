@@ -95,7 +95,7 @@ impl<'a> Charges<'a> {
         let list = billed.price.on(at).with(variant);
         // Who has a price of their own for what is passed through pays that.
         let own = if matches!(caller.terms(group), Some(Terms::Price(_))) { charges.own } else { list };
-        Self { own, list, names: Some((billed.model.as_str(), group.as_str())), ..charges }
+        Self { own, list, names: Some((billed.model.as_str(), None)), ..charges }
     }
 
     /// Searches that may be charged though nobody asks for them: at least one where they have no bound.

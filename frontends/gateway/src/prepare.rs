@@ -38,6 +38,14 @@ impl Ready {
         let translated = self.prepared.losses.iter().map(ToString::to_string);
         translated.chain(self.left_out.iter().map(|field| format!("{field}: dropped")))
     }
+
+    /// Whether the service tier that the caller asked for isn't sent: the upstream's format has no place for it, or the channel leaves it out.
+    pub fn drops_tier(&self, scanned: &Scanned) -> bool {
+        const NAMES: [&str; 2] = ["service_tier", "serviceTier"];
+        scanned.facts().service_tier.is_some()
+            && (self.prepared.losses.iter().any(|loss| NAMES.contains(&loss.path.as_str()))
+                || self.left_out.iter().any(|field| NAMES.contains(&field.as_str())))
+    }
 }
 
 /// Why a channel can't be sent a request.

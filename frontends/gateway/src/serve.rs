@@ -422,17 +422,19 @@ async fn attempt_once(
     }
     let found = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
     let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
-    let mut prepared =
+    let ready =
         match prepare_attempt(inner, attempt, scanned, (format, inbound.translation), headers.as_mut()) {
-            Ok(ready) => running.take_ready(ready),
+            Ok(ready) => ready,
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
+    let drops_tier = ready.drops_tier(scanned);
+    let mut prepared = running.take_ready(ready);
     if let Err(error) = running.hold_sent(&prepared.body, scanned.body()) {
         return failed(running, OutcomeClass::Inexpressible, Box::new(Rejection::new(error)), None);
     }
     if let Some(admission) = running.admission() {
         admission.sends_variant(sent_variant(attempt.channel(), format, &prepared));
-        if drops_tier(attempt.channel(), scanned, &prepared) {
+        if drops_tier {
             admission.sends_no_tier();
         }
     }
@@ -640,14 +642,6 @@ pub(crate) fn prepare_attempt(
         *body = count_request(body, model);
     }
     Ok(ready)
-}
-
-/// Whether the service tier that the caller asked for isn't sent: the upstream's format has no place for it, or the channel leaves it out.
-pub(crate) fn drops_tier(channel: &Channel, scanned: &Scanned, prepared: &Prepared) -> bool {
-    const NAMES: [&str; 2] = ["service_tier", "serviceTier"];
-    scanned.facts().service_tier.is_some()
-        && (prepared.losses.iter().any(|loss| NAMES.contains(&loss.path.as_str()))
-            || dropped_fields(channel, scanned).iter().any(|field| NAMES.contains(&&**field)))
 }
 
 /// What is asked of images in the end, where the channel changes bodies; `None` where it doesn't.

@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useLocation, useSearchParams } from 'react-router';
-import { ApiError, api, ask, type Schemas, SESSION, take, waysIn } from '../api/client';
+import { ApiError, api, type Schemas, SESSION, take, waysIn } from '../api/client';
 import { inside } from '../app/inside';
 import { useSession } from '../app/session';
 import { Failure } from '../part/failure';

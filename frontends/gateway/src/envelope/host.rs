@@ -29,7 +29,7 @@ use crate::guardrail::{self, Looked};
 use crate::load::ConfigText;
 use crate::made_up;
 use crate::running::class_of;
-use crate::serve::{self, drops_tier, prepare_attempt, sent_variant};
+use crate::serve::{self, prepare_attempt, sent_variant};
 use crate::tokenizer;
 
 /// A gateway and its runtime. Every method may be called from any thread.
@@ -438,11 +438,11 @@ impl Host {
                     prepare_attempt(inner, attempt, scanned, (format, Translation::Drop), headers.as_mut())
                         .map_err(|(_, rejection)| rejection.error)?;
                 losses.extend(ready.losses());
-                let prepared = ready.prepared;
-                open.admission.sends_variant(sent_variant(channel, format, &prepared));
-                if drops_tier(channel, scanned, &prepared) {
+                if ready.drops_tier(scanned) {
                     open.admission.sends_no_tier();
                 }
+                let prepared = ready.prepared;
+                open.admission.sends_variant(sent_variant(channel, format, &prepared));
                 Some(String::from_utf8_lossy(&prepared.body).into_owned())
             }
             None => None,
