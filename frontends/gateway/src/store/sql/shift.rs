@@ -139,8 +139,7 @@ impl SqlStore {
                 continue;
             }
             for (at, is_less) in self.places_of(&slot, seams).into_iter().flatten() {
-                let entry =
-                    rows.entry((day_before(at, &query.zone), by.clone())).or_insert_with(Sums::default);
+                let entry = rows.entry((day_before(at, &query.zone), by.clone())).or_default();
                 if is_less { entry.subtract(&sums) } else { entry.add(&sums) }
             }
         }
