@@ -523,7 +523,7 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
         // The key's models hold here, too, and whoever may not use one learns nothing of it.
         ("-through", json!({"model": "gpt-5-pro"}), 404),
         ("-through", json!({"model": "no-such-model"}), 404),
-        ("-below", json!({"model": "gpt-5-pro"}), 200),
+        ("-below", json!({"model": "gpt-4.1"}), 200),
         ("-narrow", json!({}), 404),
         // What isn't bounded passes no budget, nor does what doesn't fit.
         ("-capped", json!({"tools": [{"type": "web_search"}]}), 400),

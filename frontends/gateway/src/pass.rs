@@ -276,8 +276,7 @@ async fn send(
     let reader = match look {
         Look::In(format) => {
             let reply = Reply::at(&attempt.channel().quirks, attempt.upstream_model.as_str());
-            let kind = response.content_type.as_deref().unwrap_or_default();
-            let streams = kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
+            let streams = response.is_event_stream;
             let options = BridgeOptions::new(format, format);
             Some(Bridge::new(BridgeOptions {
                 reply,

@@ -52,14 +52,14 @@ impl Ready {
 #[derive(Debug)]
 pub struct Unsent {
     /// What its caller is told.
-    pub report: Report,
+    pub report: Box<Report>,
     /// Whether another channel may take it.
     pub is_elsewhere: bool,
 }
 
 impl From<WireError> for Unsent {
     fn from(error: WireError) -> Self {
-        Self { report: Report::from(&error), is_elsewhere: error.is_elsewhere() }
+        Self { report: Box::new(Report::from(&error)), is_elsewhere: error.is_elsewhere() }
     }
 }
 
@@ -67,7 +67,7 @@ impl Unsent {
     fn elsewhere(param: &str, message: String) -> Self {
         let report =
             Report { param: Some(param.to_owned()), ..Report::new(ErrorKind::InvalidRequest, message) };
-        Self { report, is_elsewhere: true }
+        Self { report: Box::new(report), is_elsewhere: true }
     }
 }
 

@@ -619,7 +619,7 @@ pub(crate) fn prepare_attempt(
         // What this channel's format can't say, another's may.
         let class = if is_elsewhere { OutcomeClass::Inexpressible } else { OutcomeClass::BadRequest };
         let kind = report.kind;
-        (class, rejection(report, kind))
+        (class, rejection(*report, kind))
     };
     let (channel, model) = (attempt.channel(), attempt.upstream_model.as_str());
     let is_strict = is_strict(inner, channel, wanted);

@@ -29,10 +29,10 @@ fn row(id: &str, it: &InvitationView) -> Map<String, Value> {
         ("user_id".to_owned(), json!(it.user)),
         ("is_accepted".to_owned(), it.accepted_at.is_some().into()),
         ("accepted_at".to_owned(), it.accepted_at.map(rows::time).into()),
-        ("expires_at".to_owned(), rows::time(it.expires_at).into()),
-        ("created_at".to_owned(), rows::time(it.created_at).into()),
+        ("expires_at".to_owned(), rows::time(it.expires_at)),
+        ("created_at".to_owned(), rows::time(it.created_at)),
         ("created_by".to_owned(), by(&it.created_by).into()),
-        ("updated_at".to_owned(), rows::time(changed).into()),
+        ("updated_at".to_owned(), rows::time(changed)),
         ("updated_by".to_owned(), by(&it.created_by).into()),
     ])
 }

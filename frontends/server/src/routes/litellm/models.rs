@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::core::Caller;
+use sluicegate::tenant::Role;
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
     Timestamp, Tokenizer, Window,
@@ -413,9 +414,12 @@ pub(super) async fn must_be_served(ask: &Ask, name: &str) -> Result<Served> {
     })
 }
 
-/// Whether the key that asks, if it is one, allows a model, and any channel that serves it is open to its groups.
+/// Whether the key that asks, if it is one, allows a model, and any channel that serves it is open to its groups. Who looks after an
+/// organization sees what its groups may call, whatever groups they are in themselves.
 fn may_call(ask: &Ask, model: &ModelName) -> bool {
-    let is_open = |caller: &Caller| ask.gateway().engine().snapshot().is_open(model, caller);
+    let is_open = |caller: &Caller| {
+        ask.actor.role() != Role::User || ask.gateway().engine().snapshot().is_open(model, caller)
+    };
     ask.caller.as_ref().is_none_or(|caller| caller.caller.may_call(model.as_str()) && is_open(&caller.caller))
 }
 
