@@ -317,13 +317,6 @@ pub struct Billed {
     pub price: Price,
 }
 
-impl Call {
-    /// What the call costs at `model`.
-    pub fn price<'a>(&'a self, model: &'a ChannelModel) -> &'a Price {
-        self.billed.as_deref().map_or(&model.price, |billed| &billed.price)
-    }
-}
-
 /// A failure of the requested model that a caller stages to see what its fallbacks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -390,5 +383,10 @@ impl Call {
             rehearse: None,
             mock: false,
         }
+    }
+
+    /// What the call costs at `model`.
+    pub fn price<'a>(&'a self, model: &'a ChannelModel) -> &'a Price {
+        self.billed.as_deref().map_or(&model.price, |billed| &billed.price)
     }
 }

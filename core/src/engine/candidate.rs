@@ -69,14 +69,12 @@ pub(super) fn consider(
         match filter(runtime, admission, *candidate, channel, model, now) {
             Ok(ranked) => considered.ranked.push(ranked),
             Err((why, detail)) => {
+                considered.otherwise |=
+                    !matches!(why, Exclusion::Format | Exclusion::Group | Exclusion::Disabled);
                 match why {
                     Exclusion::Format => {
                         considered.speaks = considered.speaks.or_else(|| spoken(channel, model));
                     }
-                    Exclusion::Group | Exclusion::Disabled => {}
-                    _ => considered.otherwise = true,
-                }
-                match why {
                     Exclusion::Cooldown | Exclusion::Broken => {
                         let back_at = Timestamp::from_ms(detail);
                         considered.back_at = Some(considered.back_at.map_or(back_at, |at| at.min(back_at)));

@@ -40,26 +40,21 @@ impl<'a> Charges<'a> {
         at: Timestamp,
         variant: Option<&'a Variant>,
     ) -> Self {
-        let list = model.price.on(at).with(variant);
-        let (region_ppm, most_region_ppm) = regions(model, variant);
         // An alias says nothing of the model, but for what a `*` stands for, and where the operator named the deployment.
         let tells = model.is_deployment || model.upstream.as_str().contains('*');
         let names = Some((model.upstream.as_str(), tells.then_some(group.as_str())));
+        let listed = Self { names, ..Self::listed(model, at, variant) };
         let ratio_ppm = match caller.terms(group) {
             None => caller.price_ratio_ppm,
             Some(Terms::Ratio(ratio_ppm)) => *ratio_ppm,
             Some(Terms::Price(price)) => {
                 let own = price.on(at).with(variant);
-                let (ratio_ppm, most_ppm) = (RATIO_ONE_PPM, RATIO_ONE_PPM);
                 return Self {
                     own,
-                    ratio_ppm,
-                    most_ppm,
-                    region_ppm,
-                    most_region_ppm,
-                    list,
+                    ratio_ppm: RATIO_ONE_PPM,
+                    most_ppm: RATIO_ONE_PPM,
                     alike: false,
-                    names,
+                    ..listed
                 };
             }
         };
@@ -70,14 +65,10 @@ impl<'a> Charges<'a> {
             u32::try_from(scaled).unwrap_or(u32::MAX)
         };
         Self {
-            own: list,
-            ratio_ppm: times(region_ppm),
-            most_ppm: times(most_region_ppm),
-            region_ppm,
-            most_region_ppm,
-            list,
+            ratio_ppm: times(listed.region_ppm),
+            most_ppm: times(listed.most_region_ppm),
             alike: ratio_ppm == RATIO_ONE_PPM,
-            names,
+            ..listed
         }
     }
 

@@ -80,17 +80,22 @@ impl Losses {
     }
 
     /// What a document is called, at a target that has no place for it.
-    pub(crate) fn note_title(&mut self, title: Option<&str>, path: &str) {
-        if title.is_some() {
+    pub(crate) fn note_title(&mut self, block: &Block, path: &str) {
+        if matches!(block, Block::Document { name: Some(_), .. }) {
             self.dropped(format!("{path}.title"), "the target has no names of documents");
         }
     }
 
     /// The members of an object that nobody reads, but for those that say nothing.
     pub(crate) fn unread(&mut self, object: Val<'_>, path: &str, known: &[&str]) {
+        self.unread_but(object, path, |name| known.contains(&name));
+    }
+
+    /// Likewise, where names are known in another way.
+    pub(crate) fn unread_but(&mut self, object: Val<'_>, path: &str, is_known: impl Fn(&str) -> bool) {
         for (name, value) in object.members() {
             let is_empty = value.is_null() || matches!(value.raw(), "[]" | "{}");
-            if !is_empty && !known.contains(&&*name) {
+            if !is_empty && !is_known(&name) {
                 self.dropped(format!("{path}.{}", cut(&name, NAME_MAX)), "the target has no place for it");
             }
         }

@@ -11,7 +11,7 @@ mod thought;
 
 pub(crate) use answer::Decoder;
 pub(crate) use body::body;
-pub(crate) use decode::{object_or_wrapped, request};
+pub(crate) use decode::{cache, object_or_wrapped, request, system_texts};
 pub(crate) use encode::{
     NO_LOGPROBS, TEXT_SCHEMA, audio_format, custom_description, custom_names, encode, json_schema,
     refuse_stored, url_of, user_and_tier,

@@ -58,11 +58,15 @@ pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
 }
 
 /// Whether a model of OpenAI's thinks, and so takes no sampling parameters, stop sequences and probabilities.
-// QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): GPT-5 has chat and search models that don't.
 pub(crate) fn is_reasoning(model: &str) -> bool {
+    wants_max_completion_tokens(model) && !never_thinks(model)
+}
+
+/// Whether a model is one of OpenAI's that don't think.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): GPT-5 has chat and search models that don't.
+pub(crate) fn never_thinks(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
-    wants_max_completion_tokens(model)
-        && !["gpt-5-chat", "gpt-5-search"].iter().any(|it| name.starts_with(it))
+    ["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"].iter().any(|family| name.starts_with(family))
 }
 
 /// The name of the field for the ceiling, when the caller named none.

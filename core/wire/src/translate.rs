@@ -1,6 +1,7 @@
 //! From one format to another, through the neutral model.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
@@ -100,7 +101,8 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
 /// A choice among tools that the target isn't told of, such as a provider's own, would be refused.
 fn heed_undeclared(request: &mut Request, losses: &mut Losses) {
     let Request { tools, tool_choice, allowed_tools, search, .. } = request;
-    let is_declared = |name: &String| tools.iter().any(|tool| tool.name == *name);
+    let declared: HashSet<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+    let is_declared = |name: &String| declared.contains(name.as_str());
     if matches!(tool_choice, Some(ToolChoice::Named(name)) if !is_declared(name)) {
         losses.dropped("tool_choice", "the tool that it names isn't one that the target is told of");
         *tool_choice = None;

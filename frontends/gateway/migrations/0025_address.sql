@@ -1,11 +1,14 @@
 -- Addresses are looked for, and are somebody's alone, whatever the case that they are written in; the user's body keeps how it was
 -- written. Of several users whose addresses differ by case alone the first keeps theirs, the others are known by their ids.
 --@sqlite
+-- Without it each user is compared with all.
+CREATE INDEX sg_user_folded ON sg_user (lower(email));
 UPDATE sg_user SET email = NULL WHERE email IS NOT NULL AND EXISTS (
     SELECT 1 FROM sg_user twin WHERE lower(twin.email) = lower(sg_user.email)
     AND (twin.created_at < sg_user.created_at OR (twin.created_at = sg_user.created_at AND twin.id < sg_user.id))
 );
 UPDATE sg_user SET email = lower(email) WHERE email <> lower(email);
+DROP INDEX sg_user_folded;
 --@postgres
 UPDATE sg_user SET email = NULL WHERE email IS NOT NULL AND EXISTS (
     SELECT 1 FROM sg_user twin WHERE lower(twin.email COLLATE "C") = lower(sg_user.email COLLATE "C")

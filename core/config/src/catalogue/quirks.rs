@@ -8,7 +8,7 @@ use sluicegate_core::ids::ProviderId;
 use sluicegate_core::quirk::{Quirks, UsageCounts};
 
 use super::{Provider, provider, provider_of_host};
-use crate::endpoint::{host_of, is_home};
+use crate::endpoint::{AZURE, host_of, is_home};
 
 const QUIRKS: &str = include_str!("../../catalogue/quirks.jsonl");
 
@@ -28,26 +28,28 @@ fn quirks_of_family(family: &str) -> Quirks {
 pub fn know_quirks(channels: &mut [Channel]) {
     // Channels by the thousand are of a few providers.
     let mut of_family: HashMap<&str, Arc<Quirks>> = HashMap::new();
-    let mut of_place: HashMap<(ProviderId, String), Arc<Quirks>> = HashMap::new();
+    let mut of_place: HashMap<(ProviderId, String), (Arc<Quirks>, bool)> = HashMap::new();
     for channel in channels {
         let url = channel.endpoints.first().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
         let place = (channel.provider.clone(), host_of(url).unwrap_or_default().to_owned());
-        let known = of_place.entry(place).or_insert_with(|| match owner(channel) {
-            None => Arc::default(),
-            Some(owner) => {
-                let quirks = of_family.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner)));
-                Arc::clone(quirks)
-            }
+        let (known, deploys) = of_place.entry(place).or_insert_with(|| {
+            let known = match owner(channel) {
+                None => Arc::default(),
+                Some(owner) => {
+                    let quirks = of_family.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner)));
+                    Arc::clone(quirks)
+                }
+            };
+            (known, provider(channel.provider.as_str()).is_some_and(|it| it.wire == AZURE))
         });
         channel.quirks = Arc::clone(known);
-        let deploys = provider(channel.provider.as_str()).is_some_and(|it| it.wire == "azure-openai");
         let more = known.usage.iter().any(|quirk| matches!(quirk.counts, UsageCounts::MoreInput(_)));
         let beside: Vec<_> =
             channel.models.iter().map(|model| channel.beside(model.upstream.as_str())).collect();
         for (model, beside) in channel.models.iter_mut().zip(beside) {
             (model.reads_more, model.beside) = (more, beside);
             // QUIRK(ark, 2026-11, https://www.volcengine.com/docs/82379/1099522): endpoints' ids begin so, at Wanqing too.
-            model.is_deployment = deploys || model.upstream.as_str().starts_with("ep-");
+            model.is_deployment = *deploys || model.upstream.as_str().starts_with("ep-");
         }
     }
 }

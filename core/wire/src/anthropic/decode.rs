@@ -2,11 +2,12 @@
 
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
-    ToolChoice, ToolKind,
+    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, Tier, Tool, ToolChoice,
+    ToolKind,
 };
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
+use crate::openai_chat::{cache, system_texts};
 use crate::scan::is_ours_in_metadata;
 use crate::search;
 
@@ -131,29 +132,12 @@ fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     }
 }
 
-fn cache(v: Val<'_>) -> Option<String> {
-    v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
-}
-
 fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
-    for (n, part) in value.elements().enumerate() {
-        let path = format!("system[{n}]");
-        match part.get_str("text") {
-            Some(_) => losses.unread(part, &path, &["type", "text", "cache_control"]),
-            None => losses.dropped(path, "a system prompt is text"),
-        }
-    }
-    let whole = value.as_str().map(|text| SystemText { text: text.into_owned(), cache: None });
-    let parts = value
-        .elements()
-        .filter_map(|part| Some(SystemText { text: part.get_str("text")?.into_owned(), cache: cache(part) }));
+    let mut texts = system_texts(value, "system", losses);
     // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
     // spoil the prompt cache of any other provider; it says nothing to a model.
-    request.system = whole
-        .into_iter()
-        .chain(parts)
-        .filter(|s| !s.text.starts_with("x-anthropic-billing-header"))
-        .collect();
+    texts.retain(|s| !s.text.starts_with("x-anthropic-billing-header"));
+    request.system = texts;
 }
 
 fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {

@@ -250,9 +250,7 @@ fn user<'r>(
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
         Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
-            if let Block::Document { name, .. } = block {
-                losses.note_title(name.as_deref(), path);
-            }
+            losses.note_title(block, path);
             a.object(|o| {
                 o.str("type", "text");
                 o.str("text", text);

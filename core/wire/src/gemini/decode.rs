@@ -74,22 +74,20 @@ fn parts_in(content: Val<'_>) -> impl Iterator<Item = Val<'_>> {
 }
 
 fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+    let mut texts: Vec<String> = Vec::new();
+    texts.extend(value.as_str().map(|text| text.into_owned()));
     for (n, part) in parts_in(value).enumerate() {
         let path = format!("systemInstruction.parts[{n}]");
         match part.get_str("text") {
-            Some(_) => unread(part, &path, &["text"], losses),
+            Some(text) => {
+                unread(part, &path, &["text"], losses);
+                texts.push(text.into_owned());
+            }
             None => losses.dropped(path, "a system prompt is text"),
         }
     }
-    let whole = value.as_str().map(|text| text.into_owned());
-    let parts = parts_in(value);
-    let texts = parts.filter_map(|part| part.get_str("text")).map(|text| text.into_owned());
-    request.system = whole
-        .into_iter()
-        .chain(texts)
-        .filter(|text| !text.trim().is_empty())
-        .map(|text| SystemText { text, cache: None })
-        .collect();
+    texts.retain(|text| !text.trim().is_empty());
+    request.system = texts.into_iter().map(|text| SystemText { text, cache: None }).collect();
 }
 
 fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<()> {
@@ -265,10 +263,7 @@ fn audio_of(speech: Option<Val<'_>>, losses: &mut Losses) -> String {
 
 /// The members of an object that nobody reads, by either of their names.
 fn unread(v: Val<'_>, path: &str, known: &[&str], losses: &mut Losses) {
-    let read: Vec<_> =
-        v.members().map(|(name, _)| name).filter(|name| known.contains(&&*camel_case(name))).collect();
-    let read: Vec<&str> = read.iter().map(|name| &**name).collect();
-    losses.unread(v, path, &read);
+    losses.unread_but(v, path, |name| known.contains(&&*camel_case(name)));
 }
 
 fn thinking(request: &mut Request, config: Val<'_>, losses: &mut Losses) {

@@ -454,9 +454,7 @@ fn response<'b>(
 
 /// Content that isn't a call, a result or a thought.
 fn block(a: &mut Array<'_>, block: &Block, path: &str, ctx: &mut Context<'_>) {
-    if let Block::Document { name, .. } = block {
-        ctx.losses.note_title(name.as_deref(), path);
-    }
+    ctx.losses.note_title(block, path);
     match block {
         Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
             a.object(|o| o.str("text", text));

@@ -12,6 +12,7 @@ impl Request {
     /// Gives each call an id of its own, in the call and in its result: of several with one id those behind the first are numbered.
     pub(crate) fn distinguish(&mut self) {
         let mut taken: HashSet<String> = HashSet::new();
+        let mut next: HashMap<String, usize> = HashMap::new();
         let mut open: HashMap<String, VecDeque<String>> = HashMap::new();
         for turn in &mut self.messages {
             match turn.role {
@@ -19,7 +20,7 @@ impl Request {
                     open.clear();
                     for block in &mut turn.blocks {
                         let Block::ToolUse { id, .. } = block else { continue };
-                        let own = free(id, &taken);
+                        let own = free(id, &taken, &mut next);
                         taken.insert(own.clone());
                         open.entry(std::mem::replace(id, own.clone())).or_default().push_back(own);
                     }
@@ -58,14 +59,20 @@ impl Request {
     }
 }
 
-/// An id that isn't taken.
-fn free(id: &str, taken: &HashSet<String>) -> String {
+/// An id that isn't taken. `next` is the number from which the search goes on: what is taken stays so.
+fn free(id: &str, taken: &HashSet<String>, next: &mut HashMap<String, usize>) -> String {
     if !taken.contains(id) {
         return id.to_owned();
     }
-    // BOUND: one more than there are calls is free.
-    let others = (2..).map(|n: usize| format!("{id}_{n}"));
-    others.take(taken.len() + 1).find(|other| !taken.contains(other)).unwrap_or_else(|| id.to_owned())
+    let n = next.entry(id.to_owned()).or_insert(2);
+    // BOUND: each turn passes a number for good, of which no more are taken than there are calls.
+    loop {
+        let other = format!("{id}_{n}");
+        *n += 1;
+        if !taken.contains(&other) {
+            return other;
+        }
+    }
 }
 
 fn calls_of(turn: &Message) -> Vec<String> {

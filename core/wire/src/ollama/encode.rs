@@ -198,9 +198,7 @@ fn user(
     for block in rest {
         match block {
             Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
-                if let Block::Document { name, .. } = block {
-                    losses.note_title(name.as_deref(), path);
-                }
+                losses.note_title(block, path);
                 if !images.is_empty() {
                     losses.approximated(path, "pictures stand beside the text, not in it");
                 }

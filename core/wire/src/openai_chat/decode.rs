@@ -152,7 +152,8 @@ fn format_of(value: Val<'_>, losses: &mut Losses) -> OutputFormat {
     }
 }
 
-fn cache(v: Val<'_>) -> Option<String> {
+/// What a part or a tool says of the prompt cache.
+pub(crate) fn cache(v: Val<'_>) -> Option<String> {
     // A null entry is none.
     v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
 }
@@ -309,15 +310,12 @@ fn mark(blocks: &mut [Block], mark: Option<String>) {
     }
 }
 
-/// Leading system texts are the system prompt; later ones become marked user text, where they stand.
-fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) {
-    let Some(content) = message.get("content") else {
-        return;
-    };
+/// The texts of a system prompt: one, or a list of parts.
+pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) -> Vec<SystemText> {
     let mut texts: Vec<SystemText> = Vec::new();
     texts.extend(content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None }));
     for (n, part) in content.elements().enumerate() {
-        let path = format!("{path}.content[{n}]");
+        let path = format!("{path}[{n}]");
         match part.get_str("text") {
             Some(text) => {
                 losses.unread(part, &path, &["type", "text", "cache_control"]);
@@ -326,6 +324,15 @@ fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Loss
             None => losses.dropped(path, "a system prompt is text"),
         }
     }
+    texts
+}
+
+/// Leading system texts are the system prompt; later ones become marked user text, where they stand.
+fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) {
+    let Some(content) = message.get("content") else {
+        return;
+    };
+    let mut texts = system_texts(content, &format!("{path}.content"), losses);
     texts.retain(|t| !t.text.trim().is_empty());
     if let Some(last) = texts.last_mut().filter(|last| last.cache.is_none()) {
         last.cache = cache(message);

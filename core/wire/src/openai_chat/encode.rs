@@ -451,21 +451,17 @@ fn tool_result<'b>(
 
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
-        Block::Text { text, .. } => a.object(|o| {
-            o.str("type", "text");
-            o.str("text", text);
-        }),
-        Block::Image { source, .. } => a.object(|o| {
-            o.str("type", "image_url");
-            o.object("image_url", |o| o.str("url", &url_of(source)));
-        }),
-        Block::Document { source: Source::Text(text), name, .. } => {
-            losses.note_title(name.as_deref(), path);
+        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
+            losses.note_title(block, path);
             a.object(|o| {
                 o.str("type", "text");
                 o.str("text", text);
             });
         }
+        Block::Image { source, .. } => a.object(|o| {
+            o.str("type", "image_url");
+            o.object("image_url", |o| o.str("url", &url_of(source)));
+        }),
         Block::Document { source: source @ Source::Base64 { .. }, name, .. } => a.object(|o| {
             o.str("type", "file");
             o.object("file", |o| {

@@ -7,7 +7,7 @@ use sluicegate_core::quirk::{Quirks, ThinkingQuirk};
 use crate::ir::{Block, Effort, Message, Reasoning, Request, ToolChoice};
 use crate::json::Object;
 use crate::loss::Losses;
-use crate::splice::wants_max_completion_tokens;
+use crate::splice::{never_thinks, wants_max_completion_tokens};
 
 /// The loss of a budget at a target that has words for it.
 const BUDGET: &str = "thinking.budget_tokens";
@@ -101,9 +101,7 @@ fn amount<'a>(wanted: Reasoning, how: &'a ThinkingQuirk, losses: &mut Losses) ->
 /// The word for how much to think, for a model of OpenAI's or like them.
 pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
     let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    let reasons = !["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"]
-        .iter()
-        .any(|family| name.starts_with(family));
+    let reasons = !never_thinks(&request.model);
     let effort = match request.reasoning {
         None => return None,
         Some(Reasoning::Off) => return if reasons { least_effort(name, losses) } else { None },

@@ -14,7 +14,7 @@ use crate::openai_chat::{
     NO_LOGPROBS, custom_names, effort, held, json_schema, refuse_stored, url_of, user_and_tier,
 };
 use crate::search;
-use crate::splice::is_reasoning;
+use crate::splice::{is_reasoning, never_thinks};
 
 /// The least output ceiling that is taken, in tokens.
 // QUIRK(openai, 2026-05, https://platform.openai.com/docs/api-reference/responses/create): 400 below it.
@@ -84,10 +84,7 @@ pub(crate) fn encode(
 
 /// Whether the model thinks: those that don't refuse to be asked for what they thought.
 fn reasons(request: &Request) -> bool {
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
-    let families = ["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"];
-    let plain = families.iter().any(|family| name.starts_with(family));
-    !plain && (is_reasoning(&request.model) || request.reasoning.is_some())
+    !never_thinks(&request.model) && (is_reasoning(&request.model) || request.reasoning.is_some())
 }
 
 fn refuse(request: &Request) -> Result<()> {
@@ -350,9 +347,7 @@ fn output(o: &mut Object<'_>, content: &[Block], is_error: bool, path: &str, los
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
         Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
-            if let Block::Document { name, .. } = block {
-                losses.note_title(name.as_deref(), path);
-            }
+            losses.note_title(block, path);
             a.object(|o| {
                 o.str("type", "input_text");
                 o.str("text", text);
