@@ -22,7 +22,7 @@ use crate::raw::RawStream;
 use crate::running::{Running, class_of_fault};
 use crate::serve::standing::{self, Standing};
 use crate::serve::{
-    Due, deny, end_without_answer, lost, rejection, stand_in_line, until_duration, unwritten,
+    Due, deny, end_without_answer, ended, lost, rejection, stand_in_line, until_duration, unwritten,
 };
 use crate::upload::Upload;
 use crate::upstream::{Method, Rest, Special, Target, Upstream, UpstreamFault, UpstreamRequest, Url};
@@ -157,7 +157,7 @@ pub(crate) async fn serve(
             let found = standing::caller(inner, request.credential.as_ref(), &path).await;
             if let Some(refused) = standing::refused(inner, &running, found) {
                 drop(place.take());
-                return Err(standing::ended(running, refused).await);
+                return Err(ended(running, Box::new(Rejection::new(refused))).await);
             }
         }
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
@@ -209,12 +209,7 @@ pub(crate) async fn serve(
                         running = same;
                         last = Some(failed);
                     }
-                    Err((mut same, mut failed, false)) => {
-                        same.finish(Some(failed.error.kind().as_str()));
-                        same.settled().await;
-                        failed.facts = same.facts.clone();
-                        return Err(failed);
-                    }
+                    Err((same, failed, false)) => return Err(ended(same, failed).await),
                 }
             }
             Next::Queue(queued) => place = stand_in_line(inner, &mut running, place, queued).await,

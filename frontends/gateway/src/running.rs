@@ -8,8 +8,8 @@ use bytes::Bytes;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::record::told_losses;
 use sluicegate_core::{
-    Call, Error, ErrorKind, Explanation, Format, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp,
-    Usage, UsageRecord, UsageSource,
+    Call, ErrorKind, Explanation, Format, Outcome, OutcomeClass, ScopeKind, ServiceTier, Timestamp, Usage,
+    UsageRecord, UsageSource,
 };
 use sluicegate_wire::{Bridge, End, FaultClass, Observed, Prepared, Report, Shown};
 
@@ -117,21 +117,23 @@ impl Running {
         self.facts.ceiling = attempt.ceiling.filter(|sent| Some(*sent) != asked);
     }
 
-    /// Takes what the attempt under way sends, and notes what of the call it doesn't.
-    pub(crate) fn take_ready(&mut self, ready: Ready) -> Prepared {
-        self.facts.losses = ready.losses().collect();
-        ready.prepared
-    }
-
-    /// What is sent is held beside what was asked for as long as the attempt takes, unless it is the very same.
+    /// Takes what the attempt under way sends, and notes what of the call it doesn't. What is sent is held beside what was asked for as
+    /// long as the attempt takes, unless it is the very same.
     ///
     /// # Errors
     /// When work in the background would hold more than it may.
-    pub(crate) fn hold_sent(&self, sent: &Bytes, asked: &Bytes) -> Result<(), Error> {
-        let Some(keep) = self.keep.as_deref().filter(|_| sent.as_ptr() != asked.as_ptr()) else {
-            return Ok(());
-        };
-        keep.sends(&self.inner, sent.len() as u64)
+    pub(crate) fn take_ready(
+        &mut self,
+        ready: Ready,
+        asked: &Bytes,
+    ) -> Result<Prepared, (OutcomeClass, Box<Rejection>)> {
+        self.facts.losses = ready.losses().collect();
+        let sent = &ready.prepared.body;
+        if let Some(keep) = self.keep.as_deref().filter(|_| sent.as_ptr() != asked.as_ptr()) {
+            keep.sends(&self.inner, sent.len() as u64)
+                .map_err(|error| (OutcomeClass::Inexpressible, Box::new(Rejection::new(error))))?;
+        }
+        Ok(ready.prepared)
     }
 
     /// From here on the upstream may have seen the request.
@@ -308,7 +310,7 @@ impl Running {
 }
 
 /// Tells the log what a call has lost on its way: where it stood, never what it said.
-pub(crate) fn log_losses(record: &UsageRecord, target: Option<Format>) {
+fn log_losses(record: &UsageRecord, target: Option<Format>) {
     if record.losses.is_empty() {
         return;
     }

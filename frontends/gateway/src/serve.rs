@@ -172,7 +172,7 @@ pub(crate) async fn serve(
             let found = standing::caller(inner, inbound.credential.as_ref(), path).await;
             if let Some(refused) = standing::refused(inner, &running, found) {
                 drop(place.take());
-                return Err(standing::ended(running, refused).await);
+                return Err(ended(running, Box::new(Rejection::new(refused))).await);
             }
         }
         let Some(admission) = running.admission() else { return Err(Box::new(lost())) };
@@ -203,7 +203,7 @@ pub(crate) async fn serve(
                     (Tried::Failed(rejection), Some(same)) => {
                         if form.as_ref().and_then(Form::rest).is_some_and(Rest::is_taken) {
                             // What was sent of the body is gone: there is nothing to try again with.
-                            return Err(spent(same, rejection).await);
+                            return Err(ended(same, rejection).await);
                         }
                         last = Some(rejection);
                         running = same;
@@ -271,8 +271,8 @@ async fn take_form(inner: &Inner, inbound: &mut Inbound, upload: Upload) -> Resu
     Ok(form)
 }
 
-/// Ends a call whose body can't be sent once more.
-async fn spent(mut running: Box<Running>, mut rejection: Box<Rejection>) -> Box<Rejection> {
+/// Ends a call that doesn't go on: what its caller is told, once what it settled is written.
+pub(crate) async fn ended(mut running: Box<Running>, mut rejection: Box<Rejection>) -> Box<Rejection> {
     running.finish(Some(rejection.error.kind().as_str()));
     running.settled().await;
     rejection.facts = running.facts.clone();
@@ -386,19 +386,16 @@ pub(crate) fn keepable(mut call: Call) -> Result<Call, Error> {
 /// The call is over without an answer: the last upstream's error, or the denial.
 pub(crate) async fn end_without_answer(
     inner: &Inner,
-    mut running: Box<Running>,
+    running: Box<Running>,
     failure: &Failure,
     last: Option<Box<Rejection>>,
 ) -> Box<Rejection> {
-    let mut rejection = match (failure, last) {
+    let rejection = match (failure, last) {
         (Failure::Denied(denial), _) => Box::new(Rejection::new(denial.to_error(inner.clock.now()))),
         (Failure::Upstream(_), Some(last)) => last,
         (Failure::Upstream(_), None) => Box::new(lost()),
     };
-    running.finish(Some(rejection.error.kind().as_str()));
-    running.settled().await;
-    rejection.facts = running.facts.clone();
-    rejection
+    ended(running, rejection).await
 }
 
 /// Makes one attempt, with the request as its channel is sent it first, or whole. Gives the call back when another may follow.
@@ -428,10 +425,10 @@ async fn attempt_once(
             Err((class, rejection)) => return failed(running, class, rejection, None),
         };
     let drops_tier = ready.drops_tier(scanned);
-    let mut prepared = running.take_ready(ready);
-    if let Err(error) = running.hold_sent(&prepared.body, scanned.body()) {
-        return failed(running, OutcomeClass::Inexpressible, Box::new(Rejection::new(error)), None);
-    }
+    let mut prepared = match running.take_ready(ready, scanned.body()) {
+        Ok(prepared) => prepared,
+        Err((class, rejection)) => return failed(running, class, rejection, None),
+    };
     if let Some(admission) = running.admission() {
         admission.sends_variant(sent_variant(attempt.channel(), format, &prepared));
         if drops_tier {
@@ -490,14 +487,11 @@ async fn attempt_once(
     {
         // What is changed begins anew: the first try's changes aren't there.
         let mut headers = headers_of_call(&target, inbound);
-        (scanned, prepared) =
-            match prepare_attempt(inner, attempt, whole, (format, inbound.translation), headers.as_mut()) {
-                Ok(ready) => (whole, running.take_ready(ready)),
-                Err((class, rejection)) => return failed(running, class, rejection, None),
-            };
-        if let Err(error) = running.hold_sent(&prepared.body, scanned.body()) {
-            return failed(running, OutcomeClass::Inexpressible, Box::new(Rejection::new(error)), None);
-        }
+        let ready = prepare_attempt(inner, attempt, whole, (format, inbound.translation), headers.as_mut());
+        (scanned, prepared) = match ready.and_then(|ready| running.take_ready(ready, whole.body())) {
+            Ok(prepared) => (whole, prepared),
+            Err((class, rejection)) => return failed(running, class, rejection, None),
+        };
         let again = request(headers, prepared.body.clone());
         sent = send(upstream, mocked, again, first).await;
     }

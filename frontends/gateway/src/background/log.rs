@@ -79,25 +79,28 @@ impl Log {
 
     /// Takes bytes of the stream.
     pub(super) fn push(&self, bytes: Bytes, room: &dyn Room) {
-        let mut state = self.state.lock();
-        if state.over {
-            return;
-        }
-        let mut numbering = std::mem::take(&mut state.numbering);
-        numbering.push(bytes, |event| state.add(&event, room));
-        state.numbering = numbering;
-        drop(state);
-        self.told.send_replace(());
+        self.unless_over(|state| {
+            let mut numbering = std::mem::take(&mut state.numbering);
+            numbering.push(bytes, |event| state.add(&event, room));
+            state.numbering = numbering;
+        });
     }
 
     /// Adds an event of our own, which holds the response as it stands.
     pub(super) fn say(&self, kind: &str, response: &str, room: &dyn Room) {
+        self.unless_over(|state| {
+            let event = state.numbering.own(kind, response);
+            state.add(&event, room);
+        });
+    }
+
+    /// Adds something and tells readers, unless nothing may come any more.
+    fn unless_over(&self, add: impl FnOnce(&mut State)) {
         let mut state = self.state.lock();
         if state.over {
             return;
         }
-        let event = state.numbering.own(kind, response);
-        state.add(&event, room);
+        add(&mut state);
         drop(state);
         self.told.send_replace(());
     }

@@ -15,6 +15,7 @@ use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
 
 use super::allows;
 use crate::answer::Rejection;
+use crate::response::wrong;
 use crate::serve::{refuse_unbounded, rejection};
 use crate::upload::{MODEL_BYTES_MAX, Upload};
 
@@ -124,17 +125,15 @@ impl Metered {
             .find(|field| channels(snapshot, caller, name, path).any(|(channel, _)| !takes(channel, field)));
         if let Some(field) = picks {
             let message = format!("`{field}` picks other models than the one that is charged; leave it out");
-            let error = Error::new(ErrorKind::InvalidRequest, message).with("param", field);
-            return Err(Box::new(Rejection::new(error)));
+            return Err(Box::new(Rejection::new(wrong(field, message))));
         }
         let (model, several) = {
             let (first, mut others) = scanned.facts().models();
             (ModelName::from(place.model.unwrap_or(first)), others.next().is_some())
         };
         if several {
-            let message = "what is passed through is for one model: name one";
-            let error = Error::new(ErrorKind::InvalidRequest, message).with("param", "model");
-            return Err(Box::new(Rejection::new(error)));
+            let message = "what is passed through is for one model: name one".to_owned();
+            return Err(Box::new(Rejection::new(wrong("model", message))));
         }
         Ok(Some(Self { format: place.format, body: bytes, scanned: Box::new(scanned), model }))
     }
@@ -158,11 +157,9 @@ impl Metered {
     ) -> Result<Call, Error> {
         let group = format!("{PASS_THROUGH_PREFIX}{name}");
         let all: Vec<_> = channels(snapshot, caller, name, path).collect();
-        let known = |channel: &Channel| {
-            let own = |it: &&ChannelModel| !it.is_pass_through() && it.upstream == self.model;
-            channel.models.iter().filter(own).cloned().collect::<Vec<_>>()
-        };
-        let own: Vec<ChannelModel> = all.iter().flat_map(|(channel, _)| known(channel)).collect();
+        let is_own = |it: &&ChannelModel| !it.is_pass_through() && it.upstream == self.model;
+        let own: Vec<&ChannelModel> =
+            all.iter().flat_map(|(channel, _)| &channel.models).filter(is_own).collect();
         let own_name = format!("{group}/{}", self.model);
         let mut names = vec![self.model.as_str(), own_name.as_str()];
         names.extend(own.iter().map(|model| model.group.as_str()));

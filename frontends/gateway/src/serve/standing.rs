@@ -7,7 +7,6 @@ use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Error, Secret};
 
-use crate::answer::Rejection;
 use crate::gateway::Inner;
 use crate::running::Running;
 
@@ -57,12 +56,4 @@ pub(crate) fn refused(
     let (admission, now) = (running.admitted()?, inner.clock.now());
     let denial = Denial::of_caller(&caller.caller, admission.call().client_ip, now);
     denial.or_else(|| admission.lost_model(&caller.caller)).map(|denial| denial.to_error(now))
-}
-
-/// Ends a call that isn't let go on.
-pub(crate) async fn ended(mut running: Box<Running>, error: Error) -> Box<Rejection> {
-    running.finish(Some(error.kind().as_str()));
-    running.settled().await;
-    let facts = running.facts.clone();
-    Box::new(Rejection { facts, ..Rejection::new(error) })
 }
