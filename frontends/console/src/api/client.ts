@@ -31,6 +31,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether what was entered to prove oneself isn't right: the session goes on. */
+export function wrongProof(error: Error | null): boolean {
+  return error instanceof ApiError && error.signedOut && !error.over;
+}
+
 // A page of another origin can't send this header without being asked first: with it a change by a session counts.
 export const api = createClient<paths>({
   baseUrl: '/',
@@ -77,15 +82,16 @@ async function look(error: ApiError, from: Response): Promise<ApiError> {
     looking = undefined;
   });
   error.over = await looking;
-  if (error.over) ended();
+  if (error.over && !kept()) queries.setQueryData(SESSION, null);
   return error;
 }
 
-/** The session is over. */
-export function ended(): void {
-  const before = queries.getQueryData<{ session: { stage: string } } | null>(SESSION);
-  if (before?.session.stage === 'done' && holds()) setOver(true);
-  else queries.setQueryData(SESSION, null);
+/** What stays of a session that is over: nothing; or all of it while something typed waits for another one, asked for above it. */
+export function kept(): Schemas['Signed'] | null {
+  const before = queries.getQueryData<Schemas['Signed'] | null>(SESSION);
+  if (before?.session.stage !== 'done' || !holds()) return null;
+  setOver(true);
+  return before;
 }
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };

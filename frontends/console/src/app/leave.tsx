@@ -4,6 +4,7 @@ import { App } from 'antd';
 import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useBlocker } from 'react-router';
+import { leaving } from '../part/confirm';
 import { SignAgain } from './sign_again';
 import { giveUp, loses, useOver } from './unsaved';
 
@@ -15,10 +16,7 @@ export function Leave() {
   useEffect(() => {
     if (blocker.state !== 'blocked') return;
     const asked = modal.confirm({
-      title: t('form.leave'),
-      content: t('form.leaveHint'),
-      okText: t('form.discard'),
-      cancelText: t('form.stay'),
+      ...leaving(t),
       onOk: () => {
         giveUp();
         blocker.proceed();

@@ -53,12 +53,12 @@ async function find(me: Me, search: string): Promise<Found[]> {
       )
     : [];
   const low = search.toLowerCase();
+  const has = (...texts: (string | null | undefined)[]) =>
+    texts.some((it) => it?.toLowerCase().includes(low));
   const channels = may(me, 'super')
     ? take(api.GET('/api/v1/channels')).then((it) =>
         it.items
-          .filter((channel) =>
-            [channel.id, channel.name, channel.provider].some((text) => text.toLowerCase().includes(low)),
-          )
+          .filter((channel) => has(channel.id, channel.name, channel.provider))
           .slice(0, 6)
           .map((channel) => ({
             to: `/channels/${one(channel.id)}`,
@@ -68,8 +68,6 @@ async function find(me: Me, search: string): Promise<Found[]> {
           })),
       )
     : [];
-  const has = (...texts: (string | null | undefined)[]) =>
-    texts.some((it) => it?.toLowerCase().includes(low));
   const organizations = may(me, 'organizations')
     ? take(api.GET('/api/v1/organizations')).then((it) =>
         it.items

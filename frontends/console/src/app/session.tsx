@@ -1,8 +1,8 @@
 // Who is signed in, and what they may do. The server decides; the console only leaves out what it would refuse.
 
 import { useQuery } from '@tanstack/react-query';
-import { ApiError, api, queries, type Schemas, SESSION, take } from '../api/client';
-import { giveUp, holds, setOver } from './unsaved';
+import { ApiError, api, kept, queries, type Schemas, SESSION, take, waysIn } from '../api/client';
+import { giveUp, setOver } from './unsaved';
 
 export type Role = Schemas['Me']['role'];
 export type Me = Schemas['Me'];
@@ -11,19 +11,17 @@ async function read(): Promise<Schemas['Signed'] | null> {
   try {
     return await take(api.GET('/api/v1/session'));
   } catch (error) {
-    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
-      const before = queries.getQueryData<Schemas['Signed'] | null>(SESSION);
-      if (before?.session.stage !== 'done' || !holds()) return null;
-      // What was typed stays where it is, and one signs in above it.
-      setOver(true);
-      return before;
-    }
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return kept();
     throw error;
   }
 }
 
 export function useSession() {
   return useQuery({ queryKey: SESSION, queryFn: read, staleTime: 60_000 });
+}
+
+export function useWaysIn() {
+  return useQuery({ queryKey: ['ways-in'], queryFn: waysIn, staleTime: Number.POSITIVE_INFINITY });
 }
 
 /** Who is asking. Only for pages that stand behind the sign-in. */

@@ -1,14 +1,14 @@
 // A session that ended while something was typed: one signs in above it, and goes on.
 
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Modal } from 'antd';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { ApiError, api, type Schemas, SESSION, take, waysIn } from '../api/client';
+import { api, type Schemas, SESSION, take, wrongProof } from '../api/client';
 import { Failure } from '../part/failure';
 import { Push } from '../part/plain';
-import { SignField, SignForm } from '../part/sign';
-import { useMe } from './session';
+import { Providers, SignField, SignForm } from '../part/sign';
+import { useMe, useWaysIn } from './session';
 import { giveUp, setOver } from './unsaved';
 
 export function SignAgain() {
@@ -16,7 +16,7 @@ export function SignAgain() {
   const client = useQueryClient();
   const me = useMe();
   const [stage, setStage] = useState<'password' | 'second_step'>('password');
-  const ways = useQuery({ queryKey: ['ways-in'], queryFn: waysIn, staleTime: Number.POSITIVE_INFINITY });
+  const ways = useWaysIn();
   const leave = () => {
     giveUp();
     setOver(false);
@@ -57,7 +57,6 @@ export function SignAgain() {
     addEventListener('focus', look);
     return () => removeEventListener('focus', look);
   }, []);
-  const wrong = step.error instanceof ApiError && step.error.status === 401;
   return (
     <Modal
       open
@@ -69,20 +68,8 @@ export function SignAgain() {
       footer={null}
     >
       <p>{t('again.hint')}</p>
-      <Failure error={step.error} meaning={wrong ? t('login.wrong') : undefined} />
-      {stage === 'password' &&
-        ways.data?.providers.map((it) => (
-          <a
-            key={it.id}
-            className="push"
-            target="_blank"
-            rel="noreferrer"
-            style={{ width: '100%', marginBottom: 12 }}
-            href={`/api/v1/session/oidc/${encodeURIComponent(it.id)}?return_to=%2Faccount`}
-          >
-            {t('login.with', { name: it.name })}
-          </a>
-        ))}
+      <Failure error={step.error} meaning={wrongProof(step.error) ? t('login.wrong') : undefined} />
+      {stage === 'password' && <Providers ways={ways.data} to="/account" target="_blank" rel="noreferrer" />}
       {(stage === 'second_step' || ways.data?.password !== false) && (
         <SignForm key={stage} submit={t('login.submit')} busy={step.isPending} send={step.mutate}>
           {stage === 'second_step' ? (

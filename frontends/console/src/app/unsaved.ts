@@ -37,10 +37,6 @@ export function setOver(is: boolean): void {
   tell();
 }
 
-export function isOver(): boolean {
-  return over;
-}
-
 export function useOver(): boolean {
   return useSyncExternalStore(
     (hear) => {

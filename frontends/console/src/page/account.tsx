@@ -4,7 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, App, Button, Card, Form, Input, InputNumber, Modal, QRCode, Select, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { ApiError, api, type Schemas, SESSION, take } from '../api/client';
+import { api, type Schemas, SESSION, take, wrongProof } from '../api/client';
 import { usePreference } from '../app/preference';
 import { useMe } from '../app/session';
 import { Failure } from '../part/failure';
@@ -154,11 +154,6 @@ function Password() {
       </Form>
     </Card>
   );
-}
-
-/** What was entered to prove oneself isn't right: the session goes on. */
-function wrongProof(error: Error | null): boolean {
-  return error instanceof ApiError && error.status === 401 && !error.over;
 }
 
 type Want = 'offer' | 'remove' | 'renew';

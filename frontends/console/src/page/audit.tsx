@@ -1,18 +1,18 @@
 // Who changed what, and what it was before.
 
 import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
-import { Alert, Button, DatePicker, Empty, Input, Table } from 'antd';
+import { Alert, Button, Empty, Input, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { Named } from '../part/badge';
+import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import type { Kind } from '../part/name';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
-import { useZone } from '../part/zone';
 
 type Event = Schemas['AuditEvent'];
 
@@ -23,7 +23,6 @@ export default function AuditPage() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
-  const zone = useZone();
   const named = Object.fromEntries(
     [...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
   );
@@ -77,18 +76,7 @@ export default function AuditPage() {
         />
       )}
       <div className="row" style={{ marginBottom: 12 }}>
-        <DatePicker.RangePicker
-          showTime
-          allowEmpty={[true, true]}
-          aria-label={t('request.when')}
-          value={[filter.from ? zone.wall(filter.from) : null, filter.to ? zone.wall(filter.to) : null]}
-          onChange={(range) => {
-            const [from, to] = [range?.[0], range?.[1]].map((it) =>
-              it ? zone.instant(it).toISOString() : undefined,
-            );
-            change({ from, to });
-          }}
-        />
+        <Between filter={filter} change={change} />
         {FILTERS.map((name) => (
           <Input
             key={`${name} ${filter[name] ?? ''}`}

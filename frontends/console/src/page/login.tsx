@@ -4,12 +4,12 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link, Navigate, useLocation, useSearchParams } from 'react-router';
-import { ApiError, api, type Schemas, SESSION, take, waysIn } from '../api/client';
+import { ApiError, api, type Schemas, SESSION, take, wrongProof } from '../api/client';
 import { inside } from '../app/inside';
-import { useSession } from '../app/session';
+import { useSession, useWaysIn } from '../app/session';
 import { Failure } from '../part/failure';
 import { Push } from '../part/plain';
-import { Sign, SignField, SignForm } from '../part/sign';
+import { NewPassword, Providers, Sign, SignField, SignForm } from '../part/sign';
 
 type Signed = Schemas['Signed'];
 
@@ -63,23 +63,13 @@ function useStep<T>(step: (values: T) => Promise<Signed>) {
 function FirstStep({ registers }: { registers: boolean }) {
   const { t } = useTranslation();
   const [query] = useSearchParams();
-  const ways = useQuery({ queryKey: ['ways-in'], queryFn: waysIn, staleTime: Number.POSITIVE_INFINITY });
-  const to = encodeURIComponent(inside(query.get('next')));
+  const ways = useWaysIn();
   // Where nobody registers, its address is that of the sign-in.
   if (registers && ways.data && !ways.data.registration) return <Navigate to={first(query, false)} replace />;
   if (registers) return ways.data ? <Register /> : <Failure error={ways.error} />;
   return (
     <>
-      {ways.data?.providers.map((it) => (
-        <a
-          key={it.id}
-          className="push"
-          style={{ width: '100%', marginBottom: 12 }}
-          href={`/api/v1/session/oidc/${encodeURIComponent(it.id)}?return_to=${to}`}
-        >
-          {t('login.with', { name: it.name })}
-        </a>
-      ))}
+      <Providers ways={ways.data} to={inside(query.get('next'))} />
       {ways.data?.password !== false && <Password />}
       {ways.data?.registration && (
         <p style={{ margin: '8px 0 0' }}>
@@ -116,16 +106,7 @@ function Invited({ invitation }: { invitation: string }) {
         busy={step.isPending}
         send={({ password = '' }) => step.mutate(password)}
       >
-        <SignField
-          name="password"
-          label={t('login.new')}
-          hint={t('login.strong')}
-          type="password"
-          minLength={12}
-          autoFocus
-          autoComplete="new-password"
-        />
-        <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+        <NewPassword label={t('login.new')} autoFocus />
       </SignForm>
       <p style={{ margin: '16px 0 0' }}>
         <Link to="/login">{t('login.registered')}</Link>
@@ -169,15 +150,7 @@ function Register() {
           autoComplete="name"
           maxLength={128}
         />
-        <SignField
-          name="password"
-          label={t('login.password')}
-          hint={t('login.strong')}
-          type="password"
-          minLength={12}
-          autoComplete="new-password"
-        />
-        <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+        <NewPassword label={t('login.password')} />
       </SignForm>
       <p style={{ margin: '16px 0 0' }}>
         <Link to={first(query, false)}>{t('login.registered')}</Link>
@@ -189,10 +162,9 @@ function Register() {
 function Password() {
   const { t } = useTranslation();
   const step = useStep((body: Schemas['SignIn']) => take(api.POST('/api/v1/session', { body })));
-  const wrong = step.error instanceof ApiError && step.error.status === 401;
   return (
     <>
-      <Failure error={step.error} meaning={wrong ? t('login.wrong') : undefined} />
+      <Failure error={step.error} meaning={wrongProof(step.error) ? t('login.wrong') : undefined} />
       <SignForm
         submit={t('login.submit')}
         busy={step.isPending}
@@ -215,10 +187,9 @@ function Code() {
   const { t } = useTranslation();
   const [backup, setBackup] = useState(false);
   const step = useStep((body: Schemas['SecondStepCode']) => take(api.POST('/api/v1/session/code', { body })));
-  const wrong = step.error instanceof ApiError && step.error.status === 401;
   return (
     <>
-      <Failure error={step.error} meaning={wrong ? t('login.wrongCode') : undefined} />
+      <Failure error={step.error} meaning={wrongProof(step.error) ? t('login.wrongCode') : undefined} />
       <SignForm
         key={String(backup)}
         submit={t('login.continue')}

@@ -225,8 +225,8 @@ function Write(props: {
     key: before?.key,
   };
   const [draft, setDraft] = useState(first);
-  const [begun] = useState(first);
-  const dirty = props.write && JSON.stringify(draft) !== JSON.stringify(begun);
+  const [begun] = useState(() => JSON.stringify(first));
+  const dirty = props.write && JSON.stringify(draft) !== begun;
   useUnsaved(dirty, TYPED, losesText);
   const { touched } = props;
   useEffect(() => touched(dirty), [dirty, touched]);

@@ -134,10 +134,8 @@ export function declared(values: ChannelValues, card: Provider | undefined): Rec
 export function edit(values: ChannelValues, before: Schemas['Channel']): Schemas['ChannelEdit'] {
   const models = named(values).map((it) => {
     const known = before.models.find((model) => model.group === it.name && model.upstream === it.upstream);
-    if (known) return withOwn(known, it.own);
-    const fresh = { group: it.name, upstream: it.upstream };
-    if (says(it.own)) return withOwn(fresh, it.own);
-    return it.name === it.upstream ? it.name : fresh;
+    if (!known && it.name === it.upstream && !says(it.own)) return it.name;
+    return withOwn(known ?? { group: it.name, upstream: it.upstream }, it.own);
   });
   const next: Record<string, unknown> = {
     name: values.name.trim(),

@@ -1,13 +1,14 @@
 // The log of calls. Only the rows that are seen are in the page, however many there are.
 
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Alert, Button, DatePicker, Empty, Input, Select, Switch } from 'antd';
+import { Alert, Button, Empty, Input, Select, Switch } from 'antd';
 import type { TFunction } from 'i18next';
 import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
@@ -17,7 +18,6 @@ import { Spinner, Tag } from '../part/plain';
 import { useFilter } from '../part/query';
 import { useTail } from '../part/tail';
 import { useShown } from '../part/window';
-import { useZone } from '../part/zone';
 
 type Call = Schemas['Record'];
 
@@ -56,7 +56,6 @@ export default function RequestList() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
-  const zone = useZone();
   const [opened, setWide] = useState(false);
   const wide = opened || SELDOM.some((name) => filter[name]);
   const { create: _, live, page: __, ...named } = filter;
@@ -112,21 +111,7 @@ export default function RequestList() {
       }
     >
       <div className="row" style={{ marginBottom: 12 }}>
-        <DatePicker.RangePicker
-          showTime
-          allowEmpty={[true, true]}
-          aria-label={t('request.when')}
-          value={[
-            filter.from ? zone.wall(time(filter.from)) : null,
-            filter.to ? zone.wall(time(filter.to)) : null,
-          ]}
-          onChange={(range) => {
-            const [from, to] = [range?.[0], range?.[1]].map((it) =>
-              it ? zone.instant(it).toISOString() : undefined,
-            );
-            change({ from, to });
-          }}
-        />
+        <Between filter={filter} change={change} read={time} />
         <Select
           allowClear
           aria-label={t('request.column.outcome')}

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Navigate, useNavigate } from 'react-router';
 import { api, SESSION, take } from '../api/client';
 import { Failure } from '../part/failure';
-import { Sign, SignField, SignForm } from '../part/sign';
+import { NewPassword, Sign, SignField, SignForm } from '../part/sign';
 
 type Values = { master: string; email: string; password: string };
 
@@ -46,15 +46,7 @@ export default function Setup() {
           autoComplete="off"
         />
         <SignField name="email" label={t('setup.email')} type="email" autoComplete="username" />
-        <SignField
-          name="password"
-          label={t('setup.password')}
-          hint={t('login.strong')}
-          type="password"
-          minLength={12}
-          autoComplete="new-password"
-        />
-        <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+        <NewPassword label={t('setup.password')} />
       </SignForm>
       <p>{t('setup.next')}</p>
     </Sign>

@@ -1,4 +1,5 @@
 import { App } from 'antd';
+import type { TFunction } from 'i18next';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Waiting } from './plain';
@@ -22,6 +23,16 @@ export function useConfirm() {
           message.error(error.message);
         }),
     });
+}
+
+/** What is asked in front of whatever leads away from what was typed. */
+export function leaving(t: TFunction) {
+  return {
+    title: t('form.leave'),
+    content: t('form.leaveHint'),
+    okText: t('form.discard'),
+    cancelText: t('form.stay'),
+  };
 }
 
 function Counted({ words }: { words: () => Promise<string> }) {

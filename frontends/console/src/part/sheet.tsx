@@ -6,6 +6,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
 import { hold } from '../app/unsaved';
+import { leaving } from './confirm';
 import { Failure, useWords } from './failure';
 import { fieldOf } from './field';
 
@@ -73,13 +74,7 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
   };
   const leave = () => {
     if (!form.isFieldsTouched()) return close();
-    return modal.confirm({
-      title: t('form.leave'),
-      content: t('form.leaveHint'),
-      okText: t('form.discard'),
-      cancelText: t('form.stay'),
-      onOk: close,
-    });
+    return modal.confirm({ ...leaving(t), onOk: close });
   };
   return (
     <Drawer

@@ -1,7 +1,15 @@
 // What the pages before the sign-in are made of: the browser's own form, since they are what it loads first.
 
-import { type FormEvent, type InputHTMLAttributes, type ReactNode, useEffect, useId } from 'react';
+import {
+  type AnchorHTMLAttributes,
+  type FormEvent,
+  type InputHTMLAttributes,
+  type ReactNode,
+  useEffect,
+  useId,
+} from 'react';
 import { useTranslation } from 'react-i18next';
+import type { WaysIn } from '../api/client';
 import { LanguageSwitch } from '../app/language_switch';
 import { Push } from './plain';
 
@@ -77,4 +85,41 @@ export function SignField({
       )}
     </p>
   );
+}
+
+/** A password that is chosen, and the same again. */
+export function NewPassword({ label, autoFocus }: { label: string; autoFocus?: boolean }) {
+  const { t } = useTranslation();
+  return (
+    <>
+      <SignField
+        name="password"
+        label={label}
+        hint={t('login.strong')}
+        type="password"
+        minLength={12}
+        autoFocus={autoFocus}
+        autoComplete="new-password"
+      />
+      <SignField name="again" label={t('setup.again')} type="password" autoComplete="new-password" />
+    </>
+  );
+}
+
+type Link = Pick<AnchorHTMLAttributes<HTMLAnchorElement>, 'target' | 'rel'>;
+
+/** The ways in by somebody else's page, which leads back `to` one of ours. */
+export function Providers({ ways, to, ...link }: { ways: WaysIn | undefined; to: string } & Link) {
+  const { t } = useTranslation();
+  return ways?.providers.map((it) => (
+    <a
+      key={it.id}
+      className="push"
+      {...link}
+      style={{ width: '100%', marginBottom: 12 }}
+      href={`/api/v1/session/oidc/${encodeURIComponent(it.id)}?return_to=${encodeURIComponent(to)}`}
+    >
+      {t('login.with', { name: it.name })}
+    </a>
+  ));
 }
