@@ -46,6 +46,13 @@ async fn raw(address: &str) -> Raw {
     }
 }
 
+/// Runs a statement on the database behind its store's back.
+pub(super) async fn run(address: &str, sql: &str) {
+    let database = raw(address).await;
+    database.run(sql).await;
+    database.close().await;
+}
+
 /// What the files' names say.
 fn files() -> Vec<(i64, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");

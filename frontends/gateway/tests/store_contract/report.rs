@@ -1,5 +1,6 @@
 //! Sums for reports: equal to the records, whichever table they are read from.
 
+use super::migration::run;
 use super::*;
 
 use std::collections::BTreeMap;
@@ -576,7 +577,8 @@ async fn forget_what_is_new(run: impl AsyncFn(String)) {
 }
 
 /// Records of an earlier version are counted when a store is opened: as if they had just been written.
-async fn counts_old_records(address: &str, run: impl AsyncFn(String)) {
+async fn counts_old_records(address: &str) {
+    let run = async |sql: String| run(address, &sql).await;
     let store = open(address).await;
     let mut records = history();
     // Old JSON may hold what a column can't.
@@ -609,7 +611,8 @@ async fn counts_old_records(address: &str, run: impl AsyncFn(String)) {
 }
 
 /// What a node of an earlier version left out of sums that it didn't know is in them again, and nothing else changes.
-async fn mends_short_sums(address: &str, run: impl AsyncFn(String)) {
+async fn mends_short_sums(address: &str) {
+    let run = async |sql: String| run(address, &sql).await;
     use Dimension::{Channel, Group, Key, Model, Tag};
     let store = open(address).await;
     assert_eq!(store.mend(at(NEW_YEAR)).await.unwrap(), 0, "an empty one is whole");
@@ -686,45 +689,25 @@ async fn mends_short_sums(address: &str, run: impl AsyncFn(String)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_mends_short_sums() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.db").display().to_string();
-    let run = async |sql: String| {
-        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{path}")).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-        pool.close().await;
-    };
-    mends_short_sums(&path, run).await;
+    mends_short_sums(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_mends_short_sums() {
     let Some(address) = schema("short_sums").await else { return };
-    let pool = sqlx::PgPool::connect(&address).await.unwrap();
-    let run = async |sql: String| {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-    };
-    mends_short_sums(&address, run).await;
+    mends_short_sums(&address).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_counts_old_records() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.db").display().to_string();
-    let run = async |sql: String| {
-        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{path}")).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-        pool.close().await;
-    };
-    counts_old_records(&path, run).await;
+    counts_old_records(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_counts_old_records() {
     let Some(address) = schema("old_records").await else { return };
-    let pool = sqlx::PgPool::connect(&address).await.unwrap();
-    let run = async |sql: String| {
-        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-    };
-    counts_old_records(&address, run).await;
+    counts_old_records(&address).await;
 }
 
 pub(super) async fn the_log_is_read_page_by_page(store: Arc<dyn Store>) {
