@@ -39,6 +39,8 @@ export default function Theme() {
           motion: !matchMedia('(prefers-reduced-motion: reduce)').matches,
         },
         components: {
+          // White on the red of the dark falls short, too.
+          Button: dark ? { dangerColor: its.sheet } : {},
           Tabs: dark
             ? {
                 itemSelectedColor: its['chosen-text'],

@@ -5,11 +5,10 @@ import { Alert, Button, Empty, Input, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { Named } from '../part/badge';
+import { Author, Thing } from '../part/author';
 import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
-import type { Kind } from '../part/name';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
@@ -113,11 +112,11 @@ export default function AuditPage() {
             className: 'num',
             render: (at) => <span title={format.time(at)}>{format.moment(at)}</span>,
           },
-          { title: t('audit.actor'), dataIndex: 'actor' },
+          { title: t('audit.actor'), dataIndex: 'actor', render: (it) => <Author of={it} /> },
           { title: t('audit.action'), dataIndex: 'action', className: 'mono' },
-          { title: t('audit.target'), dataIndex: 'target', render: (it) => <Target of={it} /> },
+          { title: t('audit.target'), dataIndex: 'target', render: (it) => <Thing of={it} /> },
           { title: t('audit.address'), dataIndex: 'address', render: (it) => it ?? '–' },
-          { title: t('audit.credential'), dataIndex: 'credential', render: (it) => it ?? '–' },
+          { title: t('audit.credential'), dataIndex: 'credential', render: (it) => <Thing of={it} /> },
         ]}
       />
       {events.hasNextPage && (
@@ -128,20 +127,5 @@ export default function AuditPage() {
         </p>
       )}
     </Page>
-  );
-}
-
-const KINDS: Record<string, Kind> = { key: 'keys', group: 'groups', user: 'users', channel: 'channels' };
-
-/** What something was done to, which is written as its kind and its id. */
-function Target({ of }: { of: string }) {
-  const { t } = useTranslation();
-  const [kind = '', id] = of.split(/ (.*)/s);
-  const named = KINDS[kind];
-  if (!named || !id) return <span>{of}</span>;
-  return (
-    <>
-      {t(`usage.dimension.${kind}`)} <Named of={named} id={id} />
-    </>
   );
 }

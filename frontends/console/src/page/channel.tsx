@@ -5,6 +5,7 @@ import { useTranslation } from 'react-i18next';
 import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { useAtOnce } from '../part/at_once';
+import { Author } from '../part/author';
 import { FromFile } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
@@ -214,7 +215,13 @@ function About({ channel: it }: { channel: Channel }) {
         {
           key: 'u',
           label: t('form.updated'),
-          children: it.updated_at ? `${format.time(it.updated_at)} · ${it.updated_by}` : '–',
+          children: it.updated_at ? (
+            <>
+              {format.time(it.updated_at)} · <Author of={it.updated_by} />
+            </>
+          ) : (
+            '–'
+          ),
         },
       ]}
     />

@@ -6,11 +6,13 @@ import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
+import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { Sums } from '../part/sums';
 import { Fullest, LimitStates } from '../part/use';
@@ -23,6 +25,7 @@ export default function GroupPage() {
   const format = useFormat();
   const confirm = useConfirm();
   const atOnce = useAtOnce('groups');
+  const user = useName('users');
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
@@ -122,7 +125,11 @@ export default function GroupPage() {
               size="small"
               items={[
                 { key: 'id', label: t('form.id'), children: <span className="mono">{group.id}</span> },
-                { key: 'o', label: t('form.organization'), children: group.organization },
+                {
+                  key: 'o',
+                  label: t('form.organization'),
+                  children: <Named of="organizations" id={group.organization} />,
+                },
                 { key: 'm', label: t('key.models'), children: <Models models={group.models} most={12} /> },
                 {
                   key: 'p',
@@ -134,7 +141,11 @@ export default function GroupPage() {
                 {
                   key: 'c',
                   label: t('form.created'),
-                  children: `${format.time(group.created_at)} · ${group.created_by}`,
+                  children: (
+                    <>
+                      {format.time(group.created_at)} · <Author of={group.created_by} />
+                    </>
+                  ),
                 },
               ]}
             />
@@ -180,7 +191,7 @@ export default function GroupPage() {
                         danger
                         onClick={() =>
                           confirm({
-                            title: t('group.removeTitle', { name: it.user }),
+                            title: t('group.removeTitle', { name: user(it.user) }),
                             breaks: t('group.removeBreaks'),
                             action: t('form.remove'),
                             run: async () => {

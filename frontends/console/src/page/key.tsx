@@ -8,6 +8,7 @@ import { keyRight } from '../app/right';
 import { useMe } from '../app/session';
 import { LimitsAbove } from '../part/above';
 import { useAtOnce } from '../part/at_once';
+import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
@@ -126,7 +127,11 @@ export default function KeyPage() {
               size="small"
               items={[
                 { key: 'id', label: t('form.id'), children: <span className="mono">{key.id}</span> },
-                { key: 'o', label: t('form.organization'), children: key.organization },
+                {
+                  key: 'o',
+                  label: t('form.organization'),
+                  children: <Named of="organizations" id={key.organization} />,
+                },
                 {
                   key: 'g',
                   label: t('key.group'),
@@ -144,12 +149,20 @@ export default function KeyPage() {
                 {
                   key: 'c',
                   label: t('form.created'),
-                  children: `${format.time(key.created_at)} · ${key.created_by}`,
+                  children: (
+                    <>
+                      {format.time(key.created_at)} · <Author of={key.created_by} />
+                    </>
+                  ),
                 },
                 {
                   key: 'd',
                   label: t('form.updated'),
-                  children: `${format.time(key.updated_at)} · ${key.updated_by}`,
+                  children: (
+                    <>
+                      {format.time(key.updated_at)} · <Author of={key.updated_by} />
+                    </>
+                  ),
                 },
               ]}
             />

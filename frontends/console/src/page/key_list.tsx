@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { FromFile, Models, Name, Named, Standing } from '../part/badge';
+import { Chips } from '../part/chip';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
@@ -55,6 +56,7 @@ export default function KeyList() {
         </>
       }
     >
+      <Chips of={['user', 'organization']} />
       <List
         name={t('nav.keys')}
         rowKey={(key) => key.id}

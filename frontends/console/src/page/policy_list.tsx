@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { Author } from '../part/author';
 import { FromFile, Name, Named } from '../part/badge';
 import { useFormat } from '../part/format';
 import { List } from '../part/list';
@@ -58,8 +59,10 @@ export default function PolicyList() {
                 <Named of="keys" id={it.key} />
               ) : it.group ? (
                 <Named of="groups" id={it.group} />
+              ) : it.organization ? (
+                <Named of="organizations" id={it.organization} />
               ) : (
-                (it.organization ?? t('policy.everybody'))
+                t('policy.everybody')
               ),
           },
           {
@@ -83,7 +86,14 @@ export default function PolicyList() {
           {
             title: t('form.updated'),
             key: 'updated',
-            render: (_, it) => (it.updated_at ? `${format.ago(it.updated_at)} · ${it.updated_by}` : '–'),
+            render: (_, it) =>
+              it.updated_at ? (
+                <>
+                  {format.ago(it.updated_at)} · <Author of={it.updated_by} />
+                </>
+              ) : (
+                '–'
+              ),
           },
         ]}
       />

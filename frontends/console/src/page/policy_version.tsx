@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { Author } from '../part/author';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -117,7 +118,11 @@ export function PolicyVersions({
           {
             title: t('form.created'),
             key: 'created',
-            render: (_, it) => `${format.time(it.created_at)} · ${it.created_by}`,
+            render: (_, it) => (
+              <>
+                {format.time(it.created_at)} · <Author of={it.created_by} />
+              </>
+            ),
           },
           {
             title: t('form.actions'),

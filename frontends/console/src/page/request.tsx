@@ -4,11 +4,13 @@ import { useTranslation } from 'react-i18next';
 import { useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { Named } from '../part/badge';
+import { Costs } from '../part/cost_table';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { useChannelName } from '../part/name';
 import { Page } from '../part/page';
+import { backTo } from '../part/place';
 import { Code } from '../part/secret';
 import { Waterfall } from '../part/waterfall';
 import { WhyNot } from '../part/why_not';
@@ -26,7 +28,7 @@ export default function RequestPage() {
     queryKey: ['records', 'one', call],
     queryFn: () => take(api.GET('/api/v1/records/{record}', { params: { path: { record: call } } })),
   });
-  const parent = { to: '/requests', name: t('nav.requests') };
+  const parent = { to: backTo('/requests'), name: t('nav.requests'), state: { back: true } };
   const record = query.data?.record;
   const amended = query.data?.amendments ?? [];
   if (!record) {
@@ -68,8 +70,8 @@ export default function RequestPage() {
               <Waterfall record={record} channel={channel} />
             </Card>
             {attempts.length > 0 && (
-              <Card title={t('request.tokens')}>
-                <Tokens record={record} />
+              <Card title={t('cost.title')}>
+                <Costs record={record} channel={channel} />
               </Card>
             )}
           </div>
@@ -120,7 +122,11 @@ function About({ record: it }: { record: Call }) {
         { key: 'k', label: t('key.hint'), children: <Named of="keys" id={it.key} /> },
         { key: 'g', label: t('key.group'), children: <Named of="groups" id={it.group} /> },
         { key: 'u', label: t('key.user'), children: <Named of="users" id={it.user} /> },
-        { key: 'o', label: t('form.organization'), children: it.organization },
+        {
+          key: 'o',
+          label: t('form.organization'),
+          children: <Named of="organizations" id={it.organization} />,
+        },
         {
           key: 'f',
           label: t('request.format'),
@@ -214,42 +220,5 @@ function Attempts({ attempts, channel }: { attempts: Attempt[]; channel: (id: st
         ]}
       />
     </Card>
-  );
-}
-
-const KINDS = [
-  'input_uncached',
-  'cache_read',
-  'cache_read_audio',
-  'cache_read_image',
-  'cache_write',
-  'cache_write_1h',
-  'audio_in',
-  'image_in',
-  'output_visible',
-  'output_reasoning',
-  'audio_out',
-  'image_out',
-  'searches',
-  'units',
-] as const;
-
-function Tokens({ record }: { record: Call }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const used = KINDS.map((kind) => ({ kind, amount: record.usage?.[kind] ?? 0 })).filter(
-    (it) => it.amount > 0,
-  );
-  if (used.length === 0) return <p>{t('request.noTokens')}</p>;
-  return (
-    <Descriptions
-      column={1}
-      size="small"
-      items={used.map(({ kind, amount }) => ({
-        key: kind,
-        label: t(`request.kind.${kind}`),
-        children: <span className="num">{format.whole(amount)}</span>,
-      }))}
-    />
   );
 }

@@ -3,17 +3,19 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Alert, Button, Empty, Input, Select, Switch } from 'antd';
 import type { TFunction } from 'i18next';
-import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
+import { type MouseEvent, memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { useNavigate } from 'react-router';
+import { useLocation, useNavigate, useNavigationType } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { Between } from '../part/between';
+import { Chips } from '../part/chip';
 import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
+import { leavePlace, placeOf } from '../part/place';
 import { Spinner, Tag } from '../part/plain';
 import { useFilter } from '../part/query';
 import { useTail } from '../part/tail';
@@ -72,6 +74,9 @@ export default function RequestList() {
     // A page that came doesn't change; to compare all of them with themselves each time would be felt.
     structuralSharing: false,
   });
+  const hidden = ['organization', 'error', 'cost_over'];
+  if (!may(me, 'readAll')) hidden.push('user');
+  if (!may(me, 'super')) hidden.push('channel');
   // What ends now is before no end, and has an ID that nobody knows yet.
   const followed = !filter.to && !filter.search;
   const tail = useTail(named, Boolean(live) && followed);
@@ -140,7 +145,15 @@ export default function RequestList() {
             onChange={(user) => change({ user })}
           />
         )}
-        {may(me, 'super') && <Text name="channel" label={t('request.channel')} />}
+        {may(me, 'super') && (
+          <PickNamed
+            of="channels"
+            style={{ width: 150 }}
+            value={filter.channel}
+            onChange={(channel) => change({ channel })}
+          />
+        )}
+
         <Text name="search" label={t('request.id')} />
         {wide ? (
           SELDOM.map((name) => <Text key={name} name={name} label={t(`request.seldom.${name}`)} />)
@@ -155,6 +168,7 @@ export default function RequestList() {
           </Button>
         )}
       </div>
+      <Chips of={hidden} />
       {tail.lost && (
         <Alert type="error" showIcon style={{ marginBottom: 12 }} title={t('request.disconnected')} />
       )}
@@ -222,6 +236,8 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
   const channel = useChannelName();
   const name = useKeyName();
   const navigate = useNavigate();
+  const { search } = useLocation();
+  const back = useBack();
   const words = useMemo(() => ({ t, format, channel, name }), [t, format, channel, name]);
   const scroller = useRef<HTMLDivElement>(null);
   const { rows, more, fetching, fetch } = props;
@@ -230,13 +246,21 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
   useEffect(() => {
     if (more && !fetching && to >= rows.length - AHEAD) fetch();
   }, [to, more, fetching, fetch, rows.length]);
+  // Once its rows are there, it stands where it stood.
+  const tall = rows.length > 0;
+  useLayoutEffect(() => {
+    const top = back && tall ? placeOf(search) : undefined;
+    if (top !== undefined) scroller.current?.scrollTo({ top });
+  }, [back, tall, search]);
   const open = (event: MouseEvent<HTMLDivElement>) => {
     // Links go by themselves, also into a new tab; whoever marks words to copy them goes nowhere.
     const target = event.target as HTMLElement;
     const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
     const link = target.closest<HTMLElement>('[role=row]')?.querySelector('a');
     const to = link?.getAttribute('href');
-    if (!to || !plain || getSelection()?.toString()) return;
+    if (!to) return;
+    leavePlace(search, scroller.current?.scrollTop ?? 0);
+    if (!plain || getSelection()?.toString()) return;
     event.preventDefault();
     navigate(to);
   };
@@ -266,6 +290,13 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
       </div>
     </div>
   );
+}
+
+/** Whether one comes back to a page, by the browser's way or the page's own. */
+function useBack(): boolean {
+  const by = useNavigationType();
+  const { state } = useLocation();
+  return by === 'POP' || (state as { back?: boolean } | null)?.back === true;
 }
 
 /** A row that is drawn once, however often the log is moved: what it needs comes to it, and nothing in it listens. */

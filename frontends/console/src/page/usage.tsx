@@ -10,6 +10,8 @@ import { usePreference } from '../app/preference';
 import { may, useMe } from '../app/session';
 import { Named } from '../part/badge';
 import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
+import { Chips } from '../part/chip';
+import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { useName } from '../part/name';
@@ -57,8 +59,8 @@ const DIMENSIONS = [
   'tag',
 ];
 const UNITS: Unit[] = ['hour', 'day', 'week', 'month'];
-const isKind = (it: string): it is 'group' | 'user' | 'key' | 'channel' =>
-  ['group', 'user', 'key', 'channel'].includes(it);
+const isKind = (it: string): it is 'group' | 'user' | 'key' | 'channel' | 'organization' =>
+  ['group', 'user', 'key', 'channel', 'organization'].includes(it);
 const NARROWED = ['group', 'user', 'key', 'model', 'organization', 'channel', 'provider', 'customer', 'tag'];
 
 export default function UsagePage() {
@@ -92,11 +94,12 @@ export default function UsagePage() {
   const report = course.data;
   const [group, user] = [useName('groups'), useName('users')];
   const [key, channel] = [useName('keys'), useName('channels')];
+  const organization = useName('organizations');
   const shown = useMemo(() => {
-    const name = { group, user, key, channel };
+    const name = { group, user, key, channel, organization };
     const call = (of: string, id: string) => (isKind(of) ? name[of](id) : id);
     return series(report, measure, t('usage.others'), t('overview.nobody'), call);
-  }, [report, measure, t, group, user, key, channel]);
+  }, [report, measure, t, group, user, key, channel, organization]);
   const allowed = DIMENSIONS.filter((it) => (it !== 'channel' && it !== 'provider') || may(me, 'super'));
   const dimension = (value: string) => ({ value, label: t(`usage.dimension.${value}`) });
   const columns = [first, ...(second ? [second] : [])];
@@ -105,6 +108,14 @@ export default function UsagePage() {
     const kind = kindOf(of);
     return kind === 'money' ? format.money(n) : kind === 'duration' ? format.duration(n) : format.whole(n);
   };
+  const [seen, menu] = useColumns(
+    'usage',
+    [
+      ...MEASURES.map((key) => ({ key, title: t(MEASURE[key]) })),
+      ...COMPARED.map((key) => ({ key, title: t(`usage.${key}`) })),
+    ],
+    FIRST,
+  );
   const file = `/api/v1/reports/usage?${new URLSearchParams({ ...question, top: '100', format: 'csv' })}`;
   const day = (it: Dayjs) => it.format('YYYY-MM-DD');
   return (
@@ -165,6 +176,7 @@ export default function UsagePage() {
         />
         <PickNamed of="keys" style={{ width: 150 }} value={filter.key} onChange={(key) => change({ key })} />
       </div>
+      <Chips of={NARROWED.filter((it) => it !== 'group' && it !== 'key')} />
       <Failure error={course.error ?? whole.error} again={() => course.refetch()} />
       <div className="stack">
         <Forecast narrowed={narrowed} zone={zone} measure={measure} say={say} />
@@ -179,7 +191,7 @@ export default function UsagePage() {
             />
           </Suspense>
         </Card>
-        <Card title={columns.map((it) => t(`usage.dimension.${it}`)).join(' · ')}>
+        <Card title={columns.map((it) => t(`usage.dimension.${it}`)).join(' · ')} extra={menu}>
           <Table<Row>
             aria-label={t('nav.usage')}
             size="small"
@@ -196,7 +208,8 @@ export default function UsagePage() {
                 render: (_: unknown, row: Row) =>
                   row.by[it] && isKind(it) ? <Named of={`${it}s`} id={row.by[it]} /> : row.by[it] || '–',
               })),
-              ...MEASURES.map((it) => ({
+              // What is drawn above is shown below in any case.
+              ...MEASURES.filter((it) => it === measure || seen.includes(it)).map((it) => ({
                 title: t(MEASURE[it]),
                 key: it,
                 align: 'right' as const,
@@ -204,23 +217,25 @@ export default function UsagePage() {
                 sorter: (a: Row, b: Row) => (a.total[it] ?? 0) - (b.total[it] ?? 0),
                 render: (_: unknown, row: Row) => say(it, row.total[it]),
               })),
-              {
-                title: t('usage.before'),
-                key: 'before',
-                align: 'right',
-                className: 'num',
-                render: (_, row) => say(measure, row.previous?.[measure]),
-              },
-              {
-                title: t('usage.change'),
-                key: 'change',
-                align: 'right',
-                className: 'num',
-                render: (_, row) => {
-                  const was = row.previous?.[measure] ?? 0;
-                  return was > 0 ? format.change(((row.total[measure] ?? 0) - was) / was) : '–';
+              ...[
+                {
+                  title: t('usage.before'),
+                  key: 'before',
+                  align: 'right' as const,
+                  className: 'num',
+                  render: (_: unknown, row: Row) => say(measure, row.previous?.[measure]),
                 },
-              },
+                {
+                  title: t('usage.change'),
+                  key: 'change',
+                  align: 'right' as const,
+                  className: 'num',
+                  render: (_: unknown, row: Row) => {
+                    const was = row.previous?.[measure] ?? 0;
+                    return was > 0 ? format.change(((row.total[measure] ?? 0) - was) / was) : '–';
+                  },
+                },
+              ].filter((it) => seen.includes(it.key)),
             ]}
           />
         </Card>
@@ -228,6 +243,10 @@ export default function UsagePage() {
     </Page>
   );
 }
+
+const COMPARED = ['before', 'change'] as const;
+/** What is shown of all that there is, unless somebody chooses otherwise. */
+const FIRST = ['spend', 'requests', 'failed', 'input_tokens', 'output_tokens', 'first_token_ms', 'change'];
 
 const MEASURE: Record<Measure, string> = {
   spend: 'usage.spend',

@@ -6,6 +6,7 @@ import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
+import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
@@ -194,12 +195,20 @@ export default function UserPage() {
               items={[
                 { key: 'id', label: t('form.id'), children: <span className="mono">{user.id}</span> },
                 { key: 'e', label: t('user.email'), children: user.email ?? '–' },
-                { key: 'o', label: t('form.organization'), children: user.organization },
+                {
+                  key: 'o',
+                  label: t('form.organization'),
+                  children: <Named of="organizations" id={user.organization} />,
+                },
                 { key: 'm', label: t('key.models'), children: <Models models={user.models} most={12} /> },
                 {
                   key: 'c',
                   label: t('form.created'),
-                  children: `${format.time(user.created_at)} · ${user.created_by}`,
+                  children: (
+                    <>
+                      {format.time(user.created_at)} · <Author of={user.created_by} />
+                    </>
+                  ),
                 },
               ]}
             />

@@ -27,6 +27,7 @@ export function LimitsAbove({ of }: { of: Schemas['Key'] }) {
   const me = useMe();
   const group = useName('groups');
   const user = useName('users');
+  const organization = useName('organizations');
   const all: Above[] = above(of).map((it) => {
     const [place, member = ''] = it.id.split('/');
     const id = place ?? '';
@@ -44,8 +45,8 @@ export function LimitsAbove({ of }: { of: Schemas['Key'] }) {
       default:
         return {
           ...it,
-          name: id,
-          to: may(me, 'readAll') ? `/organizations/${encodeURIComponent(id)}` : undefined,
+          name: organization(id),
+          to: may(me, 'organizations') ? `/organizations/${encodeURIComponent(id)}` : undefined,
         };
     }
   });

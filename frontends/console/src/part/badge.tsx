@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { may, useMe } from '../app/session';
-import { type Kind, useName } from './name';
+import { type Kind, TELLS, useName } from './name';
 import { Tag } from './plain';
 
 /** Whether something may be used. */
@@ -61,7 +61,7 @@ export function Named({ of, id }: { of: Kind; id: string | null | undefined }) {
   const name = useName(of);
   if (!id) return <span>–</span>;
   // Who may not see it isn't led there.
-  const open = of === 'users' ? may(me, 'readAll') : of === 'channels' ? may(me, 'super') : true;
+  const open = may(me, TELLS[of]);
   return open ? (
     <Link to={`/${of}/${encodeURIComponent(id)}`} title={id} style={{ overflowWrap: 'anywhere' }}>
       {name(id)}

@@ -9,6 +9,7 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
   const timeZone = zone || undefined;
   const factor = currency === 'CNY' ? rate : 1;
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  const decimal = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
   const short = new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 });
   const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 1 });
   const change = new Intl.NumberFormat(locale, {
@@ -39,9 +40,9 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
   const year = new Intl.DateTimeFormat('en-US', { year: 'numeric', timeZone });
   const thisYear = year.format(Date.now());
   const since = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-  const cash = new Map<number, Intl.NumberFormat>();
-  const cashBy = (digits: number) => {
-    let made = cash.get(digits);
+  const own = new Map<number, Intl.NumberFormat>();
+  const moneyBy = (digits: number) => {
+    let made = own.get(digits);
     if (!made) {
       made = new Intl.NumberFormat(locale, {
         style: 'currency',
@@ -50,7 +51,7 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
         minimumFractionDigits: Math.min(digits, 2),
         maximumFractionDigits: digits,
       });
-      cash.set(digits, made);
+      own.set(digits, made);
     }
     return made;
   };
@@ -58,10 +59,21 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
   const money = (nano: number) => {
     const amount = (nano / NANO) * factor;
     const size = Math.abs(amount);
-    return cashBy(size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6).format(amount);
+    return moneyBy(size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6).format(amount);
   };
   /** Pico-USD a token, as people say it: for a million tokens. */
-  const price = (pico: number) => cashBy(4).format((pico / 1e6) * factor);
+  const price = (pico: number) => moneyBy(4).format((pico / 1e6) * factor);
+  /** An amount of any currency, as it is written there; small ones with as many digits as tell them from nothing. */
+  const cash = (amount: number, of: string) => {
+    const digits = amount === 0 || amount >= 1 ? 2 : amount >= 0.01 ? 4 : 8;
+    return new Intl.NumberFormat(locale, {
+      style: 'currency',
+      currency: of,
+      currencyDisplay: 'narrowSymbol',
+      minimumFractionDigits: 2,
+      maximumFractionDigits: digits,
+    }).format(amount);
+  };
   const duration = (ms: number) => {
     if (ms < 1) return ms >= 0.01 ? `${ms.toFixed(2)} ms` : '< 1 ms';
     if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -81,10 +93,12 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
   };
   return {
     money,
+    cash,
     price,
     duration,
     ago,
     whole: (n: number) => whole.format(n),
+    decimal: (n: number) => decimal.format(n),
     short: (n: number) => (Math.abs(n) < 10_000 ? whole.format(n) : short.format(n)),
     percent: (share: number) => percent.format(share),
     /** By how much more or less. */

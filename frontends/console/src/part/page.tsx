@@ -6,7 +6,7 @@ import { Inline } from './inline';
 /** A page: its title, where it belongs, and what can be done on it. */
 export function Page(props: {
   title: string;
-  parent?: { to: string; name: string };
+  parent?: { to: string; name: string; state?: object };
   /** Who may call it otherwise does so in the title. */
   rename?: (name: string) => void;
   note?: ReactNode;
@@ -22,7 +22,7 @@ export function Page(props: {
       <div className="head">
         <div style={{ minWidth: 0 }}>
           {props.parent && (
-            <Link to={props.parent.to}>
+            <Link to={props.parent.to} state={props.parent.state}>
               {'← '}
               {props.parent.name}
             </Link>

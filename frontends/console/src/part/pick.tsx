@@ -5,11 +5,12 @@ import { Select, type SelectProps } from 'antd';
 import { useDeferredValue, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
+import { useName } from './name';
 
 type Option = { value: string; label: string };
 type Props = Omit<SelectProps<string>, 'options'> & { placeholder?: string };
 
-const find: Record<'groups' | 'users' | 'keys', (search: string) => Promise<Option[]>> = {
+const find: Record<'groups' | 'users' | 'keys' | 'channels', (search: string) => Promise<Option[]>> = {
   groups: async (search) => {
     const query = { limit: '30', ...(search && { search }) };
     const found = await take(api.GET('/api/v1/groups', { params: { query } }));
@@ -19,6 +20,11 @@ const find: Record<'groups' | 'users' | 'keys', (search: string) => Promise<Opti
     const query = { limit: '30', ...(search && { search }) };
     const found = await take(api.GET('/api/v1/users', { params: { query } }));
     return found.items.map((it) => ({ value: it.id, label: it.alias ?? it.email ?? it.id }));
+  },
+  channels: async (search) => {
+    const query = { limit: '30', ...(search && { search }) };
+    const found = await take(api.GET('/api/v1/channels', { params: { query } }));
+    return found.items.map((it) => ({ value: it.id, label: it.name }));
   },
   keys: async (search) => {
     const query = { limit: '30', ...(search && { search }) };
@@ -39,22 +45,31 @@ export function Pick({ of, free, ...rest }: Props & { of: keyof typeof find; fre
     queryFn: () => find[of](asked),
     placeholderData: keepPreviousData,
   });
+  const name = useName(of);
+  const options = [...(data ?? [])];
+  const add = (value: string, label: string) => {
+    if (data && !options.some((it) => it.value === value)) options.push({ value, label });
+  };
+  if (free && asked) add(asked, asked);
+  // What is chosen may not be among the first that are found.
+  if (rest.value && !asked) add(rest.value, name(rest.value));
   return (
     <Select<string>
       showSearch={{ filterOption: false, onSearch: setText }}
       allowClear
       loading={isFetching}
       {...rest}
-      options={
-        free && asked && !data?.some((it) => it.value === asked)
-          ? [...(data ?? []), { value: asked, label: asked }]
-          : data
-      }
+      options={options}
     />
   );
 }
 
-const WORD = { groups: 'key.group', users: 'key.user', keys: 'key.hint' } as const;
+const WORD = {
+  groups: 'key.group',
+  users: 'key.user',
+  keys: 'key.hint',
+  channels: 'request.channel',
+} as const;
 
 /** The same outside of a form, where nothing beside it says what it is. */
 export function PickNamed(props: Props & { of: keyof typeof find }) {

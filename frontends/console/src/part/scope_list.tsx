@@ -7,7 +7,8 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import type { Schemas } from '../api/client';
-import { FromFile, Name, Standing } from './badge';
+import { FromFile, Name, Named, Standing } from './badge';
+import { Chips } from './chip';
 import { useFormat } from './format';
 import { List, Search } from './list';
 import { Page } from './page';
@@ -78,6 +79,7 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
         </>
       }
     >
+      <Chips of={props.filters} />
       <List<T>
         name={t(`nav.${props.kind}`)}
         rowKey={(it) => it.id}
@@ -100,7 +102,13 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
           },
           ...(props.kind === 'organizations'
             ? []
-            : [{ title: t('form.organization'), dataIndex: 'organization' }]),
+            : [
+                {
+                  title: t('form.organization'),
+                  dataIndex: 'organization',
+                  render: (id: string) => <Named of="organizations" id={id} />,
+                },
+              ]),
           { title: t('state.title'), key: 'state', render: (_, it) => <Standing blocked={it.blocked} /> },
           ...props.columns,
           {

@@ -18,7 +18,12 @@ export type Whose = { name: string; to?: string };
 /** What the scope of a limit is called for a call, where the call says so. */
 export function useWhose(caller: Caller | undefined): (scope: string) => Whose | undefined {
   const me = useMe();
-  const [key, group, user] = [useName('keys'), useName('groups'), useName('users')];
+  const [key, group, user, organization] = [
+    useName('keys'),
+    useName('groups'),
+    useName('users'),
+    useName('organizations'),
+  ];
   const readAll = may(me, 'readAll');
   return useCallback(
     (scope: string) => {
@@ -45,7 +50,10 @@ export function useWhose(caller: Caller | undefined): (scope: string) => Whose |
             : undefined;
         case 'organization':
           return caller.organization
-            ? { name: caller.organization, to: page('organizations', caller.organization, readAll) }
+            ? {
+                name: organization(caller.organization),
+                to: page('organizations', caller.organization, may(me, 'organizations')),
+              }
             : undefined;
         case 'customer':
           return caller.customer ? { name: caller.customer } : undefined;
@@ -53,6 +61,6 @@ export function useWhose(caller: Caller | undefined): (scope: string) => Whose |
           return undefined;
       }
     },
-    [caller, key, group, user, readAll],
+    [caller, key, group, user, organization, readAll, me],
   );
 }

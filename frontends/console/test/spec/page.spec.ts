@@ -3,7 +3,7 @@
 import AxeBuilder from '@axe-core/playwright';
 import type { Page, TestInfo } from '@playwright/test';
 import { expect, settled, test } from '../rig/test.ts';
-import type { World } from '../rig/world.ts';
+import { recorded, type World } from '../rig/world.ts';
 
 const PAGES: [string, (world: World) => string][] = [
   ['overview', () => '/overview'],
@@ -30,6 +30,42 @@ const PAGES: [string, (world: World) => string][] = [
   ['account', () => '/account'],
   ['what is not there', () => '/nowhere'],
 ];
+
+/** What stands above a page, and what is only there for some calls: each is opened, and looked at. */
+const OPENED: [string, (world: World) => Promise<string>, (page: Page) => Promise<void>][] = [
+  ['a call that was refused', (it) => called(it, { model: 'no-such-model' }), async () => {}],
+  ['a call that was streamed', (it) => called(it, { model: 'gpt-4o-mini', stream: true }), async () => {}],
+  [
+    'what asks before a key is deleted',
+    async (it) => `/keys/${it.own.key}`,
+    async (page) => {
+      await page.locator('.head .ant-btn-dangerous').click();
+      await expect(page.getByRole('dialog')).toBeVisible();
+    },
+  ],
+  [
+    'a form with what is wrong in it',
+    async () => '/groups?create=1',
+    async (page) => {
+      await page.getByRole('dialog').locator('button.ant-btn-primary').click();
+      await expect(page.locator('.ant-form-item-explain-error').first()).toBeVisible();
+    },
+  ],
+];
+
+/** The page of a call that is made for it. */
+async function called(world: World, body: { model: string; stream?: boolean }) {
+  const made = await world.api.post('/api/v1/keys', { alias: `looked at ${Math.random()}`, group: world.foreign.group });
+  const headers = { authorization: `Bearer ${made.secret}`, 'content-type': 'application/json' };
+  const messages = [{ role: 'user', content: 'hello' }];
+  const answer = await fetch(`${world.gateway.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ ...body, messages, max_tokens: 20 }),
+  });
+  await answer.text();
+  return `/requests/${(await recorded(world.api, made.key.id, 1))[0]?.call}`;
+}
 
 const LOOKS = [
   { language: 'en', colours: 'light' },
@@ -58,6 +94,16 @@ for (const look of LOOKS) {
 }
 
 for (const colours of ['light', 'dark'] as const) {
+  for (const [name, path, act] of OPENED) {
+    test(`${name}, ${colours}`, async ({ as, world }, info) => {
+      const page = await as('super_admin', { colours });
+      await page.goto(await path(world));
+      await settled(page);
+      await act(page);
+      await faultless(page, info, name);
+    });
+  }
+
   test(`the sign-in page, the search, and the menus have no fault either, ${colours}`, async ({ as, visitor, world }, info) => {
     const stranger = await visitor(world.gateway.url);
     await stranger.emulateMedia({ colorScheme: colours });

@@ -1,0 +1,57 @@
+// Who did something, and to what, as the trail writes them: their kind and their id.
+
+import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
+import { Named } from './badge';
+import type { Kind } from './name';
+
+const KINDS: Record<string, Kind> = {
+  key: 'keys',
+  group: 'groups',
+  user: 'users',
+  channel: 'channels',
+  organization: 'organizations',
+};
+
+/** What `kind id` stands for, where that is a thing with a name. */
+export function thing(of: string): { kind: string; of: Kind; id: string } | undefined {
+  const [kind = '', id] = of.split(/ (.*)/s);
+  const named = KINDS[kind];
+  return named && id ? { kind, of: named, id } : undefined;
+}
+
+export function Thing({ of }: { of: string | null | undefined }) {
+  const { t } = useTranslation();
+  if (!of) return <span>–</span>;
+  const it = thing(of);
+  if (!it) return <Other of={of} />;
+  return (
+    <span>
+      {t(`usage.dimension.${it.kind}`)} <Named of={it.of} id={it.id} />
+    </span>
+  );
+}
+
+/** What has no page of its own, or is called by its name. */
+function Other({ of }: { of: string }) {
+  const { t } = useTranslation();
+  const [kind = '', id = ''] = of.split(/ (.*)/s);
+  if (of === 'master key') return <span>{t('audit.kind.master')}</span>;
+  if (kind === 'policy' && id) {
+    return (
+      <span>
+        {t('audit.kind.policy')} <Link to={`/policies/${encodeURIComponent(id)}`}>{id}</Link>
+      </span>
+    );
+  }
+  if ((kind === 'session' || kind === 'token') && id) {
+    return <span title={id}>{`${t(`audit.kind.${kind}`)} …${id.slice(-4)}`}</span>;
+  }
+  return <span>{of}</span>;
+}
+
+/** The same of who did it: that it is a user goes without saying. */
+export function Author({ of }: { of: string | null | undefined }) {
+  const it = of ? thing(of) : undefined;
+  return it?.of === 'users' ? <Named of="users" id={it.id} /> : <Thing of={of} />;
+}
