@@ -360,7 +360,7 @@ impl Admin {
     }
 
     /// What something new hangs on, as far as it is stored: what a file declares doesn't go by a change, and the default
-    /// organization is used without being made.
+    /// organization, or one that the file names, is used without being made.
     fn anchors_of(&self, change: &Change) -> Vec<Thing> {
         let (organization, group, user) = match change {
             Change::PutKey { key, expect: Expect::New, .. } => {
@@ -382,8 +382,8 @@ impl Admin {
         user: Option<&UserId>,
     ) -> Vec<Thing> {
         let declared = self.declared();
-        let organization = organization
-            .filter(|id| id.as_str() != DEFAULT_ORGANIZATION && declared.organization(id).is_none());
+        let organization =
+            organization.filter(|id| id.as_str() != DEFAULT_ORGANIZATION && !declared.has_organization(id));
         let group = group.filter(|id| declared.group(id.as_str()).is_none_or(|it| it.id != **id));
         let user = user.filter(|id| declared.user(id).is_none());
         let things = [organization.map(Thing::from), group.map(Thing::from), user.map(Thing::from)];

@@ -135,7 +135,7 @@ impl Directory {
             Some(parts) => Some(self.caller_of(&self.fill(parts).await?, &declared)),
             None => self.store.key_by_hash(hash, self.clock.now()).await?.and_then(|mut parts| {
                 declared.complete(&mut parts);
-                has_its_scopes(&parts).then(|| self.caller_of(&parts, &declared))
+                has_its_scopes(&parts, &declared).then(|| self.caller_of(&parts, &declared))
             }),
         };
         let Some(caller) = caller else {
@@ -170,7 +170,7 @@ impl Directory {
         let organization = &parts.key.organization;
         let is_own = parts.group.iter().all(|group| group.organization == *organization)
             && parts.user.iter().all(|user| user.organization == *organization);
-        if !is_own || !has_its_scopes(&parts) {
+        if !is_own || !has_its_scopes(&parts, &declared) {
             return Ok(None);
         }
         let bound = self.engine.bind(Caller { customer, ..self.caller_of(&parts, &declared) });
@@ -279,10 +279,11 @@ impl Directory {
 }
 
 /// Whether the organization, group and user that a stored key names exist (still): without their limits it must not work. The
-/// default organization is used without being made.
-fn has_its_scopes(parts: &KeyParts) -> bool {
+/// default organization is used without being made, and so is one that the file names.
+fn has_its_scopes(parts: &KeyParts, declared: &DeclaredTenants) -> bool {
+    let id = &parts.key.organization;
     let has_organization =
-        parts.organization.is_some() || parts.key.organization.as_str() == DEFAULT_ORGANIZATION;
+        parts.organization.is_some() || id.as_str() == DEFAULT_ORGANIZATION || declared.has_organization(id);
     has_organization
         && parts.key.group.is_some() == parts.group.is_some()
         && parts.key.user.is_some() == parts.user.is_some()

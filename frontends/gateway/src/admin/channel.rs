@@ -47,8 +47,8 @@ pub struct NewChannel {
 pub struct ChannelPatch {
     /// The channel as it shall be. Its id and where it was declared stay.
     pub channel: Channel,
-    /// Its credential, to be sealed. Left out, the one it has stays; unless where the channel sends it, or how, has
-    /// changed: then it must be entered again, so that it can't be sent to somebody else.
+    /// Its credential, to be sealed; an empty one removes it. Left out, the one it has stays; unless where the channel sends it,
+    /// or how, has changed: then it must be entered again, so that it can't be sent to somebody else, or its variable named.
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
     /// What another dialect makes it of now; left out, what is kept stays.
@@ -146,7 +146,8 @@ impl Admin {
     /// Changes a channel and takes it into use.
     ///
     /// # Errors
-    /// As [`create_channel`](Self::create_channel); `NotFound`; `Conflict` also when it is declared in a file.
+    /// As [`create_channel`](Self::create_channel); `NotFound`; `Conflict` also when it is declared in a file; `InvalidRequest`
+    /// also for another destination without the credential.
     pub async fn update_channel(
         &self,
         actor: &Actor,
@@ -186,10 +187,13 @@ impl Admin {
         uncover(&mut after, before)?;
         after.reserve_edits();
         self.check_channel(Some(before), &after).await?;
-        let moved = secret::destination(before)? != secret::destination(&after)?;
+        let removes = patch.revoke || patch.secret.as_ref().is_some_and(|secret| secret.expose().is_empty());
+        if patch.secret.is_none() && !removes && !matches!(after.secret, SecretRef::Env(_)) {
+            refuse_losing(before, &after)?;
+        }
         let secret = match self.seal(&mut after, patch.secret.as_ref())? {
             Some(change) => change,
-            None if moved || patch.revoke => {
+            None if removes || secret::destination(before)? != secret::destination(&after)? => {
                 after.secret = SecretRef::None;
                 after.more_keys.clear();
                 SecretChange::Clear
@@ -202,7 +206,7 @@ impl Admin {
         };
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
-        let is_replaced = matches!(secret, SecretChange::Set(_));
+        let is_replaced = matches!(secret, SecretChange::Set(_)) || after.secret != before.secret;
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         let mut changes = kept_entry(id, patch.entry)?;
@@ -387,6 +391,15 @@ fn shown_proxy(address: &str) -> String {
         Some(at) => format!("{scheme}{HIDDEN}{}", rest.get(at..).unwrap_or_default()),
         None => address.to_owned(),
     }
+}
+
+/// Refuses a change that would silently cost the channel its credential, which is never sent elsewhere than it was meant for.
+fn refuse_losing(before: &Channel, after: &Channel) -> Result<()> {
+    if before.secret == SecretRef::None || secret::destination(before)? == secret::destination(after)? {
+        return Ok(());
+    }
+    let message = "a new address, authentication or transport needs the credential again: give it, name its variable as `{\"env\": \"NAME\"}`, or give an empty text to remove it";
+    Err(invalid("secret", message))
 }
 
 /// Puts back what [`shown`] hid: who changes one thing of a channel sends the rest as they saw it. Not for another

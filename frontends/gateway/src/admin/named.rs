@@ -8,10 +8,10 @@ use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName, Result, Timestamp, Window};
 
-use super::access::{as_stored, check_id, check_limits};
+use super::access::{as_stored, check_id};
 use super::access_group::GivenTo;
 use super::seed::Seeds;
-use super::{Access, Actor, Admin, Deed, Then, came_second, forbidden, invalid, not_found, retried};
+use super::{Access, Actor, Admin, Deed, Then, bound, came_second, forbidden, invalid, not_found, retried};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey, Thing};
 
 /// What a name is of.
@@ -146,7 +146,7 @@ impl Admin {
     ) -> Result<Stored<NamedScope>> {
         only_super(actor, kind)?;
         check_id("name", name)?;
-        self.check_named(actor, &new).await?;
+        self.check_named(actor, None, &new).await?;
         self.refuse_declared_name(kind, name)?;
         let [action, ..] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&new);
@@ -265,7 +265,7 @@ impl Admin {
         actor.expects(&stored)?;
         let (before, mut after) = (stored.value.clone(), stored.value);
         edit(&mut after)?;
-        self.check_named(actor, &after).await?;
+        self.check_named(actor, Some(&before), &after).await?;
         let followers = self.followers(&before, &mut after).await?;
         let given = self.given(actor, name, to).await?;
         let [_, action, _] = kind.actions();
@@ -385,8 +385,8 @@ impl Admin {
         Ok((put, it.limits))
     }
 
-    async fn check_named(&self, actor: &Actor, it: &NamedScope) -> Result<()> {
-        check_limits(&it.limits)?;
+    async fn check_named(&self, actor: &Actor, before: Option<&NamedScope>, it: &NamedScope) -> Result<()> {
+        bound::check(before.map(|it| it.limits.as_slice()), it.limits.as_slice())?;
         if let Some(id) = &it.budget {
             if !it.limits.is_empty() {
                 return Err(invalid("budget", "give limits or a budget, not both"));

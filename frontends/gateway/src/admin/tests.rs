@@ -537,7 +537,7 @@ fn what_access_groups_hold_is_in_the_digest() {
 }
 
 #[tokio::test]
-async fn channels_lose_their_credential_when_they_move() {
+async fn no_channel_takes_its_credential_along_when_it_moves() {
     let w = world().await;
     let operator = Actor::operator();
     let new =
@@ -563,13 +563,19 @@ async fn channels_lose_their_credential_when_they_move() {
     let address = "https://evil.example/v1/chat/completions".to_owned();
     let moved =
         Channel { endpoints: vec![Endpoint { format: Format::OpenaiChat, url: address }], ..renamed.clone() };
-    let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), None)).await.unwrap();
+    let error = w.admin.update_channel(&operator, &id, patch(moved.clone(), None)).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::InvalidRequest && error.message().contains("again"), "{error}");
+    assert_eq!(sealed().await.channel.value.endpoints, made.channel.endpoints);
+    let view = w.admin.update_channel(&operator, &id, patch(moved.clone(), Some(""))).await.unwrap();
     assert!(!view.has_secret && sealed().await.secret.is_none());
     let view =
         w.admin.update_channel(&operator, &id, patch(moved.clone(), Some("entered again"))).await.unwrap();
     assert!(view.has_secret);
     let other = Channel { auth: Auth::Header("x-api-key".to_owned()), ..moved };
-    assert!(!w.admin.update_channel(&operator, &id, patch(other.clone(), None)).await.unwrap().has_secret);
+    w.admin.update_channel(&operator, &id, patch(other.clone(), None)).await.unwrap_err();
+    let named = Channel { secret: sluicegate_core::SecretRef::Env("OTHER".to_owned()), ..other.clone() };
+    let view = w.admin.update_channel(&operator, &id, patch(named, None)).await.unwrap();
+    assert!(view.has_secret && sealed().await.secret.is_none());
     w.admin.update_channel(&operator, &id, patch(other, Some("third"))).await.unwrap();
 
     let new_master = MasterSecret::from_text(&"n".repeat(32)).unwrap();

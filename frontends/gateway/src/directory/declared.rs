@@ -1,6 +1,6 @@
 //! The tenants and keys that the configuration file declares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
@@ -22,12 +22,19 @@ pub struct DeclaredTenants {
     users: HashMap<UserId, User>,
     memberships: HashMap<(GroupId, UserId), Membership>,
     keys: HashMap<KeyHash, ApiKey>,
+    /// Those that something declared names, declared or not.
+    named: HashSet<OrganizationId>,
 }
 
 impl DeclaredTenants {
     /// Indexes what a configuration declares.
     pub(super) fn new(declared: &Declared, keys: impl IntoIterator<Item = (KeyHash, ApiKey)>) -> Self {
+        let keys: HashMap<KeyHash, ApiKey> = keys.into_iter().collect();
+        let groups = declared.groups.iter().map(|it| &it.organization);
+        let users = declared.users.iter().map(|it| &it.organization);
+        let all = groups.chain(users).chain(keys.values().map(|it| &it.organization));
         Self {
+            named: all.cloned().collect(),
             global: declared.quota.global.clone(),
             apply_user_limits_to_group_keys: declared.quota.apply_user_limits_to_group_keys,
             organizations: declared.organizations.iter().map(|it| (it.id.clone(), it.clone())).collect(),
@@ -38,8 +45,14 @@ impl DeclaredTenants {
                 .iter()
                 .map(|it| ((it.group.clone(), it.user.clone()), it.clone()))
                 .collect(),
-            keys: keys.into_iter().collect(),
+            keys,
         }
+    }
+
+    /// Whether an organization is there by the file's word: it declares it, or something in it. Who only names it has made it
+    /// as much as there was to make before organizations had anything of their own.
+    pub fn has_organization(&self, id: &OrganizationId) -> bool {
+        self.organizations.contains_key(id) || self.named.contains(id)
     }
 
     /// A declared organization.

@@ -114,6 +114,32 @@ async fn a_key_without_its_group_or_user_doesnt_work() {
 }
 
 #[tokio::test]
+async fn an_organization_that_a_file_names_is_there_without_being_made() {
+    let w = world().await;
+    let in_unmade = |id: &str| ApiKey { organization: "unmade".into(), ..key(id, Some("g"), None) };
+    let of_unmade = |source| Group { organization: "unmade".into(), source, ..group("g", 5) };
+    w.apply(Change::PutGroup(of_unmade(Source::Database), Expect::New)).await;
+    w.apply(put(in_unmade("k"))).await;
+    assert!(w.find("k").await.is_none());
+    for declared in [
+        Declared { groups: vec![of_unmade(Source::File)], ..Declared::default() },
+        Declared {
+            users: vec![
+                serde_json::from_value(serde_json::json!({"id": "u", "organization": "unmade"})).unwrap(),
+            ],
+            ..Declared::default()
+        },
+    ] {
+        w.directory.declare(&declared, []);
+        assert!(w.find("k").await.is_some());
+        w.directory.declare(&Declared::default(), []);
+        assert!(w.find("k").await.is_none());
+    }
+    w.directory.declare(&Declared::default(), [(KeyHash::of("file key"), in_unmade("fk"))]);
+    assert!(w.find("k").await.is_some());
+}
+
+#[tokio::test]
 async fn what_a_file_declares_wins_over_what_is_stored() {
     let w = world().await;
     w.apply(Change::PutGroup(group("g", 5), Expect::New)).await;

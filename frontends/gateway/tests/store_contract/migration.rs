@@ -1,11 +1,13 @@
 //! Steps of the schema: told by their names, numbered as their files are.
 
 use jiff::tz::TimeZone;
-use sluicegate::core::ErrorKind;
-use sluicegate::store::{self, ConversationItem, KeyFilter, KeyRef, Once, Page, Reach, Store, UserFilter};
+use sluicegate::core::{ErrorKind, User, UserId};
+use sluicegate::store::{
+    self, Change, ConversationItem, Expect, KeyFilter, KeyRef, Once, Page, Reach, Store, UserFilter,
+};
 
 use super::response::{MUCH, conversation, kept, owner};
-use super::{at, open, schema, world};
+use super::{apply, at, open, schema, world};
 
 /// The database beside its store.
 enum Raw {
@@ -242,7 +244,8 @@ async fn addresses_come_along(address: &str) {
             "ALTER TABLE sg_key DROP COLUMN governed; DELETE FROM sg_migration WHERE name = 'address'; \
              UPDATE sg_key SET updated_by = 'somebody else' WHERE id = 'k2'; \
              UPDATE sg_user SET email = 'Bob@Example.com', created_at = 5 WHERE id = 'u1'; \
-             UPDATE sg_user SET email = 'BOB@example.com', created_at = 4 WHERE id = 'u2'; \
+             UPDATE sg_user SET email = ' BOB@example.com', created_at = 4 WHERE id = 'u2'; \
+             UPDATE sg_user SET body = REPLACE(body, 'u1@example.com', 'Bob@Example.com') WHERE id = 'u1'; \
              UPDATE sg_user SET email = 'É@Example.com' WHERE id = 'u3'",
         )
         .await;
@@ -254,6 +257,34 @@ async fn addresses_come_along(address: &str) {
         let ids: Vec<_> = found.items.iter().map(|it| it.value.id.as_str()).collect();
         assert_eq!(ids, [id], "{email}");
     }
+    // The other one can be changed, and has what is theirs alone from then on.
+    let id = UserId::from("u1");
+    for (email, blocked, done) in [
+        ("Bob@Example.com", true, true),
+        ("bob@example.com ", false, true),
+        ("É@example.com", false, false),
+        ("own@example.com", true, true),
+    ] {
+        let was = store.user(&id, &Reach::ALL).await.unwrap().unwrap();
+        let user = User { email: Some(email.to_owned()), blocked, ..was.value.clone() };
+        let changed = apply(&*store, &[Change::PutUser(user.clone(), Expect::Version(was.version))]).await;
+        assert_eq!(
+            changed.map_err(|error| error.kind()).err(),
+            (!done).then_some(ErrorKind::Conflict),
+            "{email}"
+        );
+        let is = store.user(&id, &Reach::ALL).await.unwrap().unwrap().value;
+        assert_eq!(is, if done { user } else { was.value }, "{email}");
+    }
+    let found = async |email: &str| {
+        let filter = UserFilter { email: Some(email.to_owned()), ..UserFilter::default() };
+        let found = store.users(&filter, &Reach::ALL, Page::default()).await.unwrap().items;
+        found.into_iter().map(|it| it.value.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (found("bob@example.com").await, found("own@example.com").await),
+        (vec!["u2".into()], vec!["u1".into()])
+    );
     for (key, governed) in [("k1", false), ("k2", true)] {
         let stored = store.key(&KeyRef::Id(key.into()), &Reach::ALL).await.unwrap().unwrap();
         assert_eq!(stored.governed, governed, "{key}");

@@ -249,6 +249,100 @@ fn no_change_of_a_channel_s_address_costs_it_its_credential_in_silence() {
 }
 
 #[test]
+fn a_credential_in_a_variable_is_named_again_for_another_address() {
+    block_on(async {
+        let rig = Rig::try_with(Default::default(), &[("OTHER", "sk-other")]).await.unwrap();
+        let declared =
+            json!({"name": "o", "provider": "openai", "models": ["gpt-5.4"], "credential": "${OTHER}"});
+        let made = rig.manage("POST", "/api/v1/channels", json!({"declared": declared})).await;
+        let path = format!("/api/v1/channels/{}", made["id"].as_str().unwrap());
+        assert_eq!(made["secret"], json!({"env": "OTHER"}), "{made}");
+        let to = |host: &str, secret: Value| {
+            let mut change = json!({"endpoints": made["endpoints"]});
+            change["endpoints"][0]["url"] = json!(format!("https://{host}.example/v1/chat/completions"));
+            if !secret.is_null() {
+                change["secret"] = secret;
+            }
+            change
+        };
+        for (host, secret, param) in [
+            ("a", Value::Null, "secret"),
+            ("a", json!(5), "secret"),
+            ("a", json!({"var": "OTHER"}), "secret"),
+            ("a", json!([]), "secret"),
+            ("a", json!({"env": "SLUICEGATE_MASTER_SECRET"}), "secret"),
+        ] {
+            let refused = rig.ask("PATCH", &path, MASTER, &to(host, secret.clone())).await;
+            assert_eq!(refused.status, 400, "{secret}: {}", refused.text());
+            assert_eq!(refused.json()["error"]["param"], param, "{secret}");
+        }
+        for (host, secret, kept) in [
+            ("a", json!({"env": "OTHER"}), json!({"env": "OTHER"})),
+            ("b", json!([{"env": "OTHER"}, {"env": "MORE"}]), json!({"env": "OTHER"})),
+            ("c", json!("sk-own"), json!("sealed")),
+            ("d", json!({"env": "OTHER"}), json!({"env": "OTHER"})),
+            ("e", json!(""), json!("none")),
+        ] {
+            let changed = rig.manage("PATCH", &path, to(host, secret.clone())).await;
+            assert_eq!(changed["secret"], kept, "{secret}: {changed}");
+        }
+        // Whole channels, likewise: what names a variable says so.
+        let mut channel = alone(rig.manage("PATCH", &path, json!({"secret": {"env": "OTHER"}})).await);
+        channel["endpoints"] = to("f", Value::Null)["endpoints"].clone();
+        assert_eq!(
+            rig.manage("PUT", &path, json!({"channel": channel})).await["secret"],
+            json!({"env": "OTHER"})
+        );
+        (channel["endpoints"], channel["secret"]) =
+            (to("g", Value::Null)["endpoints"].clone(), json!("none"));
+        let refused = rig.ask("PUT", &path, MASTER, &json!({"channel": channel})).await;
+        assert_eq!(
+            (refused.status, &refused.json()["error"]["param"]),
+            (400, &json!("secret")),
+            "{}",
+            refused.text()
+        );
+        let changed = rig.manage("PUT", &path, json!({"channel": channel, "secret": ""})).await;
+        assert_eq!(changed["has_secret"], false, "{changed}");
+    });
+}
+
+#[test]
+fn a_model_s_credential_is_given_again_for_another_address() {
+    block_on(async {
+        let rig = Rig::try_with(Default::default(), &[("OTHER", "sk-other")]).await.unwrap();
+        let params = json!({"model": "openai/gpt-4o", "api_base": "https://a.example/v1", "api_key": "sk-a"});
+        let new = json!({"model_name": "fast", "litellm_params": params, "model_info": {"id": "m-1"}});
+        rig.manage("POST", "/model/new", new).await;
+        let secret = async || rig.manage("GET", "/api/v1/channels/m-1", Value::Null).await["secret"].clone();
+        for (base, key, kept) in [
+            // Where nothing moves, no key is no change.
+            ("https://a.example/v1", Some(Value::Null), json!("sealed")),
+            ("https://b.example/v1", None, Value::Null),
+            ("https://b.example/v1", Some(json!("sk-b")), json!("sealed")),
+            ("https://c.example/v1", Some(json!("os.environ/OTHER")), json!({"env": "OTHER"})),
+            ("https://d.example/v1", None, Value::Null),
+            ("https://d.example/v1", Some(Value::Null), json!("none")),
+        ] {
+            let mut params = json!({"api_base": base});
+            if let Some(key) = &key {
+                params["api_key"] = key.clone();
+            }
+            let change = json!({"model_info": {"id": "m-1"}, "litellm_params": params});
+            let answer = rig.ask("POST", "/model/update", MASTER, &change).await;
+            if kept.is_null() {
+                assert_eq!(answer.status, 400, "{change}: {}", answer.text());
+                assert!(answer.text().contains("api_key"), "{change}: {}", answer.text());
+                assert_ne!(secret().await, json!("none"), "{change}");
+            } else {
+                assert_eq!(answer.status, 200, "{change}: {}", answer.text());
+                assert_eq!(secret().await, kept, "{change}");
+            }
+        }
+    });
+}
+
+#[test]
 fn parts_of_a_channel_are_changed_and_nobody_else_s_change_is_lost() {
     block_on(async {
         let rig = Rig::new().await;

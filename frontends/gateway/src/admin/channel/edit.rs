@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sluicegate_core::{Channel, ChannelId, ErrorKind, Result, SecretRef};
+use sluicegate_core::{Channel, ChannelId, ErrorKind, Result, Secret, SecretRef};
 
 use super::super::bulk::{BulkItem, BulkView};
 use super::super::seed::Seeds;
@@ -37,26 +37,19 @@ impl Admin {
     /// Changes some fields of a channel; others stay, whoever changes them at the same time.
     ///
     /// # Errors
-    /// As [`update_channel`](Self::update_channel); `InvalidRequest` for a field that isn't there, with the nearest that is,
-    /// and for another destination without the credential, which was meant for the one before: an empty one removes it.
+    /// As [`update_channel`](Self::update_channel); `InvalidRequest` for a field that isn't there, with the nearest that is.
     pub async fn edit_channel(
         &self,
         actor: &Actor,
         id: &ChannelId,
         mut edit: Map<String, Value>,
     ) -> Result<ChannelView> {
-        let secret = match edit.remove("secret") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(sluicegate_core::Secret::new(text)),
-            Some(_) => return Err(invalid("secret", "a credential is a text; several keys are a line each")),
-        };
+        let given = Given::read(edit.remove("secret"))?;
         retried(came_second, || async {
             let stored = self.channel_to_change(actor, id).await?;
-            let channel = self.edited(&stored.channel.value, &edit)?;
-            if secret.is_none() {
-                refuse_losing(&stored.channel.value, &channel)?;
-            }
-            let patch = ChannelPatch { channel, secret: secret.clone(), entry: None, revoke: false };
+            let mut channel = self.edited(&stored.channel.value, &edit)?;
+            let secret = given.clone().put(&stored.channel.value, &mut channel)?;
+            let patch = ChannelPatch { channel, secret, entry: None, revoke: false };
             self.update_stored(actor, stored, patch).await
         })
         .await
@@ -175,13 +168,53 @@ impl Admin {
     }
 }
 
-/// Refuses a change that would silently cost the channel its credential, which is never sent elsewhere than it was meant for.
-fn refuse_losing(before: &Channel, after: &Channel) -> Result<()> {
-    if before.secret == SecretRef::None || secret::destination(before)? == secret::destination(after)? {
-        return Ok(());
+/// What a change says of a channel's credential.
+#[derive(Clone)]
+enum Given {
+    /// Nothing.
+    Nothing,
+    /// It is this one; an empty one is none.
+    Text(Secret),
+    /// It stands in these variables.
+    Variables(Vec<SecretRef>),
+}
+
+impl Given {
+    fn read(value: Option<Value>) -> Result<Self> {
+        let variables: Vec<Value> = match value {
+            None | Some(Value::Null) => return Ok(Self::Nothing),
+            Some(Value::String(text)) => return Ok(Self::Text(Secret::new(text))),
+            Some(Value::Array(all)) => all,
+            Some(one) => vec![one],
+        };
+        let read = |value: Value| {
+            let name = value.as_object().filter(|it| it.len() == 1).and_then(|it| it.get("env"))?.as_str()?;
+            (!name.is_empty()).then(|| SecretRef::Env(name.to_owned()))
+        };
+        let named: Option<Vec<SecretRef>> = variables.into_iter().map(read).collect();
+        named.filter(|all| !all.is_empty()).map(Self::Variables).ok_or_else(|| {
+            let message = "a credential is a text; several keys are a line each. One in a variable of the environment is `{\"env\": \"NAME\"}`, several are a list";
+            invalid("secret", message)
+        })
     }
-    let message = "a new address, authentication or transport needs the credential again: give it, or an empty one to remove it";
-    Err(invalid("secret", message))
+
+    /// What it makes of a channel that may be sent elsewhere now; and the credential to be sealed.
+    fn put(self, before: &Channel, after: &mut Channel) -> Result<Option<Secret>> {
+        match self {
+            // A variable that is there from before was named for the destination before.
+            Self::Nothing => super::refuse_losing(before, after).map(|()| None),
+            Self::Text(secret) => {
+                (after.secret, after.more_keys) = (SecretRef::None, Vec::new());
+                Ok(Some(secret))
+            }
+            Self::Variables(all) => {
+                let mut all = all.into_iter();
+                after.secret = all.next().unwrap_or_default();
+                after.more_keys = all.collect();
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// A change to one channel of many.

@@ -200,6 +200,25 @@ async fn a_key_whose_organization_is_gone_opens_nothing() {
 }
 
 #[tokio::test]
+async fn who_has_more_limits_from_before_can_be_changed() {
+    let w = world().await;
+    let boss = w.actor("operator").await;
+    for kind in [NamedKind::Customer, NamedKind::Tag, NamedKind::Budget] {
+        let before = NamedScope { limits: limits(40).0, ..NamedScope::default() };
+        let put = super::super::named::put(kind, "n", &before, Expect::New).unwrap();
+        w.admin.commit(&boss, Deed::new("tag.create", "tag n".to_owned()), vec![put]).await.unwrap();
+        for (count, done) in [(40, true), (41, false), (35, true), (36, false)] {
+            let edit = |it: &mut NamedScope| {
+                (it.blocked, it.limits) = (true, limits(count).0);
+                Ok(())
+            };
+            let changed = w.admin.update_named(&boss, kind, "n", &edit).await;
+            assert_eq!(changed.is_ok(), done, "{kind:?} {count}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_was_decided_on_before_it_went_isnt_made() {
     let w = world().await;
     let (u1, boss) = (w.actor("u1").await, w.actor("operator").await);

@@ -1,6 +1,6 @@
 //! Writing tenants, keys, channels and settings.
 
-use sluicegate_core::{Error, ErrorKind, Result, Retry};
+use sluicegate_core::{Error, ErrorKind, Result, Retry, User};
 
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, condition, identity, policy};
@@ -144,7 +144,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 what: format!("user `{}`", it.id),
                 id: vec![("id", it.id.as_str().into())],
                 columns: vec![
-                    ("email", Value::Text(it.email.as_deref().map(folded_address))),
+                    ("email", Value::Text(address(session, it, *expect).await?)),
                     ("alias", it.alias.as_deref().into()),
                     ("organization_id", it.organization.as_str().into()),
                     ("role", word(&it.role)?.into()),
@@ -353,6 +353,22 @@ async fn retire_hash(session: &mut dyn Session, key: &str, hash: &str, until: Op
             .await?;
     }
     Ok(())
+}
+
+/// What a user is found by. Of several whose addresses are one but for their case, from before that was heeded, the first is found
+/// by it; the others may keep it, be changed and be blocked, and stay known by their ids.
+async fn address(session: &mut dyn Session, it: &User, expect: Expect) -> Result<Option<String>> {
+    let Some(address) = it.email.as_deref().map(folded_address) else { return Ok(None) };
+    if expect == Expect::New {
+        return Ok(Some(address));
+    }
+    let sql = "SELECT body FROM sg_user WHERE id = $1 AND email IS NULL \
+               AND EXISTS (SELECT 1 FROM sg_user twin WHERE twin.email = $2)";
+    let found = session.query(sql.into(), vec![it.id.as_str().into(), address.as_str().into()]).await?;
+    let Some(mut row) = found.into_iter().next() else { return Ok(Some(address)) };
+    let before: User = row.json()?;
+    let is_kept = before.email.as_deref().map(folded_address).as_ref() == Some(&address);
+    Ok((!is_kept).then_some(address))
 }
 
 async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {

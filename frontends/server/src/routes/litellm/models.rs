@@ -196,7 +196,8 @@ fn id_of(ask: &Ask, fields: &mut Fields) -> Result<(ChannelId, Map<String, Value
     }
 }
 
-/// Changes what is named; the rest stays as the entry said it. So does the credential, unless the address changes.
+/// Changes what is named; the rest stays as the entry said it. So does the credential; with another address it must be given again,
+/// or be given as none.
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (id, info) = id_of(&ask, &mut fields)?;
@@ -208,18 +209,30 @@ async fn update(ask: Ask) -> Result<Done> {
         entry["model_name"] = name.as_str().into();
     }
     let named = credential_of(&entry).map(str::to_owned);
+    let is_none = params.get("api_key").is_some_and(|key| key.is_null() || key == "");
     merge(&mut entry["litellm_params"], params);
     merge(&mut entry["model_info"], info);
     let (mut patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None).await?;
     // What it had of a credential that it doesn't name any more isn't its own.
     patch.revoke = named.is_some() && named.as_deref() != credential_of(&entry);
-    let revoked = patch.revoke;
+    // An empty key means nothing to LiteLLM by itself: only with another address it says that there shall be none.
+    let moves =
+        (&patch.channel.endpoints, &patch.channel.auth) != (&before.channel.endpoints, &before.channel.auth);
+    let gives = patch.secret.as_ref().is_some_and(|key| !key.expose().is_empty())
+        || matches!(patch.channel.secret, SecretRef::Env(_));
+    if !gives {
+        patch.secret = (is_none && moves).then(|| Secret::new(""));
+        if moves && before.has_secret && !is_none && !patch.revoke {
+            let message = "another address, provider or authentication needs `api_key` again, which isn't sent elsewhere by itself: give it in `litellm_params`, name its variable as `os.environ/NAME`, or give null to have none";
+            return Err(
+                Error::new(ErrorKind::InvalidRequest, message).with("param", "litellm_params.api_key")
+            );
+        }
+    }
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
     let view = ask.admin().update_channel(&actor, &id, patch).await?;
-    if before.has_secret && !view.has_secret && revoked {
+    if before.has_secret && !view.has_secret {
         fields.warn("it has no credential any more: give `api_key`, or another `litellm_credential_name`");
-    } else if before.has_secret && !view.has_secret {
-        fields.warn("the address has changed: give `api_key` again, which isn't sent elsewhere by itself");
     }
     warnings.into_iter().for_each(|warning| fields.warn(warning));
     warned(row(&view, &entry), fields)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::store::{Dimension, KeyName, LogCursor, LogFilter, Page, RecordFilter, Sums};
+use sluicegate::store::{Dimension, KeyName, LogCursor, LogFilter, LogPage, Page, RecordFilter, Sums};
 use sluicegate::{
     CallId, ChannelId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, Timestamp, UsageRecord,
     Window,
@@ -209,8 +209,13 @@ async fn log_pages(ask: Ask) -> Result<Done> {
     let (number, size) = pages(&query, "page_size", 50)?;
     let filter = log_filter(&ask, &query).await?;
     let skip = number.saturating_sub(1).saturating_mul(u64::from(size));
-    let part = log_part(&ask, &filter, skip, size).await?;
+    let admin = ask.admin();
+    let fetch = async |after: Option<&LogCursor>, limit| admin.log(&ask.actor, &filter, after, limit).await;
+    let part = log_part(skip, size, fetch).await?;
     let mut warnings = query.finish();
+    if part.is_cut {
+        warnings.push(format!("{CUT}, so that this page is what was found so far; {REMEDY}"));
+    }
     let total = match part.more {
         false => part.seen,
         true => {
@@ -242,10 +247,16 @@ struct LogPart {
     seen: u64,
     /// Whether there are more behind it.
     more: bool,
+    /// Whether it wasn't looked for any longer, so that it may be shorter than was asked.
+    is_cut: bool,
 }
 
 /// So many calls after so many, read on from where the ones before ended.
-async fn log_part(ask: &Ask, filter: &LogFilter, skip: u64, size: u32) -> Result<LogPart> {
+async fn log_part(
+    skip: u64,
+    size: u32,
+    fetch: impl AsyncFn(Option<&LogCursor>, u32) -> Result<LogPage>,
+) -> Result<LogPart> {
     let end = skip.saturating_add(u64::from(size));
     if end > COUNTED {
         return Err(too_deep(format!("pages reach {COUNTED} calls back, and this one ends at {end}")));
@@ -254,7 +265,7 @@ async fn log_part(ask: &Ask, filter: &LogFilter, skip: u64, size: u32) -> Result
         (Vec::new(), 0, None);
     let part = |mut records: Vec<UsageRecord>, seen: u64| {
         records.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        LogPart { records, seen: seen.min(end), more: seen > end }
+        LogPart { records, seen: seen.min(end), more: seen > end, is_cut: false }
     };
     // BOUND: as `TURNS_MAX`.
     for _ in 0..TURNS_MAX {
@@ -264,7 +275,7 @@ async fn log_part(ask: &Ask, filter: &LogFilter, skip: u64, size: u32) -> Result
             return Ok(part(records, seen));
         }
         let left = u32::try_from(left).unwrap_or(Page::MAX).min(Page::MAX);
-        let page = ask.admin().log(&ask.actor, filter, after.as_ref(), left).await?;
+        let page = fetch(after.as_ref(), left).await?;
         let unwanted = usize::try_from(skip.saturating_sub(seen)).unwrap_or(usize::MAX);
         seen = seen.saturating_add(u64::try_from(page.items.len()).unwrap_or_default());
         records.extend(page.items.into_iter().skip(unwanted));
@@ -273,13 +284,19 @@ async fn log_part(ask: &Ask, filter: &LogFilter, skip: u64, size: u32) -> Result
             next => after = next,
         }
     }
-    Err(too_deep("this page would take long to find: what is asked for has no index".to_owned()))
+    match records.is_empty() {
+        true => Err(too_deep(CUT.to_owned())),
+        false => Ok(LogPart { more: true, is_cut: true, ..part(records, seen) }),
+    }
 }
 
+/// Why there isn't more.
+const CUT: &str = "this page would take long to find: what is asked for has no index";
+/// What to ask instead.
+const REMEDY: &str = "ask for a shorter time (`start_date`, `end_date`), or go on through all calls at /api/v1/records by its `cursor`";
+
 fn too_deep(why: String) -> Error {
-    let message = format!(
-        "{why}; ask for a shorter time (`start_date`, `end_date`), or go on through all calls at /api/v1/records by its `cursor`"
-    );
+    let message = format!("{why}; {REMEDY}");
     Error::new(ErrorKind::InvalidRequest, message).with("param", "page")
 }
 
@@ -426,4 +443,45 @@ async fn global(ask: Ask) -> Result<Done> {
         .iter()
         .find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
     Done::ok(&json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(n: u64) -> UsageRecord {
+        serde_json::from_value(json!({
+            "call": format!("c{n}"), "started_at": n, "ended_at": n, "organization": "o", "format": "openai_chat", "model": "m",
+            "stream": false, "outcome": "ok", "attempts": [], "spend": 0, "usage": {}, "replay": {},
+        }))
+        .unwrap()
+    }
+
+    /// A log of which each turn finds one call as long as there are any, and that has no end.
+    async fn found(calls: u64, skip: u64, size: u32) -> Result<LogPart> {
+        log_part(skip, size, async |after, _| {
+            let turn = after.map_or(0, |it| it.at.as_ms().unsigned_abs());
+            let next =
+                LogCursor { at: Timestamp::from_ms(i64::try_from(turn + 1).unwrap()), call: "".into() };
+            Ok(LogPage {
+                items: (turn < calls).then(|| record(turn)).into_iter().collect(),
+                next: Some(next),
+            })
+        })
+        .await
+    }
+
+    #[actix_web::test]
+    async fn what_was_found_is_answered_though_there_may_be_more() {
+        for (calls, skip, size, (rows, is_cut)) in
+            [(7, 0, 50, (7, true)), (7, 5, 50, (2, true)), (40, 0, 10, (10, false)), (3, 0, 1, (1, false))]
+        {
+            let part = found(calls, skip, size).await.unwrap();
+            assert_eq!((part.records.len(), part.is_cut, part.more), (rows, is_cut, true), "{calls} {skip}");
+        }
+        for (calls, skip) in [(0, 0), (7, 7)] {
+            let error = found(calls, skip, 50).await.err().unwrap();
+            assert!(error.message().contains("has no index"), "{error}");
+        }
+    }
 }

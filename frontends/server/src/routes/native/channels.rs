@@ -90,9 +90,12 @@ pub(super) fn table() -> Vec<Entry> {
             Method::PUT,
             one,
             || ask::route(Method::PUT, update),
-            op("replaceChannel", "Changes a channel. A new address needs the credential again.")
-                .body("ChannelPatch")
-                .answers(200, "Channel"),
+            op(
+                "replaceChannel",
+                "Changes a channel. A new address needs the credential again, or an empty one.",
+            )
+            .body("ChannelPatch")
+            .answers(200, "Channel"),
         ),
         entry(
             Method::PATCH,
