@@ -376,8 +376,11 @@ fn a_test_of_a_group_sees_its_organization_and_what_it_is_called() {
     let text = r#"
         fn route(call) { if call.organization == "acme" && call.group_id == "g-1" { deny("no"); } }
         fn test_it() { given().candidates(["a"]).route().assert_denied("no"); }
+        fn test_named() { given(#{ group_id: "g-1" }).candidates(["a"]).route().assert_denied("no"); }
     "#;
     let source = PolicySource { attached: Attachment::GroupById("g-1".into()), ..source(text) };
     let whose = Whose { organization: Some("acme".into()), names: Vec::new() };
-    assert_eq!(Tests::compile_for(&source, &[], &whose).unwrap().run(None)[0].failure, None);
+    for result in Tests::compile_for(&source, &[], &whose).unwrap().run(None) {
+        assert_eq!(result.failure, None, "{}", result.name);
+    }
 }

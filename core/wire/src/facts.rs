@@ -17,6 +17,12 @@ const TOOL_OVERHEAD: u64 = 16;
 /// A tool whose schema the provider holds, such as `bash_20250124` (at most 735 tokens are documented).
 const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
 
+/// So long may a schema of so many bytes become when it is put in another format's words.
+// BOUND: references that are written out, and objects that are closed.
+pub(crate) const fn rewritten(bytes: usize) -> usize {
+    bytes.saturating_mul(3).saturating_add(128)
+}
+
 /// What a caller wants made up instead of asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mock {

@@ -1,5 +1,7 @@
 //! What upstreams have in common that know functions and texts, and little else.
 
+use std::collections::HashSet;
+
 use crate::error::{Result, WireError};
 use crate::ir::{Block, OutputFormat, Request, Source, Tier, Tool, ToolChoice, ToolKind};
 use crate::json::{Object, object};
@@ -95,8 +97,9 @@ pub(crate) fn offered<'r>(request: &'r Request, losses: &mut Losses) -> Vec<&'r 
         Some(ToolChoice::Named(name)) => std::slice::from_ref(name),
         _ => request.allowed_tools.as_slice(),
     };
-    let offered: Vec<&Tool> =
-        request.tools.iter().filter(|tool| only.is_empty() || only.contains(&tool.name)).collect();
+    let only: HashSet<&str> = only.iter().map(String::as_str).collect();
+    let offered = request.tools.iter().filter(|tool| only.is_empty() || only.contains(tool.name.as_str()));
+    let offered: Vec<&Tool> = offered.collect();
     if offered.len() < request.tools.len() {
         losses.approximated("tool_choice", "only the tools that may be called are declared");
     }

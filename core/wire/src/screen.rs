@@ -3,7 +3,7 @@
 
 mod frame;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,12 +15,16 @@ use smallvec::SmallVec;
 use crate::json::unescape;
 use crate::sse::Splitter;
 use crate::texts::{Texts, quoted, spliced};
-use frame::{Key, Part, Read, read};
+use frame::{Key, Part, Read, What, read};
 
 /// No more of a stream waits, in bytes: what is looked for is far shorter.
 const HELD_MAX: usize = 8 << 20;
 /// A stream says no more things side by side, and no more things that wait.
 const TEXTS_MAX: usize = 4_096;
+/// So many bytes of texts that stand whole in their frames are known again, and so many texts.
+// QUIRK(perplexity, 2026-11): each frame of a stream has all its sources.
+const KNOWN_BYTES_MAX: usize = 1 << 20;
+const KNOWN_MAX: usize = TEXTS_MAX / 2;
 /// What a thing has said last waits for more of it while no more of the stream than this goes by, in bytes: reasoning isn't
 /// always said to be over.
 const ASIDE_MAX: u64 = 16 << 10;
@@ -44,6 +48,9 @@ pub struct Screen {
     held: VecDeque<Held>,
     held_bytes: usize,
     texts: Vec<Text>,
+    /// Texts that stood whole in a frame, by what they are: one that comes again was looked at.
+    known: HashMap<(What, String), usize>,
+    known_bytes: usize,
     /// How much of the stream came so far, in bytes.
     seen: u64,
     /// Whether a part of a text came out.
@@ -77,6 +84,8 @@ struct Text {
     /// How much of it came so far, in bytes.
     len: u64,
     over: bool,
+    /// It is known again when it comes again.
+    kept: bool,
     /// Pieces of it that are held.
     held: usize,
     /// Where the stream was when it last came up.
@@ -95,6 +104,7 @@ impl Text {
             whole: String::new(),
             len: 0,
             over: false,
+            kept: false,
             held: 0,
             last: 0,
             marks: GuardrailMarks::new(),
@@ -104,7 +114,7 @@ impl Text {
 
     /// Nothing of it is needed any more.
     fn is_done(&self) -> bool {
-        self.over && self.held == 0 && self.denied.is_none() && self.scanner.denied().is_none()
+        self.over && !self.kept && self.held == 0 && self.denied.is_none() && self.scanner.denied().is_none()
     }
 
     /// Up to where it may be handed on.
@@ -156,6 +166,8 @@ impl Screen {
             held: VecDeque::new(),
             held_bytes: 0,
             texts: Vec::new(),
+            known: HashMap::new(),
+            known_bytes: 0,
             seen: 0,
             said: false,
             marks: GuardrailMarks::new(),
@@ -256,20 +268,33 @@ impl Screen {
         self.seen += frame.len() as u64;
         let mut pieces = SmallVec::new();
         for Part { key, at, text } in parts {
+            let said = (key.what, text);
+            let index = if key.is_whole() { self.known.get(&said).copied() } else { None };
+            if let Some((index, known)) = index.and_then(|at| Some((at, self.texts.get_mut(at)?))) {
+                known.held += 1;
+                pieces.push(Piece { text: index, from: 0, to: known.len, at });
+                continue;
+            }
             let index = self.text(key)?;
             let Some(known) = self.texts.get_mut(index) else { continue };
+            let text = &said.1;
             let from = known.len;
             known.len += text.len() as u64;
             (known.held, known.last) = (known.held + 1, self.seen);
             if self.guards.is_empty() || key.is_json() {
                 // BOUND: its frames are held, and these are bounded.
-                known.whole.push_str(&text);
+                known.whole.push_str(text);
             } else {
-                known.scanner.push(&text);
+                known.scanner.push(text);
             }
             pieces.push(Piece { text: index, from, to: known.len, at });
             if key.is_whole() {
                 known.finish(&self.guards);
+                let bytes = self.known_bytes + text.len();
+                if bytes <= KNOWN_BYTES_MAX && self.known.len() < KNOWN_MAX {
+                    (known.kept, self.known_bytes) = (true, bytes);
+                    self.known.insert(said, index);
+                }
             }
         }
         if all_over {

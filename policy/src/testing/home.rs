@@ -44,7 +44,6 @@ impl Home {
 
     pub(super) fn caller(&self, said: Said) -> Caller {
         let mut said = said;
-        let names_group = said.group.is_some() || said.group_id.is_some();
         let mut labels: Vec<String> = Vec::new();
         match &self.attached {
             Attachment::Everybody => {}
@@ -54,9 +53,7 @@ impl Home {
                 if named.is_none_or(|named| self.is_called(named)) {
                     said.group_id = Some(self.attached.id().to_owned());
                     labels.clone_from(&self.whose.names);
-                }
-                // Another group may be of any organization.
-                if !names_group || !labels.is_empty() {
+                    // Another group may be of any organization.
                     let own = || self.whose.organization.as_ref().map(ToString::to_string);
                     said.organization = said.organization.or_else(own);
                 }

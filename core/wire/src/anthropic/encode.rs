@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::model::{always_thinks, is_adaptive, takes_both, takes_prefill};
-use super::schema;
+use super::schema::{self, Unclosed};
 use crate::error::{Result, WireError};
 use crate::ir::{
     Block, Effort, JSON_HINT, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool,
@@ -76,14 +76,21 @@ pub(crate) fn encode(
 /// The schema that an answer is held to, as the target takes it.
 ///
 /// # Errors
-/// It refers to itself: another channel may take it.
+/// It can't be put so: another channel may take it.
 fn form(request: &Request, losses: &mut Losses) -> Result<Option<String>> {
     let OutputFormat::JsonSchema { schema, description, .. } = &request.format else { return Ok(None) };
     if description.is_some() {
         losses.dropped("response_format.json_schema.description", "the target has no place for it");
     }
-    let closed = schema::closed(schema, "response_format", losses).ok_or_else(|| {
-        let message = "a schema that refers to itself can't be served by an Anthropic endpoint: unfold it";
+    let closed = schema::closed(schema, "response_format", losses).map_err(|why| {
+        let message = match why {
+            Unclosed::Circle => {
+                "a schema that refers to itself can't be served by an Anthropic endpoint: unfold it"
+            }
+            Unclosed::Large => {
+                "the schema can't be served by an Anthropic endpoint: with what it joins written out it is too large, or too deep; make it smaller"
+            }
+        };
         WireError::unsupported(message).at("response_format")
     })?;
     Ok(Some(closed))
@@ -407,9 +414,13 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
     let mut taken = tool.schema.as_deref().map(Cow::Borrowed);
     if let (Some(true), Some(schema)) = (strict, &taken) {
         match schema::closed(schema, "tools[].parameters", ctx.losses) {
-            Some(closed) => taken = Some(Cow::Owned(closed)),
-            None => {
-                ctx.losses.approximated("tools[].strict", "a schema that refers to itself can't be so here");
+            Ok(closed) => taken = Some(Cow::Owned(closed)),
+            Err(why) => {
+                let why = match why {
+                    Unclosed::Circle => "a schema that refers to itself can't be so here",
+                    Unclosed::Large => "the schema is too large, or too deep, to be so here",
+                };
+                ctx.losses.approximated("tools[].strict", why);
                 strict = Some(false);
             }
         }

@@ -37,6 +37,11 @@ fn separate(out: &mut String, first: &mut bool) {
 }
 
 impl Object<'_> {
+    /// How much was written so far of what this object stands in, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     fn name(&mut self, name: &str) -> &mut String {
         separate(self.out, &mut self.first);
         escape_into(self.out, name);

@@ -280,6 +280,7 @@ fn known_in(role: &str) -> &'static [&'static str] {
             "name",
             "cache_control",
             "refusal",
+            "annotations",
             "audio",
             "images",
             "function_call",

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 
-/// So deep may objects stand in each other.
-// BOUND: the schema is the caller's.
+/// So deep may objects stand in each other. Lists and choices between them don't count, and definitions begin anew.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#supported-schemas)
 const DEPTH_MAX: usize = 10;
 /// Words that a strict schema may not have.
 // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#supported-schemas)
@@ -37,19 +37,22 @@ pub(super) fn qualifies(schema: &str) -> bool {
     schema.get_str("type").as_deref() == Some("object") && schema.get("anyOf").is_none() && fits(schema, 0)
 }
 
+// BOUND: the body's own nesting is bounded.
 fn fits(schema: Val<'_>, depth: usize) -> bool {
-    if depth > DEPTH_MAX || schema.kind() != Kind::Object {
+    if schema.kind() != Kind::Object {
         return false;
     }
     let properties = schema.get("properties");
     let is_object = properties.is_some() || schema.get_str("type").as_deref() == Some("object");
-    if is_object && !closed(schema, properties) {
+    if is_object && (depth > DEPTH_MAX || !closed(schema, properties)) {
         return false;
     }
+    let within = depth + usize::from(is_object);
     schema.members().all(|(name, value)| match &*name {
-        "properties" | "$defs" | "definitions" => value.members().all(|(_, inner)| fits(inner, depth + 1)),
-        "items" => fits(value, depth + 1),
-        "anyOf" => value.elements().all(|inner| fits(inner, depth + 1)),
+        "properties" => value.members().all(|(_, inner)| fits(inner, within)),
+        "$defs" | "definitions" => value.members().all(|(_, inner)| fits(inner, 0)),
+        "items" => fits(value, within),
+        "anyOf" => value.elements().all(|inner| fits(inner, within)),
         other => !REFUSED.contains(&other),
     })
 }
@@ -102,5 +105,29 @@ mod tests {
         ] {
             assert_eq!(qualifies(schema), want, "{schema}");
         }
+    }
+
+    #[test]
+    fn only_objects_are_counted_in_depth() {
+        let object = |inner: &str| {
+            format!(
+                r#"{{"type":"object","properties":{{"a":{inner}}},"required":["a"],"additionalProperties":false}}"#
+            )
+        };
+        let list = |inner: &str| format!(r#"{{"type":"array","items":{inner}}}"#);
+        let choice = |inner: &str| format!(r#"{{"anyOf":[{inner},{{"type":"null"}}]}}"#);
+        let nested = |times: usize, of: &dyn Fn(&str) -> String| {
+            (0..times).fold(r#"{"type":"string"}"#.to_owned(), |inner, _| of(&inner))
+        };
+        assert!(qualifies(&nested(11, &object)), "ten in the first one");
+        assert!(!qualifies(&nested(12, &object)));
+        assert!(qualifies(&nested(11, &|inner| object(&choice(&list(inner))))));
+        assert!(!qualifies(&nested(12, &|inner| object(&choice(&list(inner))))));
+        assert!(qualifies(&object(&nested(20, &list))));
+        let defined = format!(
+            r##"{{"type":"object","properties":{{"a":{{"$ref":"#/$defs/d"}}}},"required":["a"],"additionalProperties":false,"$defs":{{"d":{}}}}}"##,
+            nested(11, &object)
+        );
+        assert!(qualifies(&defined));
     }
 }

@@ -359,7 +359,7 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
     let kind = part.get_str("type").unwrap_or_default();
     let known: &[&str] = match &*kind {
         "input_text" | "text" => &["type", "text"],
-        "output_text" => &["type", "text", "logprobs"],
+        "output_text" => &["type", "text", "logprobs", "annotations"],
         "refusal" => &["type", "refusal"],
         "input_image" | "computer_screenshot" => &["type", "detail", "image_url", "file_id"],
         "input_file" => &["type", "file_data", "file_url", "file_id", "filename"],

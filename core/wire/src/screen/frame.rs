@@ -22,7 +22,7 @@ pub(super) struct Key {
 }
 
 /// What is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
     Content,
     Reasoning,

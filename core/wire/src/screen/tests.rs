@@ -406,3 +406,36 @@ fn a_stream_of_responses_ends_before_what_is_refused() {
     assert_eq!(result, Err(Stopped::Denied("g".into())));
     assert!(out.iter().all(|frame| !frame.contains("fal")), "{out:?}");
 }
+
+#[test]
+fn sources_that_stand_in_each_frame_are_looked_at_once() {
+    // As Perplexity streams: a word, and all its sources.
+    let sources: Vec<String> =
+        (0..40).map(|n| format!(r#"{{"title":"falcon {n}","url":"https://x.example/{n}"}}"#)).collect();
+    let frame = |word: &str| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}],\"search_results\":[{}]}}\n\n",
+            sources.join(",")
+        )
+    };
+    let frames: Vec<String> = (0..300).map(|n| frame(&format!("w{n} "))).collect();
+
+    let mut screen = Screen::new(Format::OpenaiChat, Arc::from([]));
+    frames.iter().for_each(|frame| screen.push(Bytes::from(frame.clone()), &mut |_| {}).unwrap());
+    let gathered = screen.gathered();
+    let at = gathered.iter().position(|text| text == "falcon 7").unwrap();
+    assert_eq!(gathered.iter().filter(|text| **text == "falcon 7").count(), 1);
+    let mut out = Vec::new();
+    screen.put_gathered(&[(at, "[BIRD]".to_owned())], &mut |bytes| {
+        out.push(String::from_utf8(bytes.to_vec()).unwrap());
+    });
+    assert_eq!(out[0], frames[0].replace("falcon 7\"", "[BIRD]\""));
+    assert_eq!(out[299], frames[299].replace("falcon 7\"", "[BIRD]\""));
+
+    let (out, result) = run(Format::OpenaiChat, GuardrailAction::Mask, &frames);
+    assert_eq!(result, Ok(()));
+    assert!(out.iter().all(|frame| frame.matches("[REDACTED]").count() == 40 && !frame.contains("falcon")));
+    let mut screen = Screen::new(Format::OpenaiChat, guards(GuardrailAction::Mask));
+    frames.iter().for_each(|frame| screen.push(Bytes::from(frame.clone()), &mut |_| {}).unwrap());
+    assert_eq!(screen.marks().iter().map(|mark| mark.times).sum::<u64>(), 40);
+}
