@@ -212,6 +212,10 @@ pub struct Call {
     /// in the call can't be bounded from its body (a stored conversation, a file id): the context window counts then.
     #[serde(default)]
     pub input_bound: Option<u64>,
+    /// Input tokens that may come on top where the call is put in another format's words: schemas written otherwise, and words
+    /// for what that format has no field for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub extra_translated: u64,
     /// The media among it: `input_bound` counts them by the worst formula, and a model's own may be less.
     #[serde(default)]
     pub media: Media,
@@ -360,6 +364,7 @@ impl Call {
             model: model.into(),
             stream: false,
             input_bound: Some(0),
+            extra_translated: 0,
             media: Media::default(),
             cache_writes: CacheWrites::default(),
             input_estimate: 0,

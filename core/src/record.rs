@@ -397,6 +397,9 @@ pub struct ReplayFacts {
     /// The bound on input tokens; `None` when it couldn't be bounded from the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_bound: Option<u64>,
+    /// What a translation may add to it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub extra_translated: u64,
     /// The media that it counts by the worst formula.
     #[serde(skip_serializing_if = "is_default")]
     pub media: Media,

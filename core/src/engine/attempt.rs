@@ -238,6 +238,7 @@ impl Engine {
         }
         let upstream_model = candidate::upstream_name(model, admission.group());
         let thoughts = ceiling::thoughts(&admission.call, declared, model, &upstream_model, format);
+        let way = ceiling::Way { target: format, thoughts };
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;
@@ -256,7 +257,7 @@ impl Engine {
                 &admission.counted,
                 model,
                 ceiling.map(|c| c.tokens),
-                thoughts,
+                way,
                 &charges,
             );
             let target = Target {
@@ -279,12 +280,12 @@ impl Engine {
                 Answer::Short(refusal) => refusal,
             };
             if let Some(tokenizer) =
-                ceiling::worth_counting(&runtime, admission, model, &charges, ceiling, thoughts, &refusal)
+                ceiling::worth_counting(&runtime, admission, model, &charges, ceiling, way, &refusal)
             {
                 return Fit::Count(tokenizer);
             }
             let lower = ceiling.filter(|_| !lowered).and_then(|ceiling| {
-                ceiling::clamp(&runtime, admission, model, &charges, ceiling, thoughts, &refusal)
+                ceiling::clamp(&runtime, admission, model, &charges, ceiling, way, &refusal)
             });
             let Some(lower) = lower else {
                 if say_all {

@@ -25,6 +25,15 @@ pub(super) struct Ceiling {
     pub(super) why: CeilingReason,
 }
 
+/// How a call is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// The format that its upstream speaks.
+    pub(super) target: Format,
+    /// Tokens of each choice that thinking may add to the ceiling.
+    pub(super) thoughts: u64,
+}
+
 /// The ceiling before any limit is asked; `None` for a format without output.
 pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelModel) -> Option<Ceiling> {
     let call = &admission.call;
@@ -53,18 +62,21 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
 
 /// No more input than this can be billed: by bytes, or by a tokenizer where the host has counted; media by the formula of
 /// whoever serves the model. A body that its channel changes is another by the time it is sent: of the same bytes a tokenizer
-/// may make more tokens, and an image may be asked for in more detail. There the worst of all rules holds.
-pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel) -> u64 {
+/// may make more tokens, and an image may be asked for in more detail. There the worst of all rules holds. What a translation may
+/// add nobody has counted.
+pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel, way: Way) -> u64 {
+    let translated = if way.target == call.format { 0 } else { call.extra_translated };
     // What the provider reads by itself fits the window, as what it was sent does.
     let bound = call.input_bound.filter(|_| !model.reads_more).map(|by_bytes| {
         if model.is_edited() {
             // What the channel writes into the body is sent, too.
-            return by_bytes.saturating_add(model.extra_input);
+            return by_bytes.saturating_add(model.extra_input).saturating_add(translated);
         }
         let counted = model.tokenizer.and_then(|tokenizer| counted.by(tokenizer));
         let bound = counted.map_or(by_bytes, |counted| counted.min(by_bytes));
         let worst = call.media.tokens(Counting::Anybody);
-        bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)))
+        let bound = bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)));
+        bound.saturating_add(translated)
     });
     match (bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),
@@ -139,7 +151,7 @@ pub(super) fn sizes(
     counted: &Counted,
     model: &ChannelModel,
     ceiling: Option<u64>,
-    thoughts: u64,
+    way: Way,
     charges: &Charges<'_>,
 ) -> Sizes {
     if call.format.counts_tokens() {
@@ -147,11 +159,11 @@ pub(super) fn sizes(
         return Sizes::default();
     }
     let choices = u64::from(call.choices.max(1));
-    let input = input_bound(call, counted, model);
+    let input = input_bound(call, counted, model, way);
     // Without a ceiling the output is what the call itself says that it can be.
     let visible = ceiling.unwrap_or(call.extra_output);
     let output = ceiling
-        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling, thoughts))
+        .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling, way.thoughts))
         .saturating_mul(choices);
     let reach = reach(call, model, charges);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
@@ -197,7 +209,7 @@ pub(super) fn worth_counting(
     model: &ChannelModel,
     charges: &Charges<'_>,
     ceiling: Option<Ceiling>,
-    thoughts: u64,
+    way: Way,
     refusal: &Refusal,
 ) -> Option<Tokenizer> {
     let counts = admission.can_count && !model.is_edited() && !model.reads_more;
@@ -214,8 +226,9 @@ pub(super) fn worth_counting(
     }
     let lowered = ceiling.filter(|_| may_lower(call, refusal)).map(|ceiling| least(runtime, call, ceiling));
     let tokens = lowered.or(ceiling.map(|ceiling| ceiling.tokens)).unwrap_or(0);
-    let input = input_bound(call, &admission.counted, model).min(call.input_estimate / 2);
-    let output = output_bound(call, model, tokens, thoughts).saturating_mul(u64::from(call.choices.max(1)));
+    let input = input_bound(call, &admission.counted, model, way).min(call.input_estimate / 2);
+    let output =
+        output_bound(call, model, tokens, way.thoughts).saturating_mul(u64::from(call.choices.max(1)));
     let reach = reach(call, model, charges);
     let spend = match refusal.of_channel {
         true => charges.list_bound(input, output, reach),
@@ -245,7 +258,7 @@ pub(super) fn clamp(
     model: &ChannelModel,
     charges: &Charges<'_>,
     ceiling: Ceiling,
-    thoughts: u64,
+    way: Way,
     refusal: &Refusal,
 ) -> Option<Ceiling> {
     let call = &admission.call;
@@ -254,8 +267,8 @@ pub(super) fn clamp(
     }
     let choices = u64::from(call.choices.max(1));
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
-    let left = by_tokens.min(affordable_output(admission, model, charges, refusal.spend_left)) / choices;
-    let left = left.saturating_sub(call.extra_output.saturating_add(thoughts));
+    let left = by_tokens.min(affordable_output(admission, model, charges, way, refusal.spend_left)) / choices;
+    let left = left.saturating_sub(call.extra_output.saturating_add(way.thoughts));
     let tokens = (left / 4).max(least(runtime, call, ceiling)).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })
 }
@@ -266,12 +279,13 @@ fn affordable_output(
     admission: &Admission,
     model: &ChannelModel,
     charges: &Charges<'_>,
+    way: Way,
     spend_left: i64,
 ) -> u64 {
     if spend_left == i64::MAX {
         return u64::MAX;
     }
-    let input = input_bound(&admission.call, &admission.counted, model);
+    let input = input_bound(&admission.call, &admission.counted, model, way);
     let reach = reach(&admission.call, model, charges);
     let fits = |output: u64| charges.tenant_bound(input, output, reach) <= spend_left;
     if !fits(0) {

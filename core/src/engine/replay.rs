@@ -491,6 +491,7 @@ fn call_of(record: &UsageRecord) -> Call {
         model: record.model.clone(),
         stream: record.stream,
         input_bound: facts.input_bound,
+        extra_translated: facts.extra_translated,
         media: facts.media,
         cache_writes: facts.cache_writes,
         input_estimate: facts.input_estimate,

@@ -34,7 +34,7 @@ fn is_far_above(usage: &Usage, admission: &Admission, open: &Open) -> bool {
 /// No more input than this was sent; `None` where the body doesn't tell. The window that is configured may be wrong, the body isn't.
 fn most_input(admission: &Admission, model: &ChannelModel) -> Option<u64> {
     let by_bytes = admission.call.input_bound.filter(|_| !model.reads_more)?;
-    Some(by_bytes.saturating_add(model.extra_input))
+    Some(by_bytes.saturating_add(model.extra_input).saturating_add(admission.call.extra_translated))
 }
 
 /// No more output than this was asked for; `None` where nothing bounds it.

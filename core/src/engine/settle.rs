@@ -544,6 +544,7 @@ impl Admission {
                 policy: self.runtime.policy_digest,
                 health: self.health_digest,
                 input_bound: self.call.input_bound,
+                extra_translated: self.call.extra_translated,
                 media: self.call.media,
                 counted: self.counted,
                 cache_writes: self.call.cache_writes,

@@ -492,6 +492,25 @@ fn what_a_provider_reads_by_itself_is_reserved_as_far_as_its_window_goes() {
 }
 
 #[test]
+fn what_a_translation_adds_is_reserved_where_there_is_one() {
+    let engine =
+        engine_with(|model| (model.context_window, model.tokenizer) = (None, Some(Tokenizer::O200kBase)));
+    let open = caller(&engine, Vec::new(), &[]);
+    for (format, counted, tokens) in [
+        (Format::OpenaiChat, None, 4_000),
+        (Format::AnthropicMessages, None, 4_700),
+        (Format::AnthropicMessages, Some(1_100), 1_800),
+    ] {
+        let asks = Call { input_bound: Some(4_000), extra_translated: 700, ..call("m", Some(10)) };
+        let mut admission = engine.admit(Call { format, ..asks }, &open, NOW, 7).unwrap();
+        admission.counted(Tokenizer::O200kBase, counted);
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("{format:?}") };
+        assert_eq!(attempt.reserved, tokens * 1_000 + 10 * 2_000, "{format:?} {counted:?}");
+        engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
 fn what_a_channel_changes_is_reserved_by_the_worst_rules_that_there_are() {
     let worst = 2 * IMAGE_TOKENS_MAX;
     let mut call = Call { input_bound: Some(4_000 + worst), ..call("m", Some(10)) };

@@ -17,10 +17,17 @@ const TOOL_OVERHEAD: u64 = 16;
 /// A tool whose schema the provider holds, such as `bash_20250124` (at most 735 tokens are documented).
 const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
 
+/// What a translation says beside what the caller said: that JSON is wanted, and to go on with an answer that is begun.
+const TRANSLATED_OVERHEAD: u64 = 256;
+/// So much a schema may grow when it is put in another format's words: this many times, and by so many bytes.
+const REWRITTEN_MORE: u64 = 2;
+const REWRITTEN_LEAST: u64 = 128;
+
 /// So long may a schema of so many bytes become when it is put in another format's words.
-// BOUND: references that are written out, and objects that are closed.
-pub(crate) const fn rewritten(bytes: usize) -> usize {
-    bytes.saturating_mul(3).saturating_add(128)
+// BOUND: of references that are written out, and objects that are closed. What is reserved counts with it.
+pub(crate) fn rewritten(bytes: usize) -> usize {
+    let more = (bytes as u64).saturating_mul(REWRITTEN_MORE).saturating_add(REWRITTEN_LEAST);
+    usize::try_from(more).unwrap_or(usize::MAX).saturating_add(bytes)
 }
 
 /// What a caller wants made up instead of asked.
@@ -105,6 +112,9 @@ pub struct Facts {
     pub text_bytes: u64,
     /// How many of them aren't ASCII.
     pub(crate) wide_bytes: u64,
+    /// Schemas that a translation may write otherwise, and the bytes of what holds them.
+    pub(crate) schemas: u32,
+    pub(crate) schema_bytes: u64,
     /// Messages, or inputs of an embedding.
     pub messages: u32,
     /// Tools declared, hosted ones included.
@@ -148,6 +158,14 @@ impl Facts {
         Some(sum.saturating_add(self.media.tokens(Counting::Anybody)))
     }
 
+    /// No more input tokens than this come on top where the request is put in another format's words.
+    pub fn extra_translated(&self) -> u64 {
+        self.schema_bytes
+            .saturating_mul(REWRITTEN_MORE)
+            .saturating_add(u64::from(self.schemas).saturating_mul(REWRITTEN_LEAST))
+            .saturating_add(TRANSLATED_OVERHEAD)
+    }
+
     /// A plausible count of input tokens: four ASCII bytes or three others make one.
     pub fn input_estimate(&self) -> u64 {
         let ascii = self.text_bytes.saturating_sub(self.wide_bytes);
@@ -182,6 +200,7 @@ impl Facts {
         call.fallbacks = self.fallbacks_with(others);
         call.stream = self.stream;
         call.input_bound = self.input_bound();
+        call.extra_translated = if format.is_chat() { self.extra_translated() } else { 0 };
         call.media = self.media;
         call.cache_writes = self.cache_writes;
         call.input_estimate = self.input_estimate();

@@ -128,6 +128,8 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
 
 // What each body is looked through for is prepared once.
 static CACHE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cache_control"));
+static STRICT_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"strict\""));
+static REFERENCE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"$ref\""));
 static FOREIGN_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN));
 static FOREIGN_BYTES_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN_BYTES));
 
@@ -181,6 +183,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
     }
     facts.wide_bytes += cursor.saved as u64;
+    schemas(&mut facts, text, &members, cursor.saved > 0);
     facts.cache_writes = cache_writes(text, cursor.saved > 0);
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
@@ -191,6 +194,28 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
     };
     let foreign = marks.iter().any(|mark| mark.find(text.as_bytes()).is_some());
     Ok(Scanned { format, body, facts, members, foreign })
+}
+
+/// How much schemas take that a translation may write otherwise: those that an answer is held to, and those of tools that are held
+/// to them or refer to parts of themselves.
+fn schemas(facts: &mut Facts, text: &str, members: &Members, has_escapes: bool) {
+    for member in members {
+        let raw = member.value.of(text);
+        let count = match member.field {
+            Field::ResponseFormat | Field::Text | Field::OutputConfig if facts.needs.json_schema => 1,
+            Field::GenerationConfig if facts.needs.json_schema => 1,
+            Field::Tools => {
+                let marks = [&*STRICT_MARK, &*REFERENCE_MARK];
+                let is_marked = marks.iter().any(|mark| mark.find(raw.as_bytes()).is_some());
+                if is_marked || has_escapes { facts.tools } else { 0 }
+            }
+            _ => 0,
+        };
+        if count > 0 {
+            facts.schemas = facts.schemas.saturating_add(count);
+            facts.schema_bytes += raw.len() as u64;
+        }
+    }
 }
 
 struct Scan<'a> {

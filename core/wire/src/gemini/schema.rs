@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use crate::facts::rewritten;
 use crate::json::{Kind, Object, Val, object};
 
-/// References are followed this deep; a schema that refers to itself ends there as any object.
+/// References are followed this deep, or less deep where that would be too much; a schema that refers to itself ends there as
+/// any object.
 // BOUND: of nesting.
-const DEPTH_MAX: usize = 24;
+const DEPTHS: [usize; 7] = [24, 12, 6, 4, 3, 2, 1];
+const DEPTH_MAX: usize = DEPTHS[0];
 /// And this many schemas are written of one.
 // BOUND: references may multiply what a schema says.
 const SCHEMAS_MAX: usize = 2_000;
@@ -30,12 +33,23 @@ pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
     if is_empty {
         return (None, cleaner.lossy);
     }
-    let text = object(|o| cleaner.write(o, root, 0));
-    (Some(text), cleaner.lossy)
+    let most = rewritten(root.raw().len());
+    for depth in DEPTHS {
+        let mut cleaner = Cleaner { depth, most, ..Cleaner::of(root) };
+        let text = object(|o| cleaner.write(o, root, 0));
+        if text.len() <= most {
+            return (Some(text), cleaner.lossy);
+        }
+    }
+    (None, true)
 }
 
 struct Cleaner<'a> {
     root: Val<'a>,
+    /// References are followed this deep.
+    depth: usize,
+    /// And so many bytes are written.
+    most: usize,
     left: usize,
     /// Bytes that may still be looked at.
     looks: usize,
@@ -67,7 +81,15 @@ const SILENT: [&str; 16] = [
 impl<'a> Cleaner<'a> {
     fn of(root: Val<'a>) -> Self {
         let looks = root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST);
-        Self { root, left: SCHEMAS_MAX, looks, known: HashMap::new(), lossy: false }
+        Self {
+            root,
+            depth: DEPTH_MAX,
+            most: usize::MAX,
+            left: SCHEMAS_MAX,
+            looks,
+            known: HashMap::new(),
+            lossy: false,
+        }
     }
 
     /// Whether there is still time to look at it.
@@ -118,7 +140,7 @@ impl<'a> Cleaner<'a> {
     }
 
     fn write(&mut self, o: &mut Object<'_>, schema: Val<'a>, depth: usize) {
-        if depth >= DEPTH_MAX || self.left == 0 || self.looks == 0 {
+        if depth >= self.depth || self.left == 0 || self.looks == 0 || o.len() > self.most {
             self.lossy = true;
             return o.str("type", "OBJECT");
         }
@@ -417,8 +439,18 @@ mod tests {
         let (text, lossy) = clean(
             r##"{"type":"object","properties":{"a":{"$ref":"#"},"b":{"$ref":"#"},"c":{"allOf":[{"$ref":"#"},{"$ref":"#/properties/c"}]}}}"##,
         );
-        assert!(lossy && text.len() < 1 << 20, "{}", text.len());
+        assert!(lossy && (90..1_024).contains(&text.len()), "{text}");
         assert!(cleaned(r##"{"$ref":"#"}"##).1);
+        // Each definition says the next one twice.
+        let defined: Vec<String> = (0..20)
+            .map(|n| {
+                let next = format!(r##"{{"$ref":"#/$defs/d{}"}}"##, n + 1);
+                format!(r#""d{n}":{{"type":"object","properties":{{"a":{next},"b":{next}}}}}"#)
+            })
+            .collect();
+        let schema = format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{}}}}}"##, defined.join(","));
+        let (text, lossy) = clean(&schema);
+        assert!(lossy && (1_000..rewritten(schema.len())).contains(&text.len()), "{}", text.len());
     }
 
     #[test]

@@ -194,3 +194,52 @@ fn everything_that_the_model_reads_is_in_the_bound() {
         }
     }
 }
+
+#[test]
+fn what_a_translation_adds_is_within_what_is_reserved() {
+    let leaf = |n: usize| format!(r#""p{n}":{{"type":"object","properties":{{"x{n}":{{"minimum":1}}}}}}"#);
+    let leaves: Vec<String> = (0..60).map(leaf).collect();
+    let plain = format!(r#"{{"type":"object","properties":{{{}}}}}"#, leaves.join(","));
+    let joined: Vec<String> =
+        (0..6).map(|n| format!(r##""q{n}":{{"allOf":[{{"$ref":"#/$defs/d"}},{{}}]}}"##)).collect();
+    let multiplied = format!(
+        r#"{{"type":"object","properties":{{{}}},"$defs":{{"d":{{"properties":{{{}}}}}}}}}"#,
+        joined.join(","),
+        leaves[..20].join(",")
+    );
+    let mut grew = 0;
+    for schema in [r#"{"type":"object"}"#.to_owned(), plain, multiplied] {
+        for rest in [
+            format!(
+                r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{schema}}}}}"#
+            ),
+            format!(
+                r#""tools":[{{"type":"function","function":{{"name":"f","strict":true,"parameters":{schema}}}}}]"#
+            ),
+            format!(
+                r#""tools":[{{"type":"function","function":{{"name":"f","\u0073trict":true,"parameters":{schema}}}}}]"#
+            ),
+            r#""response_format":{"type":"json_object"}"#.to_owned(),
+        ] {
+            let body = format!(
+                r#"{{"model":"gemini-2.0-flash","messages":[{{"role":"user","content":"hi"}}],{rest}}}"#
+            );
+            let scanned = scan(Format::OpenaiChat, &Bytes::from(body)).unwrap();
+            let facts = scanned.facts();
+            for target in [Format::AnthropicMessages, Format::GeminiGenerate, Format::OpenaiResponses] {
+                let Ok(sent) = scanned.prepare(&crate::Edits::default(), target) else { continue };
+                let at = Some(crate::Addressed { model: "m", stream: false });
+                let sent = crate::scan_addressed(target, &sent.body, at).unwrap();
+                let (asked, sends) = (facts.input_bound().unwrap(), sent.facts().input_bound().unwrap());
+                assert!(
+                    sends <= asked + facts.extra_translated(),
+                    "{sends} of {asked} to {target:?}: {rest}"
+                );
+                grew += u32::from(sends > asked);
+            }
+        }
+    }
+    assert!(grew > 8, "{grew} would have passed what is reserved");
+    let plain = scan(Format::OpenaiChat, &Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]}"#)).unwrap();
+    assert_eq!(plain.facts().extra_translated(), 256, "what isn't written otherwise takes nothing");
+}
