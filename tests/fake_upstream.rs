@@ -136,6 +136,98 @@ fn unknown_parameters_are_refused() {
 }
 
 #[test]
+fn gemini_takes_only_what_goes_together() {
+    let upstream = FakeUpstream::start();
+    let f = json!({"name": "f", "parameters": {"type": "OBJECT", "properties": {"q": {"type": "STRING"}}}});
+    let tools = json!([{"functionDeclarations": [f]}]);
+    let json_mode = json!({"responseMimeType": "application/json"});
+    for (model, rest, word) in [
+        ("gemini-2.5-flash", json!({"tools": tools, "generationConfig": json_mode}), "response mime type"),
+        ("gemini-3-pro", json!({"tools": tools, "generationConfig": json_mode}), ""),
+        (
+            "gemini-2.5-flash",
+            json!({"tools": [{"functionDeclarations": [f]}, {"googleSearch": {}}]}),
+            "combined",
+        ),
+        ("gemini-2.5-flash", json!({"tools": [{"functionDeclarations": [f, f]}]}), "Duplicate"),
+        (
+            "gemini-2.5-flash",
+            json!({"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}),
+            "without function",
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"tools": tools, "toolConfig": {"functionCallingConfig": {"mode": "SOME"}}}),
+            "SOME",
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"tools": tools, "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["g"]}}}),
+            "not declared",
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"tools": tools, "toolConfig": {"functionCallingConfig": {"allowedFunctionNames": ["f"]}}}),
+            "ANY or VALIDATED",
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"generationConfig": {"responseSchema": {"type": "OBJECT"}}}),
+            "response_mime_type",
+        ),
+        (
+            "gemini-2.0-flash",
+            json!({"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": {}}}),
+            "response_json_schema",
+        ),
+        (
+            "gemini-2.5-flash",
+            json!({"generationConfig": {"responseMimeType": "application/json", "responseSchema": {"type": "OBJECT", "additionalProperties": false}}}),
+            "additionalProperties",
+        ),
+        ("gemini-2.5-flash", json!({"generationConfig": {"seed": 3_000_000_000_u64}}), "seed"),
+        ("gemini-2.5-flash", json!({"generationConfig": {"temperature": 2.5}}), "temperature"),
+    ] {
+        let mut body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let path = format!("/v1beta/models/{model}:generateContent");
+        match word {
+            "" => assert_eq!(post(&upstream, &path, &body).status, 200, "{body}"),
+            word => refused(&upstream, &path, &body, word),
+        }
+    }
+}
+
+#[test]
+fn mistral_takes_only_what_it_knows() {
+    let upstream = FakeUpstream::start();
+    let path = "/v1/chat/completions";
+    let hi = json!({"role": "user", "content": "hi"});
+    let call = |id: &str| json!({"role": "assistant", "content": "", "tool_calls": [{"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "1"});
+    let prefix = json!({"role": "assistant", "content": "so", "prefix": true});
+    for (messages, rest, word) in [
+        (json!([hi, call("abcDEF123"), result("abcDEF123")]), json!({}), ""),
+        (json!([hi, call("call_1"), result("call_1")]), json!({}), "length of 9"),
+        (json!([hi, call("abcDEF123"), result("abcDEF123"), hi]), json!({}), "'user' after role 'tool'"),
+        (json!([hi, call("abcDEF123")]), json!({}), "last role"),
+        (json!([hi, prefix]), json!({}), ""),
+        (json!([{"role": "developer", "content": "x"}, hi]), json!({}), "developer"),
+        (json!([hi]), json!({"tool_choice": "sometimes"}), "tool_choice"),
+        (json!([hi]), json!({"temperature": 1.8}), "temperature"),
+        (json!([hi]), json!({"seed": 1}), "seed"),
+        (json!([hi]), json!({"stream_options": {}}), "stream_options"),
+        (json!([{"role": "user", "content": "hi", "name": "ann"}]), json!({}), "name"),
+    ] {
+        let mut body = json!({"model": "mistral-large-latest", "messages": messages});
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let answer = post(&upstream, path, &body);
+        assert_eq!(answer.status == 200, word.is_empty(), "{body}: {}", answer.text());
+        assert!(answer.text().contains(word), "`{}` should name `{word}`", answer.text());
+    }
+}
+
+#[test]
 fn a_version_is_demanded() {
     let upstream = FakeUpstream::start();
     let mut body = chat("c", "hi");

@@ -257,21 +257,68 @@ fn read(body: &Value, model: &str) -> Result<Ask, String> {
     if let Some(config) = top.get("generationConfig") {
         read_config(&mut ask, config, model)?;
     }
-    let mode = top.get("toolConfig").and_then(|config| config.pointer("/functionCallingConfig/mode"));
+    read_tools(&mut ask, &top, model)?;
+    Ok(ask)
+}
+
+fn read_tools(ask: &mut Ask, top: &Map<String, Value>, model: &str) -> Result<(), String> {
+    let mut searches = false;
     for tool in top.get("tools").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
         let tool = object(tool, "tools", &["functionDeclarations", "googleSearch"])?;
+        searches |= tool.contains_key("googleSearch");
         for declared in tool.get("functionDeclarations").and_then(Value::as_array).into_iter().flatten() {
             let offered = declaration(declared, model)?;
-            if mode.is_none_or(|mode| mode != "NONE") {
-                ask.tools.push(offered);
+            if ask.tools.iter().any(|known| known.name == offered.name) {
+                return Err(format!("Duplicate function declaration found: {}", offered.name));
             }
+            ask.tools.push(offered);
         }
     }
-    if mode.is_some_and(|mode| mode == "ANY") {
-        let named = top["toolConfig"].pointer("/functionCallingConfig/allowedFunctionNames/0");
-        ask.demanded = named.and_then(Value::as_str).map(str::to_owned);
+    if searches && !ask.tools.is_empty() {
+        return Err(
+            "Built-in tools ({google_search}) and Function Calling cannot be combined in the same request."
+                .into(),
+        );
     }
-    Ok(ask)
+    if !signs(model) && ask.as_json && (searches || !ask.tools.is_empty()) {
+        return Err("Function calling with a response mime type: 'application/json' is unsupported".into());
+    }
+    let Some(config) = top.get("toolConfig") else { return Ok(()) };
+    let config = object(config, "tool_config", &["functionCallingConfig"])?;
+    let Some(config) = config.get("functionCallingConfig") else { return Ok(()) };
+    let config = object(config, "function_calling_config", &["mode", "allowedFunctionNames"])?;
+    if ask.tools.is_empty() {
+        return Err("Function calling config is set without function_declarations.".into());
+    }
+    let mode = config.get("mode").and_then(Value::as_str).unwrap_or("AUTO");
+    let allowed = config.get("allowedFunctionNames").and_then(Value::as_array);
+    let allowed: Vec<&str> = allowed.into_iter().flatten().filter_map(Value::as_str).collect();
+    match mode {
+        "AUTO" | "NONE" if !allowed.is_empty() => {
+            return Err("allowed_function_names should only be set when the function calling mode is ANY or VALIDATED.".into());
+        }
+        "NONE" => ask.tools.clear(),
+        "AUTO" | "ANY" | "VALIDATED" => {}
+        other => return Err(format!("Invalid value at 'function_calling_config.mode': {other}")),
+    }
+    if let Some(gone) = allowed.iter().find(|name| !ask.tools.iter().any(|tool| tool.name == **name)) {
+        return Err(format!("allowed_function_names: {gone} is not declared"));
+    }
+    if mode == "ANY" {
+        ask.demanded = allowed.first().map(|name| (*name).to_owned());
+    }
+    Ok(())
+}
+
+/// Why a schema isn't in the part of OpenAPI's that is taken, if it isn't.
+fn beyond_openapi(schema: &Value, at: &str) -> Result<(), String> {
+    let text = schema.to_string();
+    let unknown =
+        ["additionalProperties", "$ref", "$schema", "$defs", "const", "exclusiveMinimum", "oneOf", "allOf"];
+    match unknown.iter().find(|word| text.contains(&format!("\"{word}\":"))) {
+        Some(word) => Err(format!("Unknown name \"{word}\" at '{at}': Cannot find field.")),
+        None => Ok(()),
+    }
 }
 
 fn read_config(ask: &mut Ask, config: &Value, model: &str) -> Result<(), String> {
@@ -281,6 +328,25 @@ fn read_config(ask: &mut Ask, config: &Value, model: &str) -> Result<(), String>
         return Err("max_output_tokens must be positive".into());
     }
     ask.as_json = config.get("responseMimeType").is_some_and(|mime| mime == "application/json");
+    let schemas = ["responseSchema", "responseJsonSchema"].map(|name| config.get(name));
+    if schemas.iter().any(Option::is_some) && !ask.as_json {
+        return Err("response_schema is set, but response_mime_type is not 'application/json'".into());
+    }
+    if schemas.iter().all(Option::is_some) || schemas[1].is_some() && is_old(model) {
+        return Err("response_json_schema: not beside response_schema, nor for this model".into());
+    }
+    schemas[0].map_or(Ok(()), |schema| beyond_openapi(schema, "generation_config.response_schema"))?;
+    if config.get("seed").is_some_and(|seed| seed.as_i64().is_none_or(|seed| i32::try_from(seed).is_err())) {
+        return Err("Invalid value at 'generation_config.seed' (TYPE_INT32)".into());
+    }
+    for (name, least, most) in
+        [("temperature", 0.0, 2.0), ("topP", 0.0, 1.0), ("candidateCount", 1.0, 8.0), ("logprobs", 0.0, 20.0)]
+    {
+        let n = config.get(name).map(|value| value.as_f64().unwrap_or(f64::NAN));
+        if n.is_some_and(|n| !(least..=most).contains(&n)) {
+            return Err(format!("{name}: must be from {least} to {most}"));
+        }
+    }
     for stop in config.get("stopSequences").and_then(Value::as_array).into_iter().flatten() {
         ask.stops.push(stop.as_str().ok_or("stop_sequences: texts only")?.to_owned());
     }
@@ -301,6 +367,11 @@ fn read_config(ask: &mut Ask, config: &Value, model: &str) -> Result<(), String>
     Ok(())
 }
 
+/// Models that take a part of OpenAPI's schemas only.
+fn is_old(model: &str) -> bool {
+    ["gemini-1", "gemini-2.0"].iter().any(|old| model.starts_with(old))
+}
+
 fn declaration(declared: &Value, model: &str) -> Result<Tool, String> {
     let fields = object(
         declared,
@@ -313,19 +384,14 @@ fn declaration(declared: &Value, model: &str) -> Result<Tool, String> {
     if !begins || name.len() > 64 || !name.chars().all(plain) {
         return Err(format!("Invalid function name {name}"));
     }
-    let old = ["gemini-1", "gemini-2.0"].iter().any(|old| model.starts_with(old));
-    if old && fields.contains_key("parametersJsonSchema") {
+    if is_old(model) && fields.contains_key("parametersJsonSchema") {
         return Err("parameters_json_schema is not supported for this model".into());
     }
     if let Some(parameters) = fields.get("parameters") {
-        let text = parameters.to_string();
-        for keyword in ["additionalProperties", "$ref", "$schema", "$defs", "\"const\"", "exclusiveMinimum"] {
-            if text.contains(keyword) {
-                return Err(format!(
-                    "Unknown name {keyword} at 'tools[0].function_declarations[0].parameters'"
-                ));
-            }
+        if fields.contains_key("parametersJsonSchema") {
+            return Err("parameters and parameters_json_schema cannot both be set".into());
         }
+        beyond_openapi(parameters, "tools[0].function_declarations[0].parameters")?;
     }
     let schema = fields.get("parametersJsonSchema").or_else(|| fields.get("parameters"));
     Ok(Tool { name: name.to_owned(), schema: lower(schema.cloned().unwrap_or_default()) })
@@ -372,7 +438,8 @@ fn read_content(ask: &mut Ask, open: &mut Vec<String>, content: &Value, model: &
                 return Err("function_call: of the model, with args that are an object".into());
             }
             let signature = part.get("thoughtSignature").and_then(Value::as_str);
-            if called == 0 && signs(model) && !sealed(&call, signature) {
+            let unsealed = called == 0 && signs(model) || signature.is_some();
+            if unsealed && !sealed(&call, signature) {
                 return Err(format!(
                     "Function call is missing a thought_signature in functionCall parts. {signature:?}"
                 ));

@@ -6,7 +6,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::base64;
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
-use super::strict;
+use super::{mistral, strict};
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
@@ -129,6 +129,10 @@ pub(super) fn embeddings(body: &Value, behaviour: &Behaviour) -> Reply {
 
 /// A chat completion, whole or as a stream.
 pub(super) fn chat(body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
+    let mistrals = body["model"].as_str().is_some_and(mistral::is_one);
+    if let Some((status, why)) = mistral::refused(body).filter(|_| mistrals) {
+        return error(status, &why);
+    }
     let ask = match read(body) {
         Ok(ask) => ask,
         Err(message) => return error(400, &message),

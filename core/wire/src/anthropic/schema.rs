@@ -203,7 +203,8 @@ impl<'a> Closer<'a> {
             if matches!(&*name, "properties" | "required" | "allOf") || SILENT.contains(&&*name) {
                 continue;
             }
-            let first = written.insert(name.clone());
+            // Both are written as one.
+            let first = written.insert(if name == "oneOf" { Cow::Borrowed("anyOf") } else { name.clone() });
             match (&*name, first) {
                 ("description", true) => said = value.as_str().unwrap_or_default().into_owned(),
                 ("description" | "title" | "default", false) => {}
@@ -273,9 +274,10 @@ impl<'a> Closer<'a> {
             }
         });
         let required = layers.iter().filter_map(|layer| layer.get("required")).flat_map(Val::elements);
-        let mut asked: HashSet<Cow<'a, str>> = HashSet::new();
+        // Each once, and none that a closed object can't have.
+        let mut known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
         let required: Vec<_> =
-            required.filter_map(Val::as_str).filter(|name| asked.insert(name.clone())).collect();
+            required.filter_map(Val::as_str).filter(|name| known.remove(&**name)).collect();
         if !required.is_empty() {
             o.array("required", |a| required.iter().for_each(|name| a.str(name)));
         }
@@ -371,6 +373,16 @@ mod tests {
                 2,
             ),
             (r#"{"oneOf":[{"type":"string"}]}"#, r#"{"anyOf":[{"type":"string"}]}"#, 1),
+            (
+                r#"{"oneOf":[{"type":"string"}],"anyOf":[{"const":"a"}]}"#,
+                r#"{"anyOf":[{"type":"string"}],"description":"Must hold: anyOf [{\"const\":\"a\"}]."}"#,
+                1,
+            ),
+            (
+                r#"{"type":"object","properties":{"a":{}},"required":["a","a","b"],"additionalProperties":false}"#,
+                r#"{"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":false}"#,
+                0,
+            ),
             // An object that is one of several, too: each closed by itself would bar the other's members.
             (
                 r##"{"type":"object","properties":{"k":{"type":"string"}},"required":["k"],"anyOf":[{"properties":{"k":{"const":"a"},"v":{"type":"string"},"w":{"type":"string"}}},{"$ref":"#/$defs/d"}],"$defs":{"d":{"properties":{"v":{"type":"integer"},"w":{"type":"string"}}}}}"##,
