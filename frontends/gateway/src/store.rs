@@ -41,13 +41,13 @@ pub use conversation::{
     ItemPage, ItemsAsked, KeptConversation,
 };
 pub use filter::{
-    After, AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Listing, Narrow, Order, OrderBy,
-    Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter, folded_address,
+    After, AuditFilter, DailyRow, Dimension, GroupFilter, KeyFilter, KeyRef, Limited, Listing, MemberFilter,
+    Narrow, Order, OrderBy, Owner, Page, Reach, RecordFilter, Since, Sums, UserFilter, folded_address,
 };
 pub use forget::{Forget, Forgotten};
 pub use identity::{AccessToken, Account, Hidden, Identity, Session, SessionFacts, Stage, StoredToken};
 pub use log::{LogCursor, LogFilter, LogPage};
-pub use name::KeyName;
+pub use name::{GroupName, KeyName};
 pub use once::Once;
 pub use policy::{
     PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests, PolicyVersion,
@@ -148,8 +148,11 @@ pub trait Store: RecordStore {
     /// What these keys are called, as far as there are any within reach, in no order.
     async fn key_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<KeyName>>;
 
-    /// What these groups are called, likewise: by id, each with its name for people.
-    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(GroupId, Option<String>)>>;
+    /// The names for people of keys that have one, sorted by their characters' numbers.
+    async fn key_aliases(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<String>>;
+
+    /// What these groups are called, as far as there are any within reach, in no order.
+    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<GroupName>>;
 
     /// One group, by id, or by alias.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
@@ -170,6 +173,9 @@ pub trait Store: RecordStore {
         group: Option<&GroupId>,
         user: Option<&UserId>,
     ) -> Result<Vec<Stored<Membership>>>;
+
+    /// Memberships, by group and user; with a bound no more than that, the newest.
+    async fn members(&self, filter: &MemberFilter<'_>, most: Option<u32>) -> Result<Vec<Stored<Membership>>>;
 
     /// One organization.
     async fn organization(&self, id: &OrganizationId, reach: &Reach) -> Result<Option<Stored<Organization>>>;

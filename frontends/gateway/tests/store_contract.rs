@@ -75,7 +75,10 @@ use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
     ways_to_sign_in_are_kept_and_go_with_their_user, who_is_new_has_had_no_key_in_hand,
 };
-use name::{many_are_named_at_once, troubles_are_counted_where_they_were, users_of_labels_are_counted};
+use name::{
+    many_are_named_at_once, names_of_keys_are_sorted, troubles_are_counted_where_they_were,
+    users_of_labels_are_counted, who_has_limits_is_found,
+};
 use once::{
     lists_are_sorted, of_two_writers_one_comes_second, requests_are_begun_once_until_they_are_forgotten,
     steps_are_all_taken_or_none, what_was_changed_meanwhile_isnt_removed,
@@ -117,6 +120,8 @@ contract! {
     a_month_becomes_one_sum_at_once,
     every_attempt_is_found,
     many_are_named_at_once,
+    who_has_limits_is_found,
+    names_of_keys_are_sorted,
     users_of_labels_are_counted,
     troubles_are_counted_where_they_were,
     reports_equal_the_records,

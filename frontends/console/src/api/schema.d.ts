@@ -748,7 +748,7 @@ export interface paths {
         };
         /** A channel, and how it is doing. */
         get: operations["getChannel"];
-        /** Changes a channel. A new address needs the credential again. */
+        /** Changes a channel. A new address needs the credential again, or an empty one. */
         put: operations["replaceChannel"];
         post?: never;
         /** Removes a channel and takes it out of use. */
@@ -2350,7 +2350,7 @@ export interface components {
         };
         ChannelPatch: {
             channel: components["schemas"]["ChannelBody"];
-            /** @description The credential; left out, the one it has stays. */
+            /** @description The credential; an empty one is none. Left out, the one it has stays, which no other address, authentication or transport is sent: a change to these needs it, or `channel.secret` to name a variable. */
             secret?: string | null;
         };
         Health: {
@@ -3866,8 +3866,12 @@ export interface components {
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
             enabled?: boolean;
-            /** @description A new credential. */
-            secret?: string | null;
+            /** @description A new credential, or the variables of the environment that it stands in; an empty text is none. Left out, the one it has stays, which no other address, authentication or transport is sent: a change to these needs it. */
+            secret?: string | {
+                env: string;
+            } | {
+                env: string;
+            }[] | null;
         };
         ChannelBulk: {
             ids?: string[];
@@ -6690,7 +6694,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changes a channel. A new address needs the credential again. */
+            /** @description Changes a channel. A new address needs the credential again, or an empty one. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7531,7 +7535,7 @@ export interface operations {
                 metric?: string;
                 /** @description Of which at least so much is used, reserved or held. */
                 min_used_percent?: string;
-                /** @description How many at most, 1 to 1,000. Default 100. */
+                /** @description How many at most, 1 to 100. Default 100. */
                 limit?: string;
                 /** @description How many to leave out at the start. Default 0. */
                 offset?: string;
@@ -7539,7 +7543,7 @@ export interface operations {
                 cursor?: string;
                 /** @description `-used`, those closest to their end first (the default); `resets_at`; or `scope`. */
                 sort?: string;
-                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 10,000 items at most, and the header `x-sluicegate-next` says where they go on. */
+                /** @description `json`, a page; `jsonl`, a JSON object a line; or `csv`. Files hold 1,000 budgets at most, and the header `x-sluicegate-next` says where they go on. */
                 format?: string;
             };
             header?: never;

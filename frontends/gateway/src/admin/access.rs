@@ -1,11 +1,13 @@
 //! Finding things, declared or stored, as far as an actor may see them.
 
+use std::collections::{HashMap, HashSet};
+
 use sluicegate_core::{
     Group, GroupId, Limit, Membership, Organization, OrganizationId, Result, Timestamp, User, UserId,
 };
 
 use super::{Actor, Admin, DEFAULT_ORGANIZATION, bound, invalid, not_found};
-use crate::store::{After, Listing, Page, Reach, Stored};
+use crate::store::{After, Listing, MemberFilter, Page, Reach, Stored};
 
 /// A declared thing looks like a stored one of version 0.
 pub(super) fn as_stored<T>(value: T, created_at: Timestamp) -> Stored<T> {
@@ -115,6 +117,46 @@ impl Admin {
         for stored in self.store().memberships(group, user).await? {
             if declared.membership(&stored.value.group, &stored.value.user).is_none() {
                 all.push(stored);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The memberships of these groups, by group; declared ones first.
+    pub(super) async fn members_of_groups(
+        &self,
+        ids: &[&str],
+    ) -> Result<HashMap<String, Vec<Stored<Membership>>>> {
+        let filter = MemberFilter { groups: Some(ids), ..MemberFilter::default() };
+        self.members_by(&filter, |it| it.group.as_str(), ids).await
+    }
+
+    /// The memberships of these users, by user; declared ones first.
+    pub(super) async fn members_of_users(
+        &self,
+        ids: &[&str],
+    ) -> Result<HashMap<String, Vec<Stored<Membership>>>> {
+        let filter = MemberFilter { users: Some(ids), ..MemberFilter::default() };
+        self.members_by(&filter, |it| it.user.as_str(), ids).await
+    }
+
+    async fn members_by(
+        &self,
+        filter: &MemberFilter<'_>,
+        whose: impl Fn(&Membership) -> &str,
+        ids: &[&str],
+    ) -> Result<HashMap<String, Vec<Stored<Membership>>>> {
+        let declared = self.declared();
+        let mut all: HashMap<String, Vec<Stored<Membership>>> = HashMap::new();
+        let since = Timestamp::from_ms(0);
+        let asked: HashSet<&str> = ids.iter().copied().collect();
+        for it in declared.memberships().filter(|it| asked.contains(whose(it))) {
+            all.entry(whose(it).to_owned()).or_default().push(as_stored(it.clone(), since));
+        }
+        for stored in self.store().members(filter, None).await? {
+            let it = &stored.value;
+            if declared.membership(&it.group, &it.user).is_none() {
+                all.entry(whose(it).to_owned()).or_default().push(stored);
             }
         }
         Ok(all)

@@ -29,7 +29,12 @@ pub struct Holders {
 }
 
 /// A page of everybody there is. Each goes on behind the last one: what is removed meanwhile moves nobody out of sight.
-const BY_ID: Page = Page { limit: Page::MAX, offset: 0, order: Some(Order { by: OrderBy::Id, down: false }) };
+const BY_ID: Page = Page {
+    limit: Page::MAX,
+    offset: 0,
+    order: Some(Order { by: OrderBy::Id, down: false }),
+    uncounted: true,
+};
 
 fn behind(id: &str) -> Option<After> {
     Some(After { id: id.to_owned(), ..After::default() })

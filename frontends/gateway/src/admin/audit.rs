@@ -89,7 +89,8 @@ impl Admin {
         filter: &AuditFilter,
         page: Page,
     ) -> Result<Listing<AuditEvent>> {
-        self.store().events(filter, &actor.reach(), Page::new(page.limit, page.offset)).await
+        let bounded = Page::new(page.limit, page.offset);
+        self.store().events(filter, &actor.reach(), Page { uncounted: page.uncounted, ..bounded }).await
     }
 
     /// The newest event, as an anchor.

@@ -319,7 +319,8 @@ impl Admin {
         self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::Group, &[stored.value.id.as_str()]).await?;
         let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
-        self.group_view(actor, stored, used).await
+        let members = self.stamped_memberships(Some(&stored.value.id), None).await?;
+        Ok(self.group_view(actor, stored, members, used))
     }
 
     /// Groups, declared ones first, then newest first.
@@ -355,12 +356,13 @@ impl Admin {
         let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
         let totals = self.store().totals(Dimension::Group, &ids).await?;
-        let mut items = Vec::with_capacity(listing.items.len());
-        for stored in listing.items {
-            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
-            items.push(self.group_view(actor, stored, used).await?);
-        }
-        Ok(Listing { items, total: listing.total })
+        let mut members = self.members_of_groups(&ids).await?;
+        Ok(listing.map(|stored| {
+            let id = stored.value.id.as_str();
+            let used = totals.get(id).copied().unwrap_or_default();
+            let members = members.remove(id).unwrap_or_default();
+            self.group_view(actor, stored, members, used)
+        }))
     }
 
     /// Changes a group.
@@ -646,18 +648,23 @@ impl Admin {
         MemberView { membership, etag, limit_states }
     }
 
-    async fn group_view(&self, actor: &Actor, stored: Stored<Group>, used: Sums) -> Result<GroupView> {
+    fn group_view(
+        &self,
+        actor: &Actor,
+        stored: Stored<Group>,
+        members: Vec<Stored<Membership>>,
+        used: Sums,
+    ) -> GroupView {
         let etag = etag(&stored);
         let group = stored.value;
         let all = actor.reach().has_group(&group);
-        let members = self.stamped_memberships(Some(&group.id), None).await?;
         let members = members
             .into_iter()
             .filter(|it| all || Some(&it.value.user) == actor.user())
             .map(|it| self.member_view(it))
             .collect();
         let limit_states = self.limit_states(Scope::new(ScopeKind::Group, group.id.as_str()), &group.limits);
-        Ok(GroupView {
+        GroupView {
             group,
             etag,
             stored_at: stored.created_at,
@@ -667,7 +674,7 @@ impl Admin {
             members,
             used,
             limit_states,
-        })
+        }
     }
 }
 

@@ -743,7 +743,7 @@ struct KeyOwner {
     is_run: bool,
 }
 
-fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyHash>) -> bool {
+pub(super) fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyHash>) -> bool {
     let has = |text: &str| {
         let inside = |value: &str| value.to_lowercase().contains(&text.to_lowercase());
         inside(key.id.as_str()) || key.alias.as_deref().is_some_and(inside)

@@ -1,5 +1,7 @@
 //! Every limit and how it stands.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use sluicegate_core::limit::Metric;
 use sluicegate_core::{
@@ -7,11 +9,11 @@ use sluicegate_core::{
 };
 
 use super::{Actor, Admin, LimitUse};
-use crate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
+use crate::store::{After, GroupFilter, KeyFilter, Limited, Listing, MemberFilter, Narrow, Page, UserFilter};
 
 /// No more parties of one kind are looked at: a list of more is none that anybody reads.
 // BOUND: of the memory and time of one question.
-const PARTIES_MAX: u64 = 20_000;
+const PARTIES_MAX: u32 = 20_000;
 /// A whole, in parts per million.
 const WHOLE_PPM: i128 = 1_000_000;
 
@@ -128,7 +130,21 @@ impl Party {
     }
 }
 
+/// How far is looked.
+#[derive(Clone, Copy)]
+struct Look {
+    /// At so many parties of one kind, the newest.
+    most: u32,
+    /// Of those that have limits, at which.
+    limited: Limited,
+}
+
 impl LimitFilter {
+    /// One that the filter names, of a kind that is called by one id.
+    fn one(&self, other: Option<&str>) -> Option<String> {
+        other.or(self.id.as_deref()).map(str::to_owned)
+    }
+
     fn wants(&self, kind: ScopeKind) -> bool {
         self.kind.is_none_or(|wanted| wanted == kind)
     }
@@ -143,7 +159,7 @@ impl LimitFilter {
 }
 
 impl Admin {
-    /// Every limit that the actor may see, and how it stands. Of more than 20,000 keys, groups or users the newest.
+    /// Every limit that the actor may see, and how it stands, as far as [`all_limits`](Self::all_limits) goes.
     ///
     /// # Errors
     /// `Store`.
@@ -172,13 +188,45 @@ impl Admin {
         Ok(Listing { items: all.into_iter().skip(offset).take(page.limit as usize).collect(), total })
     }
 
-    /// All of them, in no order.
+    /// The limits closest to their end that the actor may see. What nothing is counted of comes last, as far as it is needed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(super) async fn fullest_limits(
+        &self,
+        actor: &Actor,
+        filter: &LimitFilter,
+        most: u32,
+    ) -> Result<Vec<LimitView>> {
+        let wanted = usize::try_from(most).unwrap_or(usize::MAX);
+        let used = Look { most: PARTIES_MAX, limited: Limited::Used };
+        let mut all = self.limits_within(actor, filter, used).await?;
+        if all.len() < wanted {
+            let whose = |it: &LimitView| (it.state.scope, it.id.clone());
+            let known: HashSet<_> = all.iter().map(whose).collect();
+            let rest = self.limits_within(actor, filter, Look { most, limited: Limited::Any }).await?;
+            all.extend(rest.into_iter().filter(|it| !known.contains(&whose(it))));
+        }
+        all.sort_by(|a, b| {
+            let scope = a.state.scope.cmp(&b.state.scope);
+            b.used_ppm.cmp(&a.used_ppm).then(scope).then_with(|| a.id.cmp(&b.id))
+        });
+        all.truncate(wanted);
+        Ok(all)
+    }
+
+    /// Every limit that the actor may see and how it stands, in no order. Of more than 20,000 keys, groups, users or memberships
+    /// that have limits and that the filter means, the newest.
     ///
     /// # Errors
     /// `Store`.
     pub async fn all_limits(&self, actor: &Actor, filter: &LimitFilter) -> Result<Vec<LimitView>> {
+        self.limits_within(actor, filter, Look { most: PARTIES_MAX, limited: Limited::Any }).await
+    }
+
+    async fn limits_within(&self, actor: &Actor, filter: &LimitFilter, look: Look) -> Result<Vec<LimitView>> {
         let mut all = Vec::new();
-        for party in self.parties(actor, filter).await? {
+        for party in self.parties(actor, filter, look).await? {
             if party.limits.is_empty() || !filter.fits(&party) {
                 continue;
             }
@@ -204,22 +252,23 @@ impl Admin {
         Ok(all)
     }
 
-    async fn parties(&self, actor: &Actor, filter: &LimitFilter) -> Result<Vec<Party>> {
+    async fn parties(&self, actor: &Actor, filter: &LimitFilter, look: Look) -> Result<Vec<Party>> {
         let mut all = Vec::new();
+        // A group has no user, a user no group, and an organization neither.
+        let (no_user, no_group) = (filter.user.is_none(), filter.group.is_none());
         if filter.wants(ScopeKind::Key) {
-            self.key_parties(actor, filter, &mut all).await?;
+            self.key_parties(actor, filter, look, &mut all).await?;
         }
-        if filter.wants(ScopeKind::Group) || filter.wants(ScopeKind::Membership) {
-            let groups = self.visible_groups(actor, filter).await?;
-            if filter.wants(ScopeKind::Membership) {
-                self.member_parties(actor, &groups, &mut all).await?;
-            }
-            all.extend(groups.iter().map(Party::of_group));
+        if filter.wants(ScopeKind::Group) && no_user {
+            self.group_parties(actor, filter, look, &mut all).await?;
         }
-        if filter.wants(ScopeKind::User) {
-            self.user_parties(actor, filter, &mut all).await?;
+        if filter.wants(ScopeKind::Membership) {
+            self.member_parties(actor, filter, look, &mut all).await?;
         }
-        if filter.wants(ScopeKind::Organization) {
+        if filter.wants(ScopeKind::User) && no_group {
+            self.user_parties(actor, filter, look, &mut all).await?;
+        }
+        if filter.wants(ScopeKind::Organization) && no_user && no_group {
             for view in self.organizations(actor).await? {
                 let it = view.organization;
                 let scope = Scope::new(ScopeKind::Organization, it.id.as_str());
@@ -238,30 +287,67 @@ impl Admin {
         Ok(all)
     }
 
-    async fn key_parties(&self, actor: &Actor, filter: &LimitFilter, all: &mut Vec<Party>) -> Result<()> {
-        let reach = actor.reach();
-        let declared = self.declared();
+    async fn key_parties(
+        &self,
+        actor: &Actor,
+        filter: &LimitFilter,
+        look: Look,
+        all: &mut Vec<Party>,
+    ) -> Result<()> {
+        let (reach, declared) = (actor.reach(), self.declared());
         all.extend(declared.keys().filter(|(_, key)| reach.has_key(key)).map(|(_, key)| Party::of_key(key)));
         let which = KeyFilter {
             organization: filter.organization.clone(),
             group: filter.group.clone(),
             user: filter.user.clone(),
+            id: filter.one(None).map(Into::into),
+            limited: Some(look.limited),
             ..KeyFilter::default()
         };
-        let mut offset = 0;
-        while offset < PARTIES_MAX {
-            let found = self.store().keys(&which, &reach, Page::new(Page::MAX, offset)).await?;
-            let new = found.items.iter().map(|it| &it.key.value);
-            all.extend(new.filter(|key| !key.limits.is_empty()).map(Party::of_key));
-            offset += u64::from(Page::MAX);
-            if found.total <= offset {
-                break;
-            }
-        }
+        let found = newest(
+            look.most,
+            async |after, page| self.store().keys(&KeyFilter { after, ..which.clone() }, &reach, page).await,
+            |it| After::of(None, (it.key.created_at, it.key.updated_at), None, it.key.value.id.as_str()),
+        );
+        all.extend(found.await?.iter().map(|it| Party::of_key(&it.key.value)));
         Ok(())
     }
 
-    async fn user_parties(&self, actor: &Actor, filter: &LimitFilter, all: &mut Vec<Party>) -> Result<()> {
+    async fn group_parties(
+        &self,
+        actor: &Actor,
+        filter: &LimitFilter,
+        look: Look,
+        all: &mut Vec<Party>,
+    ) -> Result<()> {
+        let (reach, declared) = (actor.reach_of_groups(), self.declared());
+        all.extend(declared.groups().filter(|group| reach.has_group(group)).map(Party::of_group));
+        let which = GroupFilter {
+            organization: filter.organization.clone(),
+            id: filter.one(filter.group.as_ref().map(GroupId::as_str)).map(Into::into),
+            limited: Some(look.limited),
+            ..GroupFilter::default()
+        };
+        let found = newest(
+            look.most,
+            async |after, page| {
+                self.store().groups(&GroupFilter { after, ..which.clone() }, &reach, page).await
+            },
+            |it| After::of(None, (it.created_at, it.updated_at), None, it.value.id.as_str()),
+        );
+        let found = found.await?;
+        let own = |it: &&Group| declared.group(it.id.as_str()).is_none_or(|known| known.id != it.id);
+        all.extend(found.iter().map(|it| &it.value).filter(own).map(Party::of_group));
+        Ok(())
+    }
+
+    async fn user_parties(
+        &self,
+        actor: &Actor,
+        filter: &LimitFilter,
+        look: Look,
+        all: &mut Vec<Party>,
+    ) -> Result<()> {
         let (reach, declared) = (actor.reach(), self.declared());
         for user in declared.users().filter(|user| !user.limits.is_empty()) {
             let memberships = self.memberships(None, Some(&user.id)).await?;
@@ -270,61 +356,98 @@ impl Admin {
                 all.push(Party::of_user(user));
             }
         }
-        let which = UserFilter { organization: filter.organization.clone(), ..UserFilter::default() };
-        let mut offset = 0;
-        while offset < PARTIES_MAX {
-            let found = self.store().users(&which, &reach, Page::new(Page::MAX, offset)).await?;
-            let new = found.items.iter().map(|it| &it.value);
-            let counts = |user: &&User| !user.limits.is_empty() && declared.user(&user.id).is_none();
-            all.extend(new.filter(counts).map(Party::of_user));
-            offset += u64::from(Page::MAX);
-            if found.total <= offset {
-                break;
-            }
-        }
+        let which = UserFilter {
+            organization: filter.organization.clone(),
+            id: filter.one(filter.user.as_ref().map(UserId::as_str)).map(Into::into),
+            limited: Some(look.limited),
+            ..UserFilter::default()
+        };
+        let found = newest(
+            look.most,
+            async |after, page| {
+                self.store().users(&UserFilter { after, ..which.clone() }, &reach, page).await
+            },
+            |it| After::of(None, (it.created_at, it.updated_at), None, it.value.id.as_str()),
+        );
+        let found = found.await?;
+        let own = |it: &&User| declared.user(&it.id).is_none();
+        all.extend(found.iter().map(|it| &it.value).filter(own).map(Party::of_user));
         Ok(())
-    }
-
-    async fn visible_groups(&self, actor: &Actor, filter: &LimitFilter) -> Result<Vec<Group>> {
-        let reach = actor.reach_of_groups();
-        let mut all: Vec<Group> =
-            self.declared().groups().filter(|group| reach.has_group(group)).cloned().collect();
-        let which = GroupFilter { organization: filter.organization.clone(), ..GroupFilter::default() };
-        let mut offset = 0;
-        while offset < PARTIES_MAX {
-            let found = self.store().groups(&which, &reach, Page::new(Page::MAX, offset)).await?;
-            all.extend(found.items.into_iter().map(|it| it.value));
-            offset += u64::from(Page::MAX);
-            if found.total <= offset {
-                break;
-            }
-        }
-        Ok(all)
     }
 
     /// The memberships of the groups that the actor administers or audits; of others their own.
-    async fn member_parties(&self, actor: &Actor, groups: &[Group], all: &mut Vec<Party>) -> Result<()> {
-        let narrow = actor.reach().narrow;
-        let memberships = match (&narrow, actor.user()) {
-            (None, _) => self.memberships(None, None).await?,
-            (Some(_), user) => {
-                let mut mine = match user {
-                    Some(user) => self.memberships(None, Some(user)).await?,
-                    None => Vec::new(),
-                };
-                for group in actor.admin_of() {
-                    let of_group = self.memberships(Some(group), None).await?;
-                    mine.extend(of_group.into_iter().filter(|it| Some(&it.user) != user));
-                }
-                mine
-            }
+    async fn member_parties(
+        &self,
+        actor: &Actor,
+        filter: &LimitFilter,
+        look: Look,
+        all: &mut Vec<Party>,
+    ) -> Result<()> {
+        let (reach, declared) = (actor.reach(), self.declared());
+        let mine = reach.narrow.is_some().then(|| Narrow {
+            groups: actor.admin_of().to_vec(),
+            user: actor.user().cloned(),
+            key: None,
+        });
+        let sees = |it: &Membership| {
+            mine.as_ref().is_none_or(|mine| mine.has(Some(&it.group), Some(&it.user), None))
         };
-        for it in memberships.iter().filter(|it| !it.limits.is_empty()) {
-            if let Some(group) = groups.iter().find(|group| group.id == it.group) {
-                all.push(Party::of_member(it, Some(group.organization.clone())));
+        let group = filter.group.as_ref().map(|id| [id.as_str()]);
+        let user = filter.user.as_ref().map(|id| [id.as_str()]);
+        let which = MemberFilter {
+            groups: group.as_ref().map(<[_; 1]>::as_slice),
+            users: user.as_ref().map(<[_; 1]>::as_slice),
+            within: mine.as_ref(),
+            organization: filter.organization.as_ref().or(reach.organization.as_ref()),
+            limited: Some(look.limited),
+        };
+        let mut stored = Vec::new();
+        match filter.id.as_deref() {
+            None => stored = self.store().members(&which, Some(look.most)).await?,
+            // Ids may hold a `/` themselves.
+            Some(id) => {
+                for (at, _) in id.match_indices('/') {
+                    let (group, user) = (&id[..at], &id[at + 1..]);
+                    let which = MemberFilter { groups: Some(&[group]), users: Some(&[user]), ..which };
+                    stored.extend(self.store().members(&which, Some(1)).await?);
+                }
+            }
+        }
+        let own = |it: &Membership| declared.membership(&it.group, &it.user).is_none();
+        let stored = stored.into_iter().map(|it| it.value).filter(own);
+        let found: Vec<Membership> = declared.memberships().cloned().chain(stored).filter(sees).collect();
+        let groups: HashSet<&str> = found.iter().map(|it| it.group.as_str()).collect();
+        let organizations = self.organizations_of_groups(actor, groups).await?;
+        for it in &found {
+            if let Some(organization) = organizations.get(it.group.as_str()) {
+                all.push(Party::of_member(it, Some(organization.clone())));
             }
         }
         Ok(())
+    }
+}
+
+/// So many of a list, the newest, each page behind the last one.
+async fn newest<T>(
+    most: u32,
+    fetch: impl AsyncFn(Option<After>, Page) -> Result<Listing<T>>,
+    place: impl Fn(&T) -> After,
+) -> Result<Vec<T>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    // BOUND: `most`.
+    loop {
+        let left = most.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
+        let page = Page { uncounted: true, ..Page::new(left, 0) };
+        if left == 0 {
+            return Ok(all);
+        }
+        let found = fetch(after, page).await?.items;
+        let is_last = found.len() < page.limit as usize;
+        after = found.last().map(&place);
+        all.extend(found);
+        if is_last {
+            return Ok(all);
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluicegate_core::{ErrorKind, GroupId, KeyId, OrganizationId, Result, UserId};
+use sluicegate_core::{ApiKey, ErrorKind, GroupId, KeyId, OrganizationId, Result, UserId};
 
+use super::key::matches_filter;
 use super::{Actor, Admin};
-use crate::store::{KeyName, KeyRef, Page, RecordFilter};
+use crate::credential::KeyHash;
+use crate::store::{KeyFilter, KeyName, KeyRef, Listing, Page, RecordFilter};
 
 impl Admin {
     /// What these keys are called, as far as there are any that an actor may see: one question of the store for each 500.
@@ -54,8 +56,62 @@ impl Admin {
             }
         }
         let found = self.store().group_names(&stored, &reach).await?;
-        names.extend(found.into_iter().filter_map(|(id, alias)| Some((id.to_string(), alias?))));
+        names.extend(found.into_iter().filter_map(|it| Some((it.id.to_string(), it.alias?))));
         Ok(names)
+    }
+
+    /// Whose these groups are, as far as an actor may see them.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(super) async fn organizations_of_groups<'a>(
+        &self,
+        actor: &Actor,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<HashMap<String, OrganizationId>> {
+        let (reach, declared) = (actor.reach_of_groups(), self.declared());
+        let (mut all, mut stored) = (HashMap::new(), Vec::new());
+        for id in ids {
+            match declared.group(id).filter(|group| group.id.as_str() == id) {
+                Some(group) if reach.has_group(group) => {
+                    all.insert(id.to_owned(), group.organization.clone());
+                }
+                Some(_) => {}
+                None => stored.push(id),
+            }
+        }
+        let found = self.store().group_names(&stored, &reach).await?;
+        all.extend(found.into_iter().map(|it| (it.id.to_string(), it.organization)));
+        Ok(all)
+    }
+
+    /// The names for people of the keys that an actor sees and that have one, sorted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn key_aliases(
+        &self,
+        actor: &Actor,
+        filter: &KeyFilter,
+        page: Page,
+    ) -> Result<Listing<String>> {
+        let (reach, declared) = (actor.reach(), self.declared());
+        let fits = |(hash, key): &(&KeyHash, &ApiKey)| {
+            reach.has_key(key) && matches_filter(filter, key, Some(**hash))
+        };
+        let of_file = declared.keys().filter(fits).filter_map(|(_, key)| key.alias.clone());
+        let mut all: Vec<String> = of_file.collect();
+        // Each of them moves what is stored behind it by one: so many more are read in front of the page.
+        let more = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        let offset = page.offset.saturating_sub(more);
+        let end = page.offset.saturating_add(u64::from(page.limit));
+        let limit = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
+        let found = self.store().key_aliases(filter, &reach, Page { limit, offset, ..page }).await?;
+        all.extend(found.items);
+        all.sort();
+        let skip = usize::try_from(page.offset.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let items = all.into_iter().skip(skip).take(page.limit as usize).collect();
+        Ok(Listing { items, total: found.total.saturating_add(more) })
     }
 
     /// The user whom a report is about: one whom an actor sees, or one who is gone and has used what the actor sees.

@@ -8,7 +8,7 @@ use sluicegate_core::health::{HealthView, LatencyView};
 use sluicegate_core::{ChannelId, GroupId, OrganizationId, Result, Timestamp};
 
 use super::report::{Bucket, By, Calendar, Granularity, Metrics, Order, UsageQuestion, UsageReport};
-use super::{Actor, Admin, LimitFilter, LimitOrder, LimitView, REPORT_TOTALS_MAX};
+use super::{Actor, Admin, LimitFilter, LimitView, REPORT_TOTALS_MAX};
 use crate::store::{KeyRef, Latencies, Narrow, Page, Reach};
 
 /// What to look at.
@@ -251,8 +251,7 @@ impl Admin {
             lasting: true,
             ..LimitFilter::default()
         };
-        let page = Page::new(u32::try_from(question.top).unwrap_or(Page::MAX), 0);
-        Ok(self.limits(actor, &filter, LimitOrder::Used, page).await?.items)
+        self.fullest_limits(actor, &filter, u32::try_from(question.top).unwrap_or(Page::MAX)).await
     }
 
     async fn name_of(&self, by: By, id: &str) -> Result<Option<String>> {

@@ -194,7 +194,8 @@ impl Admin {
         self.0.host.flush_records().await?;
         let totals = self.store().totals(Dimension::User, &[id.as_str()]).await?;
         let used = totals.get(id.as_str()).copied().unwrap_or_default();
-        self.user_view(actor, stored, used).await
+        let memberships = self.stamped_memberships(None, Some(id)).await?;
+        Ok(self.user_view(actor, stored, memberships, used))
     }
 
     /// Users, declared ones first, then newest first.
@@ -219,12 +220,13 @@ impl Admin {
         let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
         let totals = self.store().totals(Dimension::User, &ids).await?;
-        let mut items = Vec::with_capacity(listing.items.len());
-        for stored in listing.items {
-            let used = totals.get(stored.value.id.as_str()).copied().unwrap_or_default();
-            items.push(self.user_view(actor, stored, used).await?);
-        }
-        Ok(Listing { items, total: listing.total })
+        let mut memberships = self.members_of_users(&ids).await?;
+        Ok(listing.map(|stored| {
+            let id = stored.value.id.as_str();
+            let used = totals.get(id).copied().unwrap_or_default();
+            let memberships = memberships.remove(id).unwrap_or_default();
+            self.user_view(actor, stored, memberships, used)
+        }))
     }
 
     /// Changes a user. Users may change their own name.
@@ -314,7 +316,13 @@ impl Admin {
         Ok((step, user))
     }
 
-    async fn user_view(&self, actor: &Actor, stored: Stored<User>, used: Sums) -> Result<UserView> {
+    fn user_view(
+        &self,
+        actor: &Actor,
+        stored: Stored<User>,
+        memberships: Vec<Stored<Membership>>,
+        used: Sums,
+    ) -> UserView {
         let etag = etag(&stored);
         let user = stored.value;
         let own = actor.user() == Some(&user.id);
@@ -322,10 +330,9 @@ impl Admin {
         let visible = |it: &Stored<Membership>| {
             own || narrow.as_ref().is_none_or(|narrow| narrow.groups.contains(&it.value.group))
         };
-        let memberships = self.stamped_memberships(None, Some(&user.id)).await?;
         let memberships = memberships.into_iter().filter(visible).map(|it| self.member_view(it)).collect();
         let limit_states = self.limit_states(Scope::new(ScopeKind::User, user.id.as_str()), &user.limits);
-        Ok(UserView {
+        UserView {
             user,
             etag,
             stored_at: stored.created_at,
@@ -335,7 +342,7 @@ impl Admin {
             memberships,
             used,
             limit_states,
-        })
+        }
     }
 }
 

@@ -81,6 +81,9 @@ pub struct Page {
     /// In which order; `None` is the list's own.
     #[serde(skip)]
     pub order: Option<Order>,
+    /// Whether nobody needs to know how many there are in all, which takes long where there are many: the total is 0 then.
+    #[serde(skip)]
+    pub uncounted: bool,
 }
 
 /// Where a sorted list of keys, groups or users goes on: behind this one, whether or not it is still there.
@@ -157,7 +160,7 @@ impl Page {
 
     /// A page of so many, after so many.
     pub fn new(limit: u32, offset: u64) -> Self {
-        Self { limit: limit.clamp(1, Self::MAX), offset, order: None }
+        Self { limit: limit.clamp(1, Self::MAX), offset, order: None, uncounted: false }
     }
 
     /// Page number `number`, counting from 1, of pages of `size`.
@@ -169,7 +172,7 @@ impl Page {
 
 impl Default for Page {
     fn default() -> Self {
-        Self { limit: default_limit(), offset: 0, order: None }
+        Self { limit: default_limit(), offset: 0, order: None, uncounted: false }
     }
 }
 
@@ -200,6 +203,30 @@ pub enum KeyRef {
     Alias(String),
 }
 
+/// Of those that have limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// All.
+    Any,
+    /// Those of which something has been counted, as far as balances are stored.
+    Used,
+}
+
+/// Which memberships.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemberFilter<'a> {
+    /// Of one of these groups.
+    pub groups: Option<&'a [&'a str]>,
+    /// Of one of these users.
+    pub users: Option<&'a [&'a str]>,
+    /// Of one of its groups, or of its user.
+    pub within: Option<&'a Narrow>,
+    /// Whose group or user is of this organization.
+    pub organization: Option<&'a OrganizationId>,
+    /// That have limits.
+    pub limited: Option<Limited>,
+}
+
 /// Which keys.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -216,6 +243,12 @@ pub struct KeyFilter {
     pub alias: Option<String>,
     /// With exactly this hash.
     pub hash: Option<KeyHash>,
+    /// This one.
+    #[serde(skip)]
+    pub id: Option<KeyId>,
+    /// That have limits.
+    #[serde(skip)]
+    pub limited: Option<Limited>,
     /// Behind this one; whatever a file declares is in front.
     #[serde(skip)]
     pub after: Option<After>,
@@ -231,6 +264,12 @@ pub struct GroupFilter {
     pub member: Option<UserId>,
     /// With this text in id or alias, whatever its case.
     pub search: Option<String>,
+    /// This one.
+    #[serde(skip)]
+    pub id: Option<GroupId>,
+    /// That have limits.
+    #[serde(skip)]
+    pub limited: Option<Limited>,
     /// Behind this one; whatever a file declares is in front.
     #[serde(skip)]
     pub after: Option<After>,
@@ -248,6 +287,12 @@ pub struct UserFilter {
     pub email: Option<String>,
     /// With this text in id, alias or e-mail address, whatever its case.
     pub search: Option<String>,
+    /// This one.
+    #[serde(skip)]
+    pub id: Option<UserId>,
+    /// That have limits.
+    #[serde(skip)]
+    pub limited: Option<Limited>,
     /// Behind this one; whatever a file declares is in front.
     #[serde(skip)]
     pub after: Option<After>,

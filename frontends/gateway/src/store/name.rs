@@ -1,6 +1,6 @@
 //! What things are called, for reports that tell of many.
 
-use sluicegate_core::{GroupId, KeyId};
+use sluicegate_core::{GroupId, KeyId, OrganizationId};
 
 use crate::credential::KeyHash;
 
@@ -15,4 +15,15 @@ pub struct KeyName {
     pub alias: Option<String>,
     /// Its group.
     pub group: Option<GroupId>,
+}
+
+/// What a group is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupName {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name for people.
+    pub alias: Option<String>,
+    /// Whose it is.
+    pub organization: OrganizationId,
 }

@@ -47,12 +47,12 @@ use sluicegate_core::{
 
 use super::{
     Account, Added, AuditChain, AuditEvent, AuditFilter, AuditedChange, Change, ConversationItem,
-    ConversationShare, DailyRow, Dimension, Forget, Forgotten, GroupFilter, ItemPage, ItemsAsked,
+    ConversationShare, DailyRow, Dimension, Forget, Forgotten, GroupFilter, GroupName, ItemPage, ItemsAsked,
     KeptConversation, KeptResponse, KeyFilter, KeyName, KeyParts, KeyRef, LabelQuery, LabelUse, Latencies,
-    Listing, LogCursor, LogFilter, LogPage, NewEvent, Once, Owner, Page, PolicyFilter, PolicyVersion, Reach,
-    RecordFilter, ReportQuery, ReportRows, ResponseOwner, ResponseWork, SharedUse, Since, Store, Stored,
-    StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums, TroubleQuery, Troubles,
-    UserFilter,
+    Listing, LogCursor, LogFilter, LogPage, MemberFilter, NewEvent, Once, Owner, Page, PolicyFilter,
+    PolicyVersion, Reach, RecordFilter, ReportQuery, ReportRows, ResponseOwner, ResponseWork, SharedUse,
+    Since, Store, Stored, StoredChannel, StoredEvent, StoredKey, StoredPolicy, StoredToken, Sums,
+    TroubleQuery, Troubles, UserFilter,
 };
 use crate::credential::KeyHash;
 
@@ -261,7 +261,11 @@ impl Store for SqlStore {
         self.find_key_names(ids, reach).await
     }
 
-    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(GroupId, Option<String>)>> {
+    async fn key_aliases(&self, filter: &KeyFilter, reach: &Reach, page: Page) -> Result<Listing<String>> {
+        self.list_key_aliases(filter, reach, page).await
+    }
+
+    async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<GroupName>> {
         self.find_group_names(ids, reach).await
     }
 
@@ -292,6 +296,10 @@ impl Store for SqlStore {
         user: Option<&UserId>,
     ) -> Result<Vec<Stored<Membership>>> {
         self.list_memberships(group, user).await
+    }
+
+    async fn members(&self, filter: &MemberFilter<'_>, most: Option<u32>) -> Result<Vec<Stored<Membership>>> {
+        self.list_members(filter, most).await
     }
 
     async fn organization(&self, id: &OrganizationId, reach: &Reach) -> Result<Option<Stored<Organization>>> {

@@ -3,7 +3,8 @@
 use jiff::tz::TimeZone;
 use sluicegate::core::{ErrorKind, User, UserId};
 use sluicegate::store::{
-    self, Change, ConversationItem, Expect, KeyFilter, KeyRef, Once, Page, Reach, Store, UserFilter,
+    self, Change, ConversationItem, Expect, GroupFilter, KeyFilter, KeyRef, Limited, Once, Page, Reach,
+    Store, UserFilter,
 };
 
 use super::response::{MUCH, conversation, kept, owner};
@@ -318,4 +319,56 @@ async fn what_an_owner_has_of_conversations_is_read_while_somebody_writes() {
     assert_eq!(store.conversation_share(&mine, at(50)).await.unwrap().bytes, 2);
     writes.rollback().await.unwrap();
     beside.close().await;
+}
+
+/// The schema as it was when nobody knew who has limits.
+const UNLIMITED: &str = "DROP INDEX sg_key_limited; DROP INDEX sg_group_limited; DROP INDEX sg_user_limited; \
+     DROP INDEX sg_membership_limited; DROP INDEX sg_key_created; DROP INDEX sg_group_created; \
+     DROP INDEX sg_user_created; DROP INDEX sg_key_name; DROP INDEX sg_group_name; DROP INDEX sg_audit_target; \
+     DROP INDEX sg_audit_actor; DROP INDEX sg_audit_group; DROP INDEX sg_audit_user; \
+     ALTER TABLE sg_key DROP COLUMN limited; ALTER TABLE sg_group DROP COLUMN limited; \
+     ALTER TABLE sg_user DROP COLUMN limited; ALTER TABLE sg_membership DROP COLUMN limited; \
+     ALTER TABLE sg_key DROP COLUMN names; ALTER TABLE sg_group DROP COLUMN names; \
+     ALTER TABLE sg_user DROP COLUMN names; DELETE FROM sg_migration WHERE name = 'limited'";
+
+/// Who came along with limits is known to have them.
+async fn limits_come_along(address: &str) {
+    let store = open(address).await;
+    world(&*store).await;
+    let text = serde_json::json!({"note": "\"limits\":[{}]"});
+    let said = |it: User| User {
+        metadata: text.as_object().unwrap().clone(),
+        alias: Some("Ärger".to_owned()),
+        ..it
+    };
+    let was = store.user(&"u1".into(), &Reach::ALL).await.unwrap().unwrap();
+    apply(&*store, &[Change::PutUser(said(was.value), Expect::Any)]).await.unwrap();
+    store.close().await;
+    let beside = raw(address).await;
+    beside.run(UNLIMITED).await;
+    beside.close().await;
+    let store = open(address).await;
+    let limited = Some(Limited::Any);
+    let groups = GroupFilter { limited, ..GroupFilter::default() };
+    assert_eq!(store.groups(&groups, &Reach::ALL, Page::default()).await.unwrap().total, 3);
+    let users = UserFilter { limited, ..UserFilter::default() };
+    assert_eq!(store.users(&users, &Reach::ALL, Page::default()).await.unwrap().total, 0);
+    for (search, count) in [("ärg", 1), ("ÄRGER", 1), ("U1", 1), ("EXAMPLE.com", 3), ("_", 0)] {
+        let users = UserFilter { search: Some(search.to_owned()), ..UserFilter::default() };
+        assert_eq!(store.users(&users, &Reach::ALL, Page::default()).await.unwrap().total, count, "{search}");
+    }
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_a_file_come_along() {
+    let dir = tempfile::tempdir().unwrap();
+    limits_come_along(&format!("sqlite:{}", dir.path().join("x.db").display())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_a_schema_come_along() {
+    if let Some(address) = schema("limits_come_along").await {
+        limits_come_along(&address).await;
+    }
 }

@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sluicegate::core::OutcomeClass;
+use sluicegate::core::ledger::Balance;
+use sluicegate::core::{
+    ApiKey, Group, Limit, Membership, Metric, OutcomeClass, Scope, ScopeKind, User, Window,
+};
 use sluicegate::store::{
-    Change, Dimension, Expect, LabelQuery, Narrow, Reach, RecordFilter, SLOW_MS, Store, TroubleQuery,
+    Change, Dimension, Expect, GroupFilter, GroupName, KeyFilter, LabelQuery, Limited, MemberFilter, Narrow,
+    Page, Reach, RecordFilter, SLOW_MS, Store, TroubleQuery, UserFilter,
 };
 
-use super::{DAY, NEW_YEAR, apply, at, entries, group, key, labelled, organization, put_key, record};
+use super::{
+    DAY, NEW_YEAR, apply, at, entries, group, key, labelled, membership, organization, put_key, record, user,
+};
 
 pub(super) async fn many_are_named_at_once(store: Arc<dyn Store>) {
     let mut changes = vec![
@@ -35,11 +41,150 @@ pub(super) async fn many_are_named_at_once(store: Arc<dyn Store>) {
         assert!(names.iter().all(|name| name.group.is_some()), "{reach:?}");
     }
     let groups = store.group_names(&["g1", "g2", "none"], &Reach::ALL).await.unwrap();
-    let mut groups: Vec<_> = groups.iter().map(|(id, alias)| (id.as_str(), alias.as_deref())).collect();
+    let name = |it: &GroupName| (it.id.to_string(), it.alias.clone(), it.organization.to_string());
+    let mut groups: Vec<_> = groups.iter().map(name).collect();
     groups.sort_unstable();
-    assert_eq!(groups, [("g1", Some("Research")), ("g2", None)]);
+    let text = str::to_owned;
+    assert_eq!(groups, [(text("g1"), Some(text("Research")), text("o1")), (text("g2"), None, text("o2"))]);
     assert_eq!(store.group_names(&["g1", "g2"], &mine).await.unwrap().len(), 1);
     assert!(store.key_names(&[], &Reach::ALL).await.unwrap().is_empty());
+}
+
+/// Who has limits is known, and of whom something was counted, whatever becomes of them.
+pub(super) async fn who_has_limits_is_found(store: Arc<dyn Store>) {
+    let limits = vec![Limit::strict(Metric::Requests, Window::Day, 5)];
+    let member = |group: &str, user: &str, limits: &[Limit]| {
+        Change::PutMembership(Membership { limits: limits.to_vec(), ..membership(group, user) }, Expect::Any)
+    };
+    let put = |id: &str, limits: &[Limit]| match put_key(key(id, Some("g1"), None, "o1")) {
+        Change::PutKey { key, hash, .. } => Change::PutKey {
+            key: ApiKey { limits: limits.to_vec(), ..key },
+            hash,
+            old_hash_until: None,
+            issuers: None,
+            expect: Expect::Any,
+        },
+        other => other,
+    };
+    let user = |limits: &[Limit]| {
+        Change::PutUser(User { email: None, limits: limits.to_vec(), ..user("u1", "o1") }, Expect::Any)
+    };
+    let group = |limits: &[Limit]| {
+        Change::PutGroup(Group { limits: limits.to_vec(), ..group("g1", None, "o1") }, Expect::Any)
+    };
+    let found = async |limited: Limited| {
+        let page = Page { uncounted: true, ..Page::default() };
+        let limited = Some(limited);
+        let keys = KeyFilter { limited, ..KeyFilter::default() };
+        let keys = store.keys(&keys, &Reach::ALL, page).await.unwrap();
+        let groups = GroupFilter { limited, ..GroupFilter::default() };
+        let groups = store.groups(&groups, &Reach::ALL, page).await.unwrap();
+        let users = UserFilter { limited, ..UserFilter::default() };
+        let users = store.users(&users, &Reach::ALL, page).await.unwrap();
+        let members = MemberFilter { limited, ..MemberFilter::default() };
+        let members = store.members(&members, Some(9)).await.unwrap();
+        assert_eq!((keys.total, groups.total, users.total), (0, 0, 0), "nobody counts");
+        let keys: Vec<String> = keys.items.iter().map(|it| it.key.value.id.to_string()).collect();
+        (keys.join(" "), groups.items.len(), users.items.len(), members.len())
+    };
+    let few: &[Limit] = &limits;
+    apply(
+        &*store,
+        &[put("a", few), put("b", &[]), put("c", few), group(few), user(few), member("g1", "u1", few)],
+    )
+    .await
+    .unwrap();
+    assert_eq!(found(Limited::Any).await, ("a c".to_owned(), 1, 1, 1));
+    assert_eq!(found(Limited::Used).await, (String::new(), 0, 0, 0));
+    let count = |kind, id: &str, settled| Balance {
+        scope: Scope::new(kind, id),
+        metric: Metric::Requests,
+        window: Window::Day,
+        model: None,
+        window_start: at(0),
+        settled,
+        held: 0,
+        carried: 0,
+    };
+    let balances = [
+        count(ScopeKind::Key, "c", 1),
+        count(ScopeKind::Key, "a", 0),
+        count(ScopeKind::User, "g1", 1),
+        count(ScopeKind::Membership, "g1/u1", 1),
+    ];
+    store.append(&[], &balances, None).await.unwrap();
+    assert_eq!(found(Limited::Used).await, ("c".to_owned(), 0, 0, 1));
+    // One of them, by whatever it is asked for.
+    for (groups, users, want) in
+        [(Some("g1"), None, 1), (None, Some("u1"), 1), (Some("g1"), Some("u2"), 0), (Some("g2"), None, 0)]
+    {
+        let one = |id: Option<&'static str>| id.map(|id| vec![id]);
+        let (groups, users) = (one(groups), one(users));
+        let filter =
+            MemberFilter { groups: groups.as_deref(), users: users.as_deref(), ..MemberFilter::default() };
+        assert_eq!(store.members(&filter, None).await.unwrap().len(), want, "{filter:?}");
+    }
+    for (organization, within, want) in [
+        (Some("o1"), None, 1),
+        (Some("o2"), None, 0),
+        (None, Some(Narrow { groups: vec!["g1".into()], ..Narrow::default() }), 1),
+        (None, Some(Narrow { user: Some("u1".into()), ..Narrow::default() }), 1),
+        (None, Some(Narrow::default()), 0),
+    ] {
+        let organization = organization.map(Into::into);
+        let filter = MemberFilter {
+            organization: organization.as_ref(),
+            within: within.as_ref(),
+            ..MemberFilter::default()
+        };
+        assert_eq!(store.members(&filter, Some(9)).await.unwrap().len(), want, "{filter:?}");
+    }
+    let one = KeyFilter { id: Some("b".into()), ..KeyFilter::default() };
+    assert_eq!(store.keys(&one, &Reach::ALL, Page::default()).await.unwrap().total, 1);
+    apply(&*store, &[put("a", &[]), put("b", few), group(&[]), user(&[]), member("g1", "u1", &[])])
+        .await
+        .unwrap();
+    assert_eq!(found(Limited::Any).await, ("b c".to_owned(), 0, 0, 0));
+}
+
+/// Names of keys come in one order everywhere, a page at a time.
+pub(super) async fn names_of_keys_are_sorted(store: Arc<dyn Store>) {
+    let named = |id: &str, alias: Option<&str>| {
+        put_key(ApiKey { alias: alias.map(str::to_owned), ..key(id, Some("g1"), None, "o1") })
+    };
+    let changes = [
+        named("1", Some("b")),
+        named("2", None),
+        named("3", Some("B")),
+        named("4", Some("é")),
+        named("5", Some("a b")),
+        named("6", Some("ab")),
+    ];
+    apply(&*store, &changes).await.unwrap();
+    let reach = Reach::ALL;
+    let all = store.key_aliases(&KeyFilter::default(), &reach, Page::default()).await.unwrap();
+    assert_eq!((all.items, all.total), (["B", "a b", "ab", "b", "é"].map(str::to_owned).to_vec(), 5));
+    let page = store.key_aliases(&KeyFilter::default(), &reach, Page::new(2, 1)).await.unwrap();
+    assert_eq!((page.items, page.total), (["a b", "ab"].map(str::to_owned).to_vec(), 5));
+    // Whatever their case, in any script.
+    for (id, alias) in [("7", "Иван"), ("8", "ΣΑΣΑ"), ("9", "Größe")] {
+        apply(&*store, &[named(id, Some(alias))]).await.unwrap();
+    }
+    for (search, want) in [
+        ("AB", &["ab"][..]),
+        ("É", &["é"]),
+        ("6", &["ab"]),
+        ("иВа", &["Иван"]),
+        ("ΑΣ", &["ΣΑΣΑ"]),
+        ("GRÖ", &["Größe"]),
+        ("%", &[]),
+    ] {
+        let filter = KeyFilter { search: Some(search.to_owned()), ..KeyFilter::default() };
+        let found = store.key_aliases(&filter, &reach, Page::default()).await.unwrap();
+        assert_eq!(found.items, want, "{search}");
+    }
+    let foreign = Reach { organization: Some("o2".into()), narrow: None };
+    assert_eq!(store.key_aliases(&KeyFilter::default(), &foreign, Page::default()).await.unwrap().total, 0);
 }
 
 pub(super) async fn users_of_labels_are_counted(store: Arc<dyn Store>) {

@@ -1,7 +1,7 @@
 //! Limits that come, go and change while calls are made.
 
 use sluicegate_core::record::{AttemptRecord, ReplayFacts};
-use sluicegate_core::{OutcomeClass, RecordEntry, Usage, UsageRecord, UsageSource};
+use sluicegate_core::{OutcomeClass, RecordEntry, ScopeKind, Usage, UsageRecord, UsageSource};
 
 use super::*;
 use crate::store::LogFilter;
@@ -198,4 +198,73 @@ async fn records_and_sums_are_seen_as_far_as_one_may() {
 #[test]
 fn rolling_windows_are_cut_as_the_ledger_cuts_them() {
     assert_eq!(bucket_ms(7_200_000), 122_034, "a 59th, rounded up");
+}
+
+/// Everybody's limits are found by whose they are, however many others there are, and as far as one may see.
+#[tokio::test]
+async fn limits_are_found_by_whose_they_are() {
+    let w = used().await;
+    let boss = Actor::operator();
+    let few = |max| Patch::Set(Limits(vec![Limit::strict(Metric::Requests, Window::Lifetime, max)]));
+    for id in ["k1", "k2", "kg2", "k4"] {
+        w.admin
+            .update_key(&boss, &by_id(id), KeyPatch { limits: few(10), ..KeyPatch::default() })
+            .await
+            .unwrap();
+    }
+    for id in ["g1", "g2", "g3"] {
+        let patch = GroupPatch { limits: few(20), ..GroupPatch::default() };
+        w.admin.update_group(&boss, id, patch).await.unwrap();
+    }
+    for id in ["u1", "u3"] {
+        w.admin
+            .update_user(&boss, &id.into(), UserPatch { limits: few(30), ..UserPatch::default() })
+            .await
+            .unwrap();
+    }
+    let patch = MemberPatch { limits: few(40), ..MemberPatch::default() };
+    w.admin.update_member(&boss, "g1", &"u1".into(), patch).await.unwrap();
+    let filter = LimitFilter::default;
+    let one = |kind, id: &str| LimitFilter { kind, id: Some(id.to_owned()), ..LimitFilter::default() };
+    for (name, filter, want) in [
+        (
+            "operator",
+            filter(),
+            "group:g1 group:g2 group:g3 key:k1 key:k2 key:k4 key:kg2 membership:g1/u1 user:u1 user:u3",
+        ),
+        ("oa", filter(), "group:g1 group:g2 key:k1 key:k2 key:kg2 membership:g1/u1 user:u1"),
+        ("ga", filter(), "group:g1 key:k1 key:k2 membership:g1/u1 user:u1"),
+        ("u1", filter(), "group:g1 key:k1 membership:g1/u1 user:u1"),
+        ("u2", filter(), ""),
+        ("xa", filter(), "group:g3 key:k4 user:u3"),
+        ("operator", one(Some(ScopeKind::Key), "k1"), "key:k1"),
+        ("operator", one(None, "k1"), "key:k1"),
+        ("operator", one(None, "g1"), "group:g1"),
+        ("operator", one(None, "g1/u1"), "membership:g1/u1"),
+        ("xa", one(None, "g1/u1"), ""),
+        ("u2", one(Some(ScopeKind::Key), "k1"), ""),
+        (
+            "operator",
+            LimitFilter { group: Some("g1".into()), ..filter() },
+            "group:g1 key:k1 key:k2 membership:g1/u1",
+        ),
+        ("operator", LimitFilter { user: Some("u1".into()), ..filter() }, "key:k1 membership:g1/u1 user:u1"),
+        ("operator", LimitFilter { organization: Some("o2".into()), ..filter() }, "group:g3 key:k4 user:u3"),
+        ("operator", LimitFilter { group: Some("g1".into()), ..one(None, "g2") }, ""),
+    ] {
+        let actor = w.actor(name).await;
+        let found = w.admin.all_limits(&actor, &filter).await.unwrap();
+        let whose = |it: &LimitView| format!("{}:{}", it.state.scope.as_str(), it.id);
+        let mut found: Vec<String> = found.iter().map(whose).collect();
+        found.sort();
+        assert_eq!(found.join(" "), want, "{name} {filter:?}");
+    }
+    // Those that something was counted of come first, others as far as there is room.
+    let balances = w.engine.ledger().balances(w.clock.now());
+    w.store.append(&[], &balances, None).await.unwrap();
+    for (most, want) in [(2, "k1 g1"), (4, "k1 g1 k2 g1/u1"), (100, "k1 g1 k2 g1/u1 u1 k4 kg2 g2 g3 u3")] {
+        let found = w.admin.fullest_limits(&boss, &filter(), most).await.unwrap();
+        let ids: Vec<&str> = found.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids.join(" "), want, "{most}");
+    }
 }

@@ -1,7 +1,8 @@
 //! Writing tenants, keys, channels and settings.
 
-use sluicegate_core::{Error, ErrorKind, Result, Retry, User};
+use sluicegate_core::{Error, ErrorKind, Limit, Result, Retry, User};
 
+use super::name::folded_names;
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, condition, identity, policy};
 use crate::store::{
@@ -127,6 +128,8 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 columns: vec![
                     ("alias", it.alias.as_deref().into()),
                     ("organization_id", it.organization.as_str().into()),
+                    ("names", folded_names(&[Some(it.id.as_str()), it.alias.as_deref()]).into()),
+                    ("limited", limited(&it.limits)),
                     ("body", to_json(it)?.into()),
                 ],
             };
@@ -139,15 +142,19 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 identity::forget_identities(session, &it.id).await?;
                 identity::disown_keys_of_new(session, it).await?;
             }
+            let address = address(session, it, *expect).await?;
+            let names = folded_names(&[Some(it.id.as_str()), it.alias.as_deref(), address.as_deref()]);
             let row = Put {
                 table: "sg_user",
                 what: format!("user `{}`", it.id),
                 id: vec![("id", it.id.as_str().into())],
                 columns: vec![
-                    ("email", Value::Text(address(session, it, *expect).await?)),
+                    ("email", Value::Text(address)),
                     ("alias", it.alias.as_deref().into()),
                     ("organization_id", it.organization.as_str().into()),
                     ("role", word(&it.role)?.into()),
+                    ("names", names.into()),
+                    ("limited", limited(&it.limits)),
                     ("body", to_json(it)?.into()),
                 ],
             };
@@ -158,7 +165,11 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 table: "sg_membership",
                 what: format!("membership of user `{}` in group `{}`", it.user, it.group),
                 id: vec![("group_id", it.group.as_str().into()), ("user_id", it.user.as_str().into())],
-                columns: vec![("role", word(&it.role)?.into()), ("body", to_json(it)?.into())],
+                columns: vec![
+                    ("role", word(&it.role)?.into()),
+                    ("limited", limited(&it.limits)),
+                    ("body", to_json(it)?.into()),
+                ],
             };
             put(session, row, *expect, author).await
         }
@@ -171,6 +182,8 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
                 ("organization_id", key.organization.as_str().into()),
                 ("group_id", key.group.as_ref().map(|id| id.as_str()).into()),
                 ("user_id", key.user.as_ref().map(|id| id.as_str()).into()),
+                ("names", folded_names(&[Some(key.id.as_str()), key.alias.as_deref()]).into()),
+                ("limited", limited(&key.limits)),
                 ("body", to_json(key)?.into()),
             ];
             columns.extend(issuers.as_deref().map(|names| ("issuers", names.into())));
@@ -369,6 +382,11 @@ async fn address(session: &mut dyn Session, it: &User, expect: Expect) -> Result
     let before: User = row.json()?;
     let is_kept = before.email.as_deref().map(folded_address).as_ref() == Some(&address);
     Ok((!is_kept).then_some(address))
+}
+
+/// Whether something has limits, as a flag.
+fn limited(limits: &[Limit]) -> Value {
+    i64::from(!limits.is_empty()).into()
 }
 
 async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {

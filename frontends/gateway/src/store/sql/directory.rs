@@ -1,16 +1,17 @@
 //! Reading tenants, keys, channels and settings.
 
 use sluicegate_core::{
-    ApiKey, Channel, Group, GroupId, Membership, Organization, OrganizationId, Result, Timestamp, User,
-    UserId,
+    ApiKey, Channel, Group, GroupId, KeyId, Membership, Organization, OrganizationId, Result, Timestamp,
+    User, UserId,
 };
 
+use super::name::{NAMED_AT_ONCE, folded};
 use super::row::{Row, Value};
 use super::{SqlStore, Where};
 use crate::credential::KeyHash;
 use crate::store::{
-    After, GroupFilter, KeyFilter, KeyParts, KeyRef, Listing, Order, OrderBy, Page, Reach, Stored,
-    StoredChannel, StoredKey, StoredPolicy, UserFilter, folded_address,
+    After, GroupFilter, KeyFilter, KeyParts, KeyRef, Limited, Listing, MemberFilter, Narrow, Order, OrderBy,
+    Page, Reach, Stored, StoredChannel, StoredKey, StoredPolicy, UserFilter, folded_address,
 };
 
 /// The columns that every stored thing has, in the order [`stored`] reads them.
@@ -61,19 +62,8 @@ impl SqlStore {
         reach: &Reach,
         page: Page,
     ) -> Result<Listing<StoredKey>> {
-        let find = || {
-            let mut find = Where::default();
-            find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
-                .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
-                .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
-                .maybe("alias = ?", filter.alias.as_deref())
-                .maybe("hash = ?", filter.hash.map(|hash| hash.to_string()));
-            search(&mut find, &["id", "alias"], filter.search.as_deref());
-            reach_of_keys(&mut find, reach);
-            find
-        };
-        let total = self.count(find(), "sg_key").await?;
-        let mut find = find();
+        let total = self.total(page, keys_like(filter, reach), "sg_key").await?;
+        let mut find = keys_like(filter, reach);
         after(&mut find, page.order, filter.after.as_ref());
         let (sql, args) = find.page(&format!("{KEY} {STAMP} FROM sg_key"), order_of(page), page);
         let items = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<_>>()?;
@@ -107,11 +97,13 @@ impl SqlStore {
                     "id IN (SELECT group_id FROM sg_membership WHERE user_id = ?)",
                     filter.member.as_ref().map(UserId::as_str),
                 );
-            search(&mut find, &["id", "alias"], filter.search.as_deref());
+            find.maybe("id = ?", filter.id.as_ref().map(GroupId::as_str));
+            limited(&mut find, filter.limited, "id", "group");
+            search(&mut find, filter.search.as_deref());
             reach_of_groups(&mut find, reach);
             find
         };
-        let total = self.count(find(), "sg_group").await?;
+        let total = self.total(page, find(), "sg_group").await?;
         let mut find = find();
         after(&mut find, page.order, filter.after.as_ref());
         let (sql, args) = find.page(&format!("SELECT {STAMP} FROM sg_group"), order_of(page), page);
@@ -141,11 +133,13 @@ impl SqlStore {
                     "id IN (SELECT user_id FROM sg_membership WHERE group_id = ?)",
                     filter.group.as_ref().map(GroupId::as_str),
                 );
-            search(&mut find, &["id", "alias", "email"], filter.search.as_deref());
+            find.maybe("id = ?", filter.id.as_ref().map(UserId::as_str));
+            limited(&mut find, filter.limited, "id", "user");
+            search(&mut find, filter.search.as_deref());
             reach_of_users(&mut find, reach);
             find
         };
-        let total = self.count(find(), "sg_user").await?;
+        let total = self.total(page, find(), "sg_user").await?;
         let mut find = find();
         after(&mut find, page.order, filter.after.as_ref());
         let (sql, args) = find.page(&format!("SELECT {STAMP} FROM sg_user"), order_of(page), page);
@@ -163,6 +157,49 @@ impl SqlStore {
         let (sql, args) =
             find.wrap(&format!("SELECT {STAMP} FROM sg_membership"), " ORDER BY group_id, user_id");
         self.fetch(sql, args).await?.into_iter().map(stored).collect()
+    }
+
+    pub(super) async fn list_members(
+        &self,
+        filter: &MemberFilter<'_>,
+        most: Option<u32>,
+    ) -> Result<Vec<Stored<Membership>>> {
+        let (groups, users) = (filter.groups.unwrap_or_default(), filter.users.unwrap_or_default());
+        let (column, ids) = if filter.groups.is_some() { ("group_id", groups) } else { ("user_id", users) };
+        let pieces: Vec<Option<&[&str]>> = match (filter.groups, filter.users) {
+            (None, None) => vec![None],
+            _ => ids.chunks(NAMED_AT_ONCE).map(Some).collect(),
+        };
+        let mut all = Vec::new();
+        for piece in pieces {
+            let mut find = Where::default();
+            if let Some(piece) = piece {
+                find.one_of(column, piece.iter().copied());
+            }
+            if filter.groups.is_some() && filter.users.is_some() {
+                find.one_of("user_id", users.iter().copied());
+            }
+            if let Some(narrow) = filter.within {
+                let reach =
+                    Reach { organization: None, narrow: Some(Narrow { key: None, ..narrow.clone() }) };
+                reach_of(&mut find, &reach, "group_id", "user_id", "");
+            }
+            if let Some(id) = filter.organization.map(OrganizationId::as_str) {
+                let of = |table: &str| format!("IN (SELECT id FROM {table} WHERE organization_id = ?)");
+                let condition = format!("(group_id {} OR user_id {})", of("sg_group"), of("sg_user"));
+                find.and(&condition, [id.into(), id.into()]);
+            }
+            limited(&mut find, filter.limited, "group_id || '/' || user_id", "membership");
+            let order = match most {
+                None => " ORDER BY group_id, user_id".to_owned(),
+                Some(most) => format!(" ORDER BY created_at DESC, group_id, user_id LIMIT {most}"),
+            };
+            let (sql, args) = find.wrap(&format!("SELECT {STAMP} FROM sg_membership"), &order);
+            for row in self.fetch(sql, args).await? {
+                all.push(stored(row)?);
+            }
+        }
+        Ok(all)
     }
 
     pub(super) async fn find_organization(
@@ -210,11 +247,42 @@ impl SqlStore {
         self.fetch(sql, args).await?.into_iter().map(setting).collect()
     }
 
-    pub(super) async fn count(&self, find: Where, table: &str) -> Result<u64> {
+    /// How many there are, if anybody asks.
+    pub(super) async fn total(&self, page: Page, find: Where, table: &str) -> Result<u64> {
+        if page.uncounted { Ok(0) } else { self.count(find, table).await }
+    }
+
+    async fn count(&self, find: Where, table: &str) -> Result<u64> {
         let (sql, args) = find.wrap(&format!("SELECT COUNT(*) FROM {table}"), "");
         let rows = self.fetch(sql, args).await?;
         let count = rows.into_iter().next().map(|mut row| row.int()).transpose()?.unwrap_or_default();
         Ok(u64::try_from(count).unwrap_or_default())
+    }
+}
+
+/// The keys that a filter means, within reach.
+pub(super) fn keys_like(filter: &KeyFilter, reach: &Reach) -> Where {
+    let mut find = Where::default();
+    find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
+        .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
+        .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
+        .maybe("alias = ?", filter.alias.as_deref())
+        .maybe("hash = ?", filter.hash.map(|hash| hash.to_string()))
+        .maybe("id = ?", filter.id.as_ref().map(KeyId::as_str));
+    limited(&mut find, filter.limited, "id", "key");
+    search(&mut find, filter.search.as_deref());
+    reach_of_keys(&mut find, reach);
+    find
+}
+
+/// Only those that have limits: whose scope is of this kind, and called so.
+fn limited(find: &mut Where, which: Option<Limited>, name: &str, kind: &'static str) {
+    let Some(which) = which else { return };
+    // As the index says it.
+    find.and("limited = 1", []);
+    if which == Limited::Used {
+        let sql = "SELECT scope_id FROM sg_balance WHERE scope_kind = ? AND (settled <> 0 OR held <> 0)";
+        find.and(&format!("({name}) IN ({sql})"), [kind.into()]);
     }
 }
 
@@ -231,6 +299,10 @@ fn after(find: &mut Where, order: Option<Order>, after: Option<&After>) {
             return;
         }
     };
+    if by != OrderBy::Alias {
+        // What an index is searched by: none is by an alternative.
+        find.and(&format!("{column} {} ?", if down { "<=" } else { ">=" }), [place.clone()]);
+    }
     let place_of = if by == OrderBy::Alias { "LOWER(CAST(? AS TEXT))" } else { "?" };
     let beyond = if down { '<' } else { '>' };
     let condition = format!("({column} {beyond} {place_of} OR ({column} = {place_of} AND id > ?))");
@@ -274,19 +346,13 @@ fn stored_key(mut row: Row) -> Result<StoredKey> {
     Ok(StoredKey { hash, issuers, governed, key: stored::<ApiKey>(row)? })
 }
 
-fn search(find: &mut Where, columns: &[&str], text: Option<&str>) {
+fn search(find: &mut Where, text: Option<&str>) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
     let escaped: String = text
         .chars()
         .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]))
         .collect();
-    let pattern = format!("%{}%", escaped.to_lowercase());
-    let conditions: Vec<String> =
-        columns.iter().map(|column| format!("LOWER({column}) LIKE ? ESCAPE '\\'")).collect();
-    find.and(
-        &format!("({})", conditions.join(" OR ")),
-        columns.iter().map(|_| Value::from(pattern.as_str())),
-    );
+    find.and("names LIKE ? ESCAPE '\\'", [format!("%{}%", folded(&escaped)).into()]);
 }
 
 /// `organization_id = ? AND (first IN (…) OR …)`: the part of an organization that somebody may see.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use sluicegate_core::{Error, ErrorKind, Result};
 
+use super::name::folded_names;
 use super::{Database, Dialect, Session};
 
 /// Every step, in the order of their numbers, which are those of their files. A step is never changed once released: what is
@@ -32,6 +33,7 @@ const STEPS: &[Step] = &[
     step(23, "narrow_sum", include_str!("../../../migrations/0023_narrow_sum.sql")),
     step(24, "found", include_str!("../../../migrations/0024_found.sql")),
     step(25, "address", include_str!("../../../migrations/0025_address.sql")),
+    step(26, "limited", include_str!("../../../migrations/0026_limited.sql")),
 ];
 
 /// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.
@@ -127,9 +129,49 @@ async fn take(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resul
     for statement in statements(step.text, dialect) {
         session.execute(statement.into(), Vec::new()).await?;
     }
+    if step.name == FOLDED {
+        fold_names(session).await?;
+    }
     let args = vec![step.number.into(), step.name.into(), checksum(step.text).into()];
     let sql = "INSERT INTO sg_migration (number, name, checksum) VALUES ($1, $2, $3)";
     session.execute(sql.into(), args).await.map(drop)
+}
+
+/// The step that has names folded.
+const FOLDED: &str = "limited";
+/// So many rows are read at once.
+const PIECE: usize = 5_000;
+
+/// Folds names that aren't ASCII alone.
+async fn fold_names(session: &mut dyn Session) -> Result<()> {
+    for (table, columns) in
+        [("sg_key", "id, alias"), ("sg_group", "id, alias"), ("sg_user", "id, alias, email")]
+    {
+        let mut behind = String::new();
+        // BOUND: as many as there are, each piece behind the last one.
+        loop {
+            let sql = format!("SELECT {columns} FROM {table} WHERE id > $1 ORDER BY id LIMIT {PIECE}");
+            let rows = session.query(sql.into(), vec![behind.as_str().into()]).await?;
+            let is_last = rows.len() < PIECE;
+            for mut row in rows {
+                let mut parts = vec![Some(row.text()?)];
+                for _ in 1..columns.split(',').count() {
+                    parts.push(row.maybe_text()?);
+                }
+                let parts: Vec<Option<&str>> = parts.iter().map(Option::as_deref).collect();
+                behind = parts.first().copied().flatten().unwrap_or_default().to_owned();
+                if parts.iter().flatten().any(|part| !part.is_ascii()) {
+                    let sql = format!("UPDATE {table} SET names = $1 WHERE id = $2");
+                    let args = vec![folded_names(&parts).into(), behind.as_str().into()];
+                    session.execute(sql.into(), args).await?;
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn checksum(text: &str) -> String {

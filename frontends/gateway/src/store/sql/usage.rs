@@ -57,7 +57,7 @@ impl SqlStore {
             reach_of(&mut find, reach, "group_id", "user_id", "key_id");
             find
         };
-        let total = self.count(find(), "sg_record").await?;
+        let total = self.total(page, find(), "sg_record").await?;
         let (sql, args) = find().page("SELECT body FROM sg_record", "started_at DESC, call_id", page);
         let items =
             self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect::<Result<_>>()?;
@@ -252,7 +252,7 @@ impl SqlStore {
             reach_of(&mut find, reach, "group_id", "user_id", "");
             find
         };
-        let total = self.count(find(), "sg_audit").await?;
+        let total = self.total(page, find(), "sg_audit").await?;
         let mut part = find();
         part.maybe("seq < ?", filter.before);
         let (sql, args) = part.page(&format!("SELECT {EVENT} FROM sg_audit"), "seq DESC", page);

@@ -86,7 +86,8 @@ async fn one(ask: Ask) -> Result<Done> {
     let unknown = || Error::new(ErrorKind::NotFound, format!("event `{id}` doesn't exist"));
     let seq: i64 = id.parse().map_err(|_| unknown())?;
     let filter = AuditFilter { before: Some(seq.saturating_add(1)), ..AuditFilter::default() };
-    let found = ask.admin().events(&ask.actor, &filter, Page::new(1, 0)).await?;
+    let page = Page { uncounted: true, ..Page::new(1, 0) };
+    let found = ask.admin().events(&ask.actor, &filter, page).await?;
     let event = found.items.first().filter(|event| event.seq == seq).ok_or_else(unknown)?;
     Done::ok(&row(event)).map(|done| done.warning(sent))
 }

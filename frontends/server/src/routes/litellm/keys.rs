@@ -285,25 +285,13 @@ async fn aliases_of_keys(ask: Ask) -> Result<Done> {
         None => None,
     };
     let filter = KeyFilter { group, search: query.text("search").map(str::to_owned), ..KeyFilter::default() };
-    let mut aliases = Vec::new();
-    let (mut seen, mut total) = (0, u64::MAX);
-    // BOUND: a page less each time.
-    while seen < total {
-        let found = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, seen)).await?;
-        total = if found.items.is_empty() { 0 } else { found.total };
-        seen = seen.saturating_add(u64::try_from(found.items.len()).unwrap_or(u64::MAX));
-        aliases.extend(found.items.into_iter().filter_map(|view| view.key.alias));
-    }
-    aliases.sort();
     let (number, size) = pages(&query, "size", 50)?;
-    let page = Page::numbered(number, size);
-    let skip = usize::try_from(page.offset).unwrap_or(usize::MAX);
-    let shown: Vec<&String> = aliases.iter().skip(skip).take(size as usize).collect();
+    let found = ask.admin().key_aliases(&ask.actor, &filter, Page::numbered(number, size)).await?;
     Done::ok(&json!({
-        "aliases": shown,
-        "total_count": aliases.len(),
+        "aliases": found.items,
+        "total_count": found.total,
         "current_page": number,
-        "total_pages": aliases.len().div_ceil(size as usize),
+        "total_pages": found.total.div_ceil(u64::from(size)),
         "size": size,
     }))
     .map(|done| done.warning(query.finish()))
@@ -333,7 +321,7 @@ async fn list(ask: Ask) -> Result<Done> {
         alias: text("key_alias"),
         // A key itself is as good as its hash; whatever else is nobody's, and names no keys rather than all.
         hash: text("key_hash").map(|text| KeyHash::from_hex(&text).unwrap_or_else(|| KeyHash::of(&text))),
-        after: None,
+        ..KeyFilter::default()
     };
     let (number, size) = pages(&query, "size", 10)?;
     let found = ask.admin().keys(&ask.actor, &filter, Page::numbered(number, size)).await?;

@@ -182,7 +182,7 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: query.text("organization_id").map(OrganizationId::from),
         member: query.text("user_id").map(UserId::from),
         search: None,
-        after: None,
+        ..GroupFilter::default()
     };
     let mut all = Vec::new();
     // BOUND: a page less each time.
@@ -318,7 +318,7 @@ async fn list_pages(ask: Ask) -> Result<Done> {
         organization: query.text("organization_id").map(OrganizationId::from),
         member: query.text("user_id").map(UserId::from),
         search: query.text("search").or_else(|| query.text("team_alias")).map(str::to_owned),
-        after: None,
+        ..GroupFilter::default()
     };
     let (number, size) = pages(&query, "page_size", 10)?;
     let found = ask.admin().groups(&ask.actor, &filter, Page::numbered(number, size)).await?;

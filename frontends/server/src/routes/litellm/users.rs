@@ -167,7 +167,7 @@ async fn list(ask: Ask) -> Result<Done> {
         group,
         email: text("user_email").map(str::to_owned),
         search: text("user_ids").map(str::to_owned),
-        after: None,
+        ..UserFilter::default()
     };
     let (number, size) = pages(&query, "page_size", 25)?;
     let found = ask.admin().users(&ask.actor, &filter, Page::numbered(number, size)).await?;

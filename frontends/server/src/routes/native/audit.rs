@@ -131,11 +131,7 @@ async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<AuditFilter> {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
     };
-    let before = parameter(query, "cursor").map(|text| text.parse::<i64>()).transpose().map_err(|_| {
-        let message =
-            "`cursor` must be what the last page gave as `next`; leave it out to begin at the newest";
-        Error::new(ErrorKind::InvalidRequest, message).with("param", "cursor")
-    })?;
+    let before = cursor(query)?.map(|(seq, _)| seq);
     Ok(AuditFilter {
         from: at("from")?,
         to: at("to")?,
@@ -150,6 +146,20 @@ async fn filter(ask: &Ask, query: &Map<String, Value>) -> Result<AuditFilter> {
     })
 }
 
+/// Before which event a page begins, and how many there are in all, where the page before has told.
+fn cursor(query: &Map<String, Value>) -> Result<Option<(i64, Option<u64>)>> {
+    let Some(text) = parameter(query, "cursor") else { return Ok(None) };
+    let (seq, total) = text.split_once('.').map_or((text.as_str(), None), |(seq, total)| (seq, Some(total)));
+    match (seq.parse(), total.map(str::parse).transpose()) {
+        (Ok(seq), Ok(total)) => Ok(Some((seq, total))),
+        _ => {
+            let message =
+                "`cursor` must be what the last page gave as `next`; leave it out to begin at the newest";
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "cursor"))
+        }
+    }
+}
+
 /// Where a list goes on: before its last event, when the page was full.
 fn next(listing: &Listing<AuditEvent>, limit: u32) -> Option<String> {
     let full = u32::try_from(listing.items.len()).is_ok_and(|len| len >= limit);
@@ -159,9 +169,13 @@ fn next(listing: &Listing<AuditEvent>, limit: u32) -> Option<String> {
 async fn list(ask: Ask) -> Result<Done> {
     let query = parameters(&ask, &NAMES[..10])?;
     let (filter, page) = (filter(&ask, &query).await?, page(&query)?);
+    // They are counted for the first page.
+    let told = cursor(&query)?.and_then(|(_, total)| total);
+    let page = Page { uncounted: told.is_some(), ..page };
     let found = ask.admin().events(&ask.actor, &filter, page).await?;
-    let next = next(&found, page.limit);
-    Done::ok(&json!({"items": found.items, "total": found.total, "next": next}))
+    let total = told.unwrap_or(found.total);
+    let next = next(&found, page.limit).map(|seq| format!("{seq}.{total}"));
+    Done::ok(&json!({"items": found.items, "total": total, "next": next}))
 }
 
 async fn export(ask: Ask) -> Result<Done> {
@@ -181,7 +195,8 @@ async fn export(ask: Ask) -> Result<Done> {
         table::row(&mut text, COLUMNS);
     }
     while count < EXPORT_MAX {
-        let found = ask.admin().events(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
+        let page = Page { uncounted: true, ..Page::new(Page::MAX, 0) };
+        let found = ask.admin().events(&ask.actor, &filter, page).await?;
         count += found.items.len();
         for event in &found.items {
             if is_csv { csv(&mut text, event) } else { line(&mut text, event)? }

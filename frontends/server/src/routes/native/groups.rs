@@ -115,7 +115,7 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: parameter(&query, "organization").map(OrganizationId::from),
         member: parameter(&query, "member").map(UserId::from),
         search: parameter(&query, "search"),
-        after: None,
+        ..GroupFilter::default()
     };
     let order = lists::order(&query)?;
     let fetch = async |spot: &lists::Spot| {

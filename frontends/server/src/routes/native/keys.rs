@@ -116,7 +116,7 @@ async fn list(ask: Ask) -> Result<Done> {
         search: parameter(&query, "search"),
         alias: parameter(&query, "alias"),
         hash: None,
-        after: None,
+        ..KeyFilter::default()
     };
     let order = lists::order(&query)?;
     let fetch = async |spot: &lists::Spot| {

@@ -114,8 +114,15 @@ type Order = (Option<&'static str>, bool);
 
 /// A page of limits.
 fn picked(spot: &list::Spot, (field, is_down): Order, all: &[LimitView]) -> (list::Part, Vec<LimitView>) {
-    let mark =
-        |it: &LimitView| list::Mark::of(&json!(it), field, &["scope", "id", "metric", "window", "model"]);
+    // Of each only what it is sorted by is written down, for there may be many.
+    let mark = |it: &LimitView| {
+        let state = &it.state;
+        let told = json!({
+            "scope": state.scope, "id": it.id, "metric": state.metric, "window": state.window, "model": state.model,
+            "used_ppm": it.used_ppm, "resets_at": state.resets_at,
+        });
+        list::Mark::of(&told, field, &["scope", "id", "metric", "window", "model"])
+    };
     let marked = all.iter().enumerate().map(|(at, it)| (mark(it), json!(at))).collect();
     let part = spot.of_marked(marked, is_down);
     let picked =

@@ -96,7 +96,7 @@ pub(super) async fn answer_with(
     spot.page.limit = spot.page.limit.min(page_max);
     if form == Form::Json {
         let found = fetch(&spot).await?;
-        let next = found.next.and_then(|at| Cursor::write(&spot.sort, at));
+        let next = found.next.and_then(|at| Cursor::write(&spot.sort, at, found.told));
         return Done::ok(&json!({"items": found.items, "total": found.total, "next": next}));
     }
     let columns = openapi::fields(schema);
@@ -111,13 +111,13 @@ pub(super) async fn answer_with(
             write(&mut text, form, &columns, item);
         }
         written += found.items.len();
-        spot.at = found.next;
+        (spot.at, spot.total) = (found.next, found.told);
         if spot.at.is_none() || written >= file_max {
             break;
         }
     }
     let done = if form == Form::Csv { Done::csv(text) } else { Done::lines(text) };
-    Ok(done.next(spot.at.and_then(|at| Cursor::write(&spot.sort, at))))
+    Ok(done.next(spot.at.and_then(|at| Cursor::write(&spot.sort, at, spot.total))))
 }
 
 /// Where a page begins, and how long it is.
@@ -125,6 +125,8 @@ pub(super) struct Spot {
     page: Page,
     sort: String,
     at: Option<At>,
+    /// How many there were in all when the list began.
+    total: Option<u64>,
 }
 
 /// A page of a list.
@@ -132,6 +134,8 @@ pub(super) struct Part {
     pub(super) items: Vec<Value>,
     total: u64,
     next: Option<At>,
+    /// What the next page is told of the total, so that it isn't counted again.
+    told: Option<u64>,
 }
 
 impl Part {
@@ -146,8 +150,9 @@ impl Spot {
     /// `InvalidRequest`.
     fn of(query: &Map<String, Value>) -> Result<Self> {
         let sort = parameter(query, "sort").unwrap_or_default();
-        let at = parameter(query, "cursor").map(|text| Cursor::read(&text, &sort)).transpose()?;
-        Ok(Self { page: page(query)?, sort, at })
+        let place = parameter(query, "cursor").map(|text| Cursor::read(&text, &sort)).transpose()?;
+        let (at, total) = place.map_or((None, None), |(at, total)| (Some(at), total));
+        Ok(Self { page: page(query)?, sort, at, total })
     }
 
     /// What the database is asked for: behind which one, and one more than the page, to learn whether there is another.
@@ -157,7 +162,7 @@ impl Spot {
             Some(At::Declared(count)) => (*count, None),
             Some(At::After(after)) => (0, Some(after.clone())),
         };
-        (Page { limit: self.page.limit + 1, offset, order }, after)
+        (Page { limit: self.page.limit + 1, offset, order, uncounted: self.total.is_some() }, after)
     }
 
     /// The page of what came of it. `whose` says where an item comes from, and what the list goes on behind.
@@ -177,7 +182,8 @@ impl Spot {
             (Source::File, _) => At::Declared(self.asked(None).0.offset + u64::from(self.page.limit)),
             (Source::Database, after) => At::After(after),
         });
-        Ok(Part { items: items().map(shown).collect::<Result<_>>()?, total: found.total, next })
+        let total = self.total.unwrap_or(found.total);
+        Ok(Part { items: items().map(shown).collect::<Result<_>>()?, total, next, told: Some(total) })
     }
 
     /// A page of a list that is there as a whole, sorted by these marks.
@@ -193,7 +199,7 @@ impl Spot {
         let page = marked.get(begin..end).unwrap_or_default();
         let next = page.last().filter(|_| end < total).map(|(mark, _)| At::Behind(mark.clone()));
         let items = page.iter().map(|(_, item)| item.clone()).collect();
-        Part { items, total: u64::try_from(total).unwrap_or(u64::MAX), next }
+        Part { items, total: u64::try_from(total).unwrap_or(u64::MAX), next, told: None }
     }
 
     /// The same, sorted as the query says; `id` are the fields that tell items apart, by which the list is sorted otherwise.
@@ -218,7 +224,7 @@ impl Spot {
 
 /// Where a list of sums goes on, that is told apart by these words: the values of the last row.
 pub(super) fn next_behind(words: &[String], values: &[String]) -> Option<String> {
-    Cursor::write(&words.join(","), At::Behind(Mark::of_texts(values)))
+    Cursor::write(&words.join(","), At::Behind(Mark::of_texts(values)), None)
 }
 
 /// The same as the query says it; nothing at the beginning.
@@ -228,7 +234,7 @@ pub(super) fn next_behind(words: &[String], values: &[String]) -> Option<String>
 pub(super) fn behind(query: &Map<String, Value>, words: &[String]) -> Result<Vec<String>> {
     let at = parameter(query, "cursor").map(|text| Cursor::read(&text, &words.join(","))).transpose()?;
     Ok(match at {
-        Some(At::Behind(mark)) => mark.into_texts(),
+        Some((At::Behind(mark), _)) => mark.into_texts(),
         _ => Vec::new(),
     })
 }
@@ -266,7 +272,7 @@ mod tests {
     use super::*;
 
     fn spot(sort: &str, limit: u32, at: Option<At>) -> Spot {
-        Spot { page: Page::new(limit, 0), sort: sort.to_owned(), at }
+        Spot { page: Page::new(limit, 0), sort: sort.to_owned(), at, total: None }
     }
 
     fn numbers(part: &Part) -> Vec<i64> {

@@ -91,7 +91,7 @@ async fn list(ask: Ask) -> Result<Done> {
         group,
         email: parameter(&query, "email"),
         search: parameter(&query, "search"),
-        after: None,
+        ..UserFilter::default()
     };
     let order = lists::order(&query)?;
     let fetch = async |spot: &lists::Spot| {

@@ -17,6 +17,9 @@ pub(crate) struct Cursor {
     sort: String,
     #[serde(flatten)]
     pub(crate) at: At,
+    /// How many there were in all when the list began, of those that the database counts.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
 }
 
 /// A place in a list.
@@ -56,8 +59,8 @@ pub(crate) struct Mark {
 
 impl Cursor {
     /// A place in a list of this order, as clients see it.
-    pub(crate) fn write(sort: &str, at: At) -> Option<String> {
-        let text = serde_json::to_vec(&Self { sort: sort.to_owned(), at }).ok()?;
+    pub(crate) fn write(sort: &str, at: At, total: Option<u64>) -> Option<String> {
+        let text = serde_json::to_vec(&Self { sort: sort.to_owned(), at, total }).ok()?;
         Some(URL_SAFE_NO_PAD.encode(text))
     }
 
@@ -65,7 +68,7 @@ impl Cursor {
     ///
     /// # Errors
     /// `InvalidRequest` for what no page has given, or one of another order.
-    pub(crate) fn read(text: &str, sort: &str) -> Result<At> {
+    pub(crate) fn read(text: &str, sort: &str) -> Result<(At, Option<u64>)> {
         let wrong = |message: &str| Error::new(ErrorKind::InvalidRequest, message).with("param", "cursor");
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
         let read = bytes.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
@@ -73,7 +76,7 @@ impl Cursor {
             wrong("`cursor` must be what the last page gave as `next`; leave it out to begin anew")
         })?;
         match cursor.sort == sort {
-            true => Ok(cursor.at),
+            true => Ok((cursor.at, cursor.total)),
             false => {
                 Err(wrong("the list that `cursor` is of is sorted otherwise; sort as before, or begin anew"))
             }
@@ -162,9 +165,12 @@ mod tests {
             At::After(after),
             At::Behind(Mark::of(&json!({"n": -1.5, "id": "a"}), Some("n"), &["id"])),
         ] {
-            let text = Cursor::write("-n", at.clone()).unwrap();
+            for total in [None, Some(5)] {
+                let text = Cursor::write("-n", at.clone(), total).unwrap();
+                assert_eq!(Cursor::read(&text, "-n").unwrap(), (at.clone(), total));
+            }
+            let text = Cursor::write("-n", at, None).unwrap();
             assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{text}");
-            assert_eq!(Cursor::read(&text, "-n").unwrap(), at);
             assert!(Cursor::read(&text, "n").is_err());
         }
         for text in ["", "p2", "e30", "a b"] {
