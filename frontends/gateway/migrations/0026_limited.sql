@@ -9,12 +9,14 @@ UPDATE sg_group SET limited = 1 WHERE body LIKE '%"limits":[{%';
 UPDATE sg_user SET limited = 1 WHERE body LIKE '%"limits":[{%';
 UPDATE sg_membership SET limited = 1 WHERE body LIKE '%"limits":[{%';
 CREATE INDEX sg_key_limited ON sg_key (created_at DESC, id) WHERE limited = 1;
+CREATE INDEX sg_key_limited_in ON sg_key (organization_id, created_at DESC, id) WHERE limited = 1;
 CREATE INDEX sg_group_limited ON sg_group (created_at DESC, id) WHERE limited = 1;
 CREATE INDEX sg_user_limited ON sg_user (created_at DESC, id) WHERE limited = 1;
 CREATE INDEX sg_membership_limited ON sg_membership (created_at DESC, group_id, user_id) WHERE limited = 1;
 
 -- The order of lists, and names that are looked for without the organization.
 CREATE INDEX sg_key_created ON sg_key (created_at DESC, id);
+CREATE INDEX sg_key_created_in ON sg_key (organization_id, created_at DESC, id);
 CREATE INDEX sg_group_created ON sg_group (created_at DESC, id);
 CREATE INDEX sg_user_created ON sg_user (created_at DESC, id);
 CREATE INDEX sg_key_name ON sg_key (alias);
@@ -33,8 +35,13 @@ UPDATE sg_user SET names = lower(id || '
 ' || coalesce(alias, '') || '
 ' || coalesce(email, ''));
 
--- Events of one, whether there are many or few.
+-- Events of one, or of one kind, whether there are many or few.
 CREATE INDEX sg_audit_target ON sg_audit (target, seq);
 CREATE INDEX sg_audit_actor ON sg_audit (actor, seq);
 CREATE INDEX sg_audit_group ON sg_audit (group_id, seq);
 CREATE INDEX sg_audit_user ON sg_audit (user_id, seq);
+CREATE INDEX sg_audit_action ON sg_audit (action, seq);
+--@sqlite
+CREATE INDEX sg_audit_family ON sg_audit (substr(action, 1, instr(action, '.')), seq);
+--@postgres
+CREATE INDEX sg_audit_family ON sg_audit (substr(action, 1, strpos(action, '.')), seq);

@@ -857,7 +857,19 @@ async fn events_follow_each_other_without_a_gap(store: Arc<dyn Store>) {
     };
     assert_eq!(count(&AuditFilter::default(), &reach).await, 5);
     assert_eq!(count(&AuditFilter::default(), &Reach { narrow: Some(narrow), ..reach }).await, 1);
-    for (action, want) in [("key.create", 5), ("key.", 5), ("group.", 5), ("key.delete", 0), ("k.", 0)] {
+    let enabled = NewEvent { organization: None, at: at(20), ..event("channel.keys.enable") };
+    store.apply(&[], &enabled, &Chain).await.unwrap();
+    for (action, want) in [
+        ("key.create", 5),
+        ("key.", 5),
+        ("group.", 5),
+        ("key.delete", 0),
+        ("k.", 0),
+        ("channel.", 1),
+        ("channel.keys.", 1),
+        ("keys.", 0),
+        (".", 0),
+    ] {
         let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
         assert_eq!(count(&filter, &Reach::ALL).await, want, "{action}");
     }

@@ -63,6 +63,11 @@ pub(super) fn check_id(param: &'static str, id: &str) -> Result<()> {
     }
 }
 
+/// The groups that a user is in, of [`Admin::places_of`].
+pub(super) fn places_in<'a>(places: &'a HashMap<String, Vec<GroupId>>, user: &UserId) -> &'a [GroupId] {
+    places.get(user.as_str()).map(Vec::as_slice).unwrap_or_default()
+}
+
 impl Admin {
     /// A group that an actor may see, by id or alias. Declared ones come first.
     ///
@@ -138,6 +143,21 @@ impl Admin {
     ) -> Result<HashMap<String, Vec<Stored<Membership>>>> {
         let filter = MemberFilter { users: Some(ids), ..MemberFilter::default() };
         self.members_by(&filter, |it| it.user.as_str(), ids).await
+    }
+
+    /// The groups that these users are in, where it matters to somebody of this reach.
+    pub(super) async fn places_of(
+        &self,
+        reach: &Reach,
+        users: &[&User],
+    ) -> Result<HashMap<String, Vec<GroupId>>> {
+        if reach.narrow.is_none() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<&str> = users.iter().map(|it| it.id.as_str()).collect();
+        let found = self.members_of_users(&ids).await?;
+        let groups = |all: Vec<Stored<Membership>>| all.into_iter().map(|it| it.value.group).collect();
+        Ok(found.into_iter().map(|(user, all)| (user, groups(all))).collect())
     }
 
     async fn members_by(

@@ -8,6 +8,7 @@ use sluicegate_core::{
     ApiKey, Group, GroupId, Limit, Membership, OrganizationId, Result, Scope, ScopeKind, User, UserId,
 };
 
+use super::access::places_in;
 use super::{Actor, Admin, LimitUse};
 use crate::store::{After, GroupFilter, KeyFilter, Limited, Listing, MemberFilter, Narrow, Page, UserFilter};
 
@@ -204,7 +205,9 @@ impl Admin {
         if all.len() < wanted {
             let whose = |it: &LimitView| (it.state.scope, it.id.clone());
             let known: HashSet<_> = all.iter().map(whose).collect();
-            let rest = self.limits_within(actor, filter, Look { most, limited: Limited::Any }).await?;
+            // Some of what is newest may have none that the filter means.
+            let look = Look { most: most.max(Page::MAX), limited: Limited::Any };
+            let rest = self.limits_within(actor, filter, look).await?;
             all.extend(rest.into_iter().filter(|it| !known.contains(&whose(it))));
         }
         all.sort_by(|a, b| {
@@ -349,13 +352,11 @@ impl Admin {
         all: &mut Vec<Party>,
     ) -> Result<()> {
         let (reach, declared) = (actor.reach(), self.declared());
-        for user in declared.users().filter(|user| !user.limits.is_empty()) {
-            let memberships = self.memberships(None, Some(&user.id)).await?;
-            let groups: Vec<GroupId> = memberships.into_iter().map(|it| it.group).collect();
-            if reach.has_user(user, &groups) {
-                all.push(Party::of_user(user));
-            }
-        }
+        let of_file = declared.users().filter(|it| !it.limits.is_empty() && filter.fits(&Party::of_user(it)));
+        let of_file: Vec<&User> = of_file.collect();
+        let places = self.places_of(&reach, &of_file).await?;
+        let seen = of_file.into_iter().filter(|it| reach.has_user(it, places_in(&places, &it.id)));
+        all.extend(seen.map(Party::of_user));
         let which = UserFilter {
             organization: filter.organization.clone(),
             id: filter.one(filter.user.as_ref().map(UserId::as_str)).map(Into::into),

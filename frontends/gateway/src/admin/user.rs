@@ -5,12 +5,12 @@ mod bulk;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp,
-    User, UserId,
+    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp, User,
+    UserId,
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
-use super::access::{as_stored, both, check_id};
+use super::access::{as_stored, both, check_id, places_in};
 use super::bulk::Step;
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
@@ -205,16 +205,16 @@ impl Admin {
     pub async fn users(&self, actor: &Actor, filter: &UserFilter, page: Page) -> Result<Listing<UserView>> {
         let reach = actor.reach();
         let declared = self.declared();
-        let mut file = Vec::new();
-        for user in declared.users().filter(|user| matches_filter(filter, user)) {
-            let groups: Vec<GroupId> =
-                self.memberships(None, Some(&user.id)).await?.into_iter().map(|it| it.group).collect();
-            if reach.has_user(user, &groups)
-                && filter.group.as_ref().is_none_or(|group| groups.contains(group))
-            {
-                file.push(as_stored(user.clone(), user.created_at));
-            }
-        }
+        let in_group = match &filter.group {
+            Some(group) => Some(self.memberships(Some(group), None).await?),
+            None => None,
+        };
+        let is_in = |user: &User| in_group.as_ref().is_none_or(|all| all.iter().any(|it| it.user == user.id));
+        let of_file = declared.users().filter(|user| matches_filter(filter, user) && is_in(user));
+        let of_file: Vec<&User> = of_file.collect();
+        let places = self.places_of(&reach, &of_file).await?;
+        let seen = of_file.into_iter().filter(|user| reach.has_user(user, places_in(&places, &user.id)));
+        let mut file: Vec<Stored<User>> = seen.map(|user| as_stored(user.clone(), user.created_at)).collect();
         file.sort_by(|a, b| a.value.id.cmp(&b.value.id));
         let stored = |page| self.store().users(filter, &reach, page);
         let listing = both(file, page, filter.after.as_ref(), stored).await?;

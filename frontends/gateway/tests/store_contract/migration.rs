@@ -324,8 +324,9 @@ async fn what_an_owner_has_of_conversations_is_read_while_somebody_writes() {
 /// The schema as it was when nobody knew who has limits.
 const UNLIMITED: &str = "DROP INDEX sg_key_limited; DROP INDEX sg_group_limited; DROP INDEX sg_user_limited; \
      DROP INDEX sg_membership_limited; DROP INDEX sg_key_created; DROP INDEX sg_group_created; \
-     DROP INDEX sg_user_created; DROP INDEX sg_key_name; DROP INDEX sg_group_name; DROP INDEX sg_audit_target; \
+     DROP INDEX sg_user_created; DROP INDEX sg_key_name; DROP INDEX sg_key_created_in; DROP INDEX sg_key_limited_in; DROP INDEX sg_group_name; DROP INDEX sg_audit_target; \
      DROP INDEX sg_audit_actor; DROP INDEX sg_audit_group; DROP INDEX sg_audit_user; \
+     DROP INDEX sg_audit_action; DROP INDEX sg_audit_family; \
      ALTER TABLE sg_key DROP COLUMN limited; ALTER TABLE sg_group DROP COLUMN limited; \
      ALTER TABLE sg_user DROP COLUMN limited; ALTER TABLE sg_membership DROP COLUMN limited; \
      ALTER TABLE sg_key DROP COLUMN names; ALTER TABLE sg_group DROP COLUMN names; \

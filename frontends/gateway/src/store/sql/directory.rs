@@ -263,15 +263,23 @@ impl SqlStore {
 /// The keys that a filter means, within reach.
 pub(super) fn keys_like(filter: &KeyFilter, reach: &Reach) -> Where {
     let mut find = Where::default();
-    find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
-        .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
+    let is_of_few = filter.group.is_some()
+        || filter.user.is_some()
+        || filter.alias.is_some()
+        || filter.hash.is_some()
+        || filter.id.is_some()
+        || reach.narrow.is_some();
+    for organization in [&filter.organization, &reach.organization] {
+        of_organization(&mut find, organization.as_ref(), is_of_few);
+    }
+    find.maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
         .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
         .maybe("alias = ?", filter.alias.as_deref())
         .maybe("hash = ?", filter.hash.map(|hash| hash.to_string()))
         .maybe("id = ?", filter.id.as_ref().map(KeyId::as_str));
     limited(&mut find, filter.limited, "id", "key");
     search(&mut find, filter.search.as_deref());
-    reach_of_keys(&mut find, reach);
+    narrowed(&mut find, reach, "group_id", "user_id", "id");
     find
 }
 
@@ -357,7 +365,19 @@ fn search(find: &mut Where, text: Option<&str>) {
 
 /// `organization_id = ? AND (first IN (…) OR …)`: the part of an organization that somebody may see.
 pub(super) fn reach_of(find: &mut Where, reach: &Reach, group: &str, user: &str, key: &str) {
-    find.maybe("organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
+    of_organization(find, reach.organization.as_ref(), false);
+    narrowed(find, reach, group, user, key);
+}
+
+/// Only what is an organization's. Of what other conditions leave few the organization's are gone through by no index: SQLite would
+/// take that for as good as theirs.
+pub(super) fn of_organization(find: &mut Where, id: Option<&OrganizationId>, is_of_few: bool) {
+    let condition = if is_of_few { "(organization_id || '') = ?" } else { "organization_id = ?" };
+    find.maybe(condition, id.map(OrganizationId::as_str));
+}
+
+/// `(first IN (…) OR …)`: the part of an organization that somebody may see.
+pub(super) fn narrowed(find: &mut Where, reach: &Reach, group: &str, user: &str, key: &str) {
     let Some(narrow) = &reach.narrow else { return };
     let (mut any, mut args) = (Vec::new(), Vec::new());
     if !narrow.groups.is_empty() && !group.is_empty() {
@@ -376,8 +396,10 @@ pub(super) fn reach_of(find: &mut Where, reach: &Reach, group: &str, user: &str,
     };
 }
 
+/// Of keys that are named.
 pub(super) fn reach_of_keys(find: &mut Where, reach: &Reach) {
-    reach_of(find, reach, "group_id", "user_id", "id");
+    of_organization(find, reach.organization.as_ref(), true);
+    narrowed(find, reach, "group_id", "user_id", "id");
 }
 
 pub(super) fn reach_of_groups(find: &mut Where, reach: &Reach) {

@@ -8,12 +8,12 @@ use sluicegate_core::{
     UsageRecord, UserId,
 };
 
-use super::directory::reach_of;
+use super::directory::{narrowed, of_organization, reach_of};
 use super::record::{SUMS, day_of};
 use super::report::{label_table, smallest};
 use super::rollup::{Period, Table};
 use super::row::{Row, Value, to_json};
-use super::{SqlStore, Where};
+use super::{Dialect, SqlStore, Where};
 use crate::store::{
     AuditEvent, AuditFilter, DailyRow, Dimension, Listing, NewEvent, Owner, Page, Reach, RecordFilter, Since,
     StoredEvent, Sums,
@@ -235,11 +235,28 @@ impl SqlStore {
                 .maybe("at < ?", filter.to.map(Timestamp::as_ms))
                 .maybe("actor = ?", filter.actor.as_deref())
                 .maybe("target = ?", filter.target.as_deref())
-                .maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
                 .maybe("group_id = ?", filter.group.as_ref().map(GroupId::as_str))
                 .maybe("user_id = ?", filter.user.as_ref().map(UserId::as_str))
                 .maybe("address = ?", filter.address.as_deref());
+            let is_of_few = filter.actor.is_some()
+                || filter.target.is_some()
+                || filter.group.is_some()
+                || filter.user.is_some()
+                || reach.narrow.is_some();
+            for organization in [&filter.organization, &reach.organization] {
+                of_organization(&mut find, organization.as_ref(), is_of_few);
+            }
             match filter.action.as_deref() {
+                // As its index has it.
+                Some(family) if family.find('.') == Some(family.len() - 1) => {
+                    let place = match self.database.dialect() {
+                        #[cfg(feature = "sqlite")]
+                        Dialect::Sqlite => "instr",
+                        #[cfg(feature = "postgres")]
+                        Dialect::Postgres => "strpos",
+                    };
+                    find.and(&format!("substr(action, 1, {place}(action, '.')) = ?"), [family.into()]);
+                }
                 Some(family) if family.ends_with('.') => {
                     // The next text after all that begin so: `.` is followed by `/`.
                     let end = format!("{}/", family.trim_end_matches('.'));
@@ -249,7 +266,7 @@ impl SqlStore {
                     find.maybe("action = ?", action);
                 }
             }
-            reach_of(&mut find, reach, "group_id", "user_id", "");
+            narrowed(&mut find, reach, "group_id", "user_id", "");
             find
         };
         let total = self.total(page, find(), "sg_audit").await?;
