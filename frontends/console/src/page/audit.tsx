@@ -1,7 +1,7 @@
 // Who changed what, and what it was before.
 
 import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
-import { Alert, Button, Empty, Input, Table } from 'antd';
+import { Alert, Button, Input, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
@@ -9,6 +9,7 @@ import { Author, Thing } from '../part/author';
 import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
@@ -99,7 +100,7 @@ export default function AuditPage() {
         loading={events.isPending && !events.error}
         pagination={false}
         scroll={{ x: 'max-content' }}
-        locale={{ emptyText: <Empty description={t('audit.none')} /> }}
+        locale={{ emptyText: <NothingHere words={t('audit.none')} /> }}
         expandable={{
           columnTitle: <span className="unseen">{t('audit.detail')}</span>,
           expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} />,

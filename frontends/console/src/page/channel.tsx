@@ -9,7 +9,7 @@ import { Author } from '../part/author';
 import { FromFile } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
-import { Failure } from '../part/failure';
+import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { Page } from '../part/page';
@@ -30,6 +30,7 @@ export default function ChannelPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const { message } = App.useApp();
+  const words = useWords();
   const atOnce = useAtOnce('channels');
   const [editing, setEditing] = useState(false);
   const [filter, filterBy] = useFilter();
@@ -45,7 +46,7 @@ export default function ChannelPage() {
       message.success(t('channel.mended'));
       await client.invalidateQueries({ queryKey: ['channels'] });
     },
-    onError: (error) => message.error(error.message),
+    onError: (error) => message.error(words(error)),
   });
   const it = query.data;
   const parent = { to: '/channels', name: t('nav.channels') };
@@ -217,7 +218,9 @@ function About({ channel: it }: { channel: Channel }) {
           label: t('form.updated'),
           children: it.updated_at ? (
             <>
-              {format.time(it.updated_at)} · <Author of={it.updated_by} />
+              {format.time(it.updated_at)}
+              {' · '}
+              <Author of={it.updated_by} />
             </>
           ) : (
             '–'

@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { useConfirm } from '../part/confirm';
-import { Failure } from '../part/failure';
+import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 
 type Key = Schemas['ChannelKey'];
@@ -17,6 +17,7 @@ export function ChannelKeys({ channel, write }: { channel: Schemas['Channel']; w
   const confirm = useConfirm();
   const client = useQueryClient();
   const { message } = App.useApp();
+  const words = useWords();
   const [adding, setAdding] = useState(false);
   const query = useQuery({
     queryKey: ['channels', 'keys', channel.id],
@@ -29,7 +30,7 @@ export function ChannelKeys({ channel, write }: { channel: Schemas['Channel']; w
     mutationFn: (it: Key) =>
       take(api.POST('/api/v1/channels/{channel}/keys/{fingerprint}/enable', { params: { path: path(it) } })),
     onSuccess: stale,
-    onError: (error) => message.error(error.message),
+    onError: (error) => message.error(words(error)),
   });
   const remove = (it: Key) =>
     confirm({

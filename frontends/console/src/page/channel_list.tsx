@@ -129,6 +129,7 @@ export default function ChannelList() {
         again={() => query.refetch()}
         file={csvOf('channels', {})}
         empty={t('channel.empty')}
+        next={{ words: t('channel.create'), run: () => change({ create: '1' }) }}
         selection={{
           hideSelectAll: true,
           columnTitle: <span className="unseen">{t('channel.choose')}</span>,
@@ -155,7 +156,7 @@ export default function ChannelList() {
             key: 'health',
             render: (_, it) => (
               <>
-                <HealthTag channel={it} />
+                <HealthTag channel={it} why />
                 <span className="quiet small num" style={{ display: 'block', whiteSpace: 'nowrap' }}>
                   {[
                     latencyWords(format, it.latency),

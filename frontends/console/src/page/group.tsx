@@ -137,13 +137,23 @@ export default function GroupPage() {
                   children:
                     group.preferences.map((it) => Object.entries(it).flat().join(':')).join(' → ') || '–',
                 },
+                {
+                  key: 'a',
+                  label: t('group.aliases'),
+                  children:
+                    Object.entries(group.aliases ?? {})
+                      .map(([from, to]) => `${from} → ${to}`)
+                      .join(', ') || '–',
+                },
                 { key: 'r', label: t('group.ratio'), children: `× ${group.price_ratio_ppm / 1e6}` },
                 {
                   key: 'c',
                   label: t('form.created'),
                   children: (
                     <>
-                      {format.time(group.created_at)} · <Author of={group.created_by} />
+                      {format.time(group.created_at)}
+                      {' · '}
+                      <Author of={group.created_by} />
                     </>
                   ),
                 },
@@ -163,7 +173,12 @@ export default function GroupPage() {
             scroll={{ x: 'max-content' }}
             pagination={group.members.length > 20 && { pageSize: 20, showSizeChanger: false }}
             locale={{
-              emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('group.noMembers')} />,
+              emptyText: (
+                <Empty
+                  image={Empty.PRESENTED_IMAGE_SIMPLE}
+                  description={t(administers ? 'group.noMembersYet' : 'group.noMembers')}
+                />
+              ),
             }}
             columns={[
               {

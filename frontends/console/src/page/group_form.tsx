@@ -1,4 +1,4 @@
-import { Form, Input, InputNumber, Select, Switch } from 'antd';
+import { Button, Form, Input, InputNumber, Select, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
@@ -17,6 +17,8 @@ type Values = {
   limits?: LimitRow[];
   ratio?: number | null;
   preferences?: string[];
+  aliases?: { from?: string; to?: string }[];
+  metadata?: string;
   blocked?: boolean;
 };
 
@@ -47,6 +49,8 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
               limits: rows(group.limits),
               ratio: group.price_ratio_ppm / 1e6,
               preferences: group.preferences.map(preferenceText),
+              aliases: Object.entries(group.aliases ?? {}).map(([from, to]) => ({ from, to })),
+              metadata: Object.keys(group.metadata).length > 0 ? JSON.stringify(group.metadata, null, 2) : '',
             }
           : { limits: [], ratio: 1 }
       }
@@ -57,7 +61,9 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           alias: values.alias?.trim() || null,
           models: values.models ?? [],
           limits: tree(values.limits ?? []),
-          price_ratio_ppm: Math.round((values.ratio ?? 1) * 1e6),
+          ...(may(me, 'super') && { price_ratio_ppm: Math.round((values.ratio ?? 1) * 1e6) }),
+          aliases: aliasesOf(values.aliases ?? []),
+          metadata: metadataOf(values.metadata, ''),
           preferences: (values.preferences ?? []).map(preference),
           blocked: values.blocked ?? false,
         };
@@ -97,8 +103,20 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
       <Form.Item name="preferences" label={t('group.preferences')} extra={t('group.preferencesHint')}>
         <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
       </Form.Item>
-      <Form.Item name="ratio" label={t('group.ratio')} extra={t('group.ratioHint')}>
-        <InputNumber min={0} max={1000} step={0.1} style={{ width: 160 }} />
+      <Aliases />
+      {/* What a group pays counts against its organization's caps: only who gives those says how much. */}
+      {may(me, 'super') && (
+        <Form.Item name="ratio" label={t('group.ratio')} extra={t('group.ratioHint')}>
+          <InputNumber min={0} max={1000} step={0.1} style={{ width: 160 }} />
+        </Form.Item>
+      )}
+      <Form.Item
+        name="metadata"
+        label={t('group.metadata')}
+        extra={t('group.metadataHint')}
+        rules={[{ validator: async (_, text) => void metadataOf(text, t('group.metadataFaulty')) }]}
+      >
+        <Input.TextArea className="mono" rows={3} placeholder="{}" />
       </Form.Item>
       {group && (
         <Form.Item name="blocked" label={t('group.blocked')} valuePropName="checked">
@@ -106,6 +124,54 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
         </Form.Item>
       )}
     </Sheet>
+  );
+}
+
+/** Names as the API takes them: the last of two that are alike. */
+function aliasesOf(rows: { from?: string; to?: string }[]): Record<string, string> {
+  const named = rows.map((it) => [it.from?.trim() ?? '', it.to?.trim() ?? '']);
+  return Object.fromEntries(named.filter(([from, to]) => from && to));
+}
+
+function metadataOf(text: string | undefined, faulty: string): Record<string, unknown> {
+  if (!text?.trim()) return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+  } catch {
+    // It is said below.
+  }
+  throw new Error(faulty);
+}
+
+/** Other names for models, which the group's keys may ask for. */
+function Aliases() {
+  const { t } = useTranslation();
+  const required = [{ required: true, message: t('form.required') }];
+  return (
+    <Form.Item label={t('group.aliases')} extra={t('group.aliasesHint')}>
+      <Form.List name="aliases">
+        {(fields, { add, remove }) => (
+          <>
+            {fields.map(({ key, name }) => (
+              <div key={key} className="row" style={{ flexWrap: 'nowrap', marginBottom: 8 }}>
+                <Form.Item name={[name, 'from']} noStyle rules={required}>
+                  <Input aria-label={t('group.aliasFrom')} placeholder={t('group.aliasFrom')} />
+                </Form.Item>
+                <span aria-hidden="true">→</span>
+                <Form.Item name={[name, 'to']} noStyle rules={required}>
+                  <Input aria-label={t('group.aliasTo')} placeholder={t('group.aliasTo')} />
+                </Form.Item>
+                <Button onClick={() => remove(name)}>{t('form.remove')}</Button>
+              </div>
+            ))}
+            <Button onClick={() => add({})}>{t('group.addAlias')}</Button>
+          </>
+        )}
+      </Form.List>
+    </Form.Item>
   );
 }
 

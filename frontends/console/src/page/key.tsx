@@ -151,7 +151,9 @@ export default function KeyPage() {
                   label: t('form.created'),
                   children: (
                     <>
-                      {format.time(key.created_at)} · <Author of={key.created_by} />
+                      {format.time(key.created_at)}
+                      {' · '}
+                      <Author of={key.created_by} />
                     </>
                   ),
                 },
@@ -160,7 +162,9 @@ export default function KeyPage() {
                   label: t('form.updated'),
                   children: (
                     <>
-                      {format.time(key.updated_at)} · <Author of={key.updated_by} />
+                      {format.time(key.updated_at)}
+                      {' · '}
+                      <Author of={key.updated_by} />
                     </>
                   ),
                 },

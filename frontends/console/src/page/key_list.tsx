@@ -66,6 +66,7 @@ export default function KeyList() {
         again={() => keys.refetch()}
         file={csvOf('keys', query)}
         empty={t(write ? 'key.empty' : 'key.emptyRead')}
+        next={write ? { words: t('key.create'), run: () => change({ create: '1' }) } : undefined}
         columns={[
           {
             title: t('key.alias'),

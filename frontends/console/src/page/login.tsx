@@ -69,6 +69,7 @@ function FirstStep({ registers }: { registers: boolean }) {
   if (registers) return ways.data ? <Register /> : <Failure error={ways.error} />;
   return (
     <>
+      <Through error={query.get('error')} />
       <Providers ways={ways.data} to={inside(query.get('next'))} />
       {ways.data?.password !== false && <Password />}
       {ways.data?.registration && (
@@ -77,6 +78,17 @@ function FirstStep({ registers }: { registers: boolean }) {
         </p>
       )}
     </>
+  );
+}
+
+/** What went wrong on the way through a provider, which leads back here. */
+function Through({ error }: { error: string | null }) {
+  const { t } = useTranslation();
+  if (!error) return null;
+  return (
+    <div className="notice notice-bad" role="alert">
+      {t(`login.through.${error.replace(/[^a-z_]/g, '')}`, t('login.through.other'))}
+    </div>
   );
 }
 

@@ -19,6 +19,7 @@ type Price = Schemas['Price'];
 export default function ModelList() {
   const { t } = useTranslation();
   const format = useFormat();
+  const makes = may(useMe(), 'super');
   const [filter, change] = useFilter();
   const query = {
     ...paging(filter),
@@ -58,7 +59,8 @@ export default function ModelList() {
         loading={models.isFetching && !models.data}
         again={() => models.refetch()}
         file={csvOf('models', query)}
-        empty={t('model.empty')}
+        empty={t(makes ? 'model.empty' : 'model.emptyRead')}
+        next={makes ? { words: t('nav.channels'), to: '/channels' } : undefined}
         expand={{
           title: t('audit.detail'),
           row: (it) => <Detail model={it} />,

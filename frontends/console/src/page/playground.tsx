@@ -188,7 +188,8 @@ function parsed(text: string): unknown[] | undefined | null {
 function KeyFirst({ use }: { use: (key: string) => void }) {
   const { t } = useTranslation();
   const me = useMe();
-  const [group, setGroup] = useState<string>();
+  // Whoever is in one group alone talks as it.
+  const [group, setGroup] = useState(me.groups.length === 1 ? me.groups[0] : undefined);
   const make = useMutation({
     mutationFn: () =>
       take(

@@ -1,12 +1,12 @@
 // One conversation with one model.
 
 import { useQuery } from '@tanstack/react-query';
-import { Button, theme } from 'antd';
+import { Button, Input, theme } from 'antd';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, take } from '../api/client';
-import { chat, type Done, type Piece, type Turn } from '../part/chat';
+import { chat, type Done, messages, type Piece, type Tool, type Turn } from '../part/chat';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -19,7 +19,7 @@ export type Settings = {
   tools: string;
 };
 
-type Said = Turn & { thought?: string; tools?: { name: string; input: string }[]; done?: Done };
+type Said = Turn & { thought?: string; done?: Done };
 
 type Props = {
   secret: string;
@@ -47,11 +47,11 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
   const last = useRef(asked.number);
 
   const ask = useCallback(
-    async (before: Said[], text: string) => {
+    async (before: Said[], said: Said[]) => {
       stop.current?.abort();
       const control = new AbortController();
       stop.current = control;
-      const turns: Said[] = [...before, { role: 'user', content: text }];
+      const turns: Said[] = [...before, ...said];
       const answer: Said = { role: 'assistant', content: '' };
       setTurns([...turns, answer]);
       setError(null);
@@ -61,8 +61,9 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
         if (piece.thought) answer.thought = (answer.thought ?? '') + piece.thought;
         if (piece.tool) {
           answer.tools ??= [];
-          const tool = answer.tools[piece.tool.index] ?? { name: '', input: '' };
+          const tool = answer.tools[piece.tool.index] ?? { id: '', name: '', input: '' };
           answer.tools[piece.tool.index] = {
+            id: tool.id || (piece.tool.id ?? ''),
             name: tool.name + (piece.tool.name ?? ''),
             input: tool.input + (piece.tool.input ?? ''),
           };
@@ -70,15 +71,11 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
         setTurns([...turns, { ...answer }]);
       };
       try {
-        const messages = [
-          ...(settings.system.trim() ? [{ role: 'system', content: settings.system }] : []),
-          ...turns.filter((it) => it.content).map(({ role, content }) => ({ role, content })),
-        ];
         const done = await chat(
           secret,
           {
             model,
-            messages,
+            messages: messages(settings.system, turns),
             ...(settings.temperature != null && { temperature: settings.temperature }),
             ...(settings.maxOutput != null && { max_tokens: settings.maxOutput }),
             ...(tools && { tools }),
@@ -90,7 +87,7 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
       } catch (failed) {
         if (!control.signal.aborted) setError(failed instanceof Error ? failed : new Error(String(failed)));
         // A question that wasn't answered isn't part of the conversation.
-        if (!answer.content) setTurns(before);
+        if (!answer.content && !answer.tools) setTurns(before);
       } finally {
         if (stop.current === control) setBusy(false);
       }
@@ -101,7 +98,7 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
   useEffect(() => {
     if (asked.number === last.current) return;
     last.current = asked.number;
-    void ask(turns, asked.text);
+    void ask(turns, [{ role: 'user', content: asked.text }]);
   }, [asked, ask, turns]);
 
   useEffect(() => () => stop.current?.abort(), []);
@@ -122,10 +119,10 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
               margin: '0 0 12px',
               padding: 12,
               borderRadius: 8,
-              background: turn.role === 'user' ? token.colorFillSecondary : token.colorFillQuaternary,
+              background: turn.role === 'assistant' ? token.colorFillQuaternary : token.colorFillSecondary,
             }}
           >
-            <strong>{turn.role === 'user' ? t('playground.user') : model}</strong>
+            <strong>{turn.role === 'assistant' ? model : t(`playground.${turn.role}`)}</strong>
             {turn.thought && (
               <details>
                 <summary>{t('request.kind.output_reasoning')}</summary>
@@ -140,6 +137,17 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
                 {`${tool.name}(${tool.input})`}
               </pre>
             ))}
+            {turn.tools && index === turns.length - 1 && !busy && (
+              <Results
+                tools={turn.tools}
+                give={(results) =>
+                  ask(
+                    turns,
+                    results.map(({ id, text }) => ({ role: 'tool', content: text, answers: id })),
+                  )
+                }
+              />
+            )}
             {turn.done && <Figures done={turn.done} took={index === turns.length - 1 ? took : nobody} />}
           </div>
         ))}
@@ -152,6 +160,36 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
         </Button>
       )}
     </div>
+  );
+}
+
+/** What each tool that is asked for has to say, for the model to go on with. */
+function Results(props: { tools: Tool[]; give: (results: { id: string; text: string }[]) => void }) {
+  const { t } = useTranslation();
+  const [texts, setTexts] = useState<Record<string, string>>({});
+  return (
+    <form
+      className="stack results"
+      onSubmit={(event) => {
+        event.preventDefault();
+        props.give(props.tools.map(({ id }) => ({ id, text: texts[id] ?? '' })));
+      }}
+    >
+      {props.tools.map(({ id, name }) => (
+        <Input.TextArea
+          key={id}
+          rows={2}
+          className="mono"
+          aria-label={t('playground.resultOf', { name })}
+          placeholder={t('playground.resultOf', { name })}
+          value={texts[id] ?? ''}
+          onChange={(event) => setTexts({ ...texts, [id]: event.target.value })}
+        />
+      ))}
+      <Button htmlType="submit" disabled={props.tools.some(({ id }) => !texts[id]?.trim())}>
+        {t('playground.giveBack')}
+      </Button>
+    </form>
   );
 }
 

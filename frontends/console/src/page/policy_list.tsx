@@ -41,6 +41,7 @@ export default function PolicyList() {
         loading={query.isPending && !query.error}
         again={() => query.refetch()}
         empty={t('policy.empty')}
+        next={write ? { words: t('policy.create'), run: () => setMaking(true) } : undefined}
         columns={[
           {
             title: t('policy.name'),
@@ -89,7 +90,9 @@ export default function PolicyList() {
             render: (_, it) =>
               it.updated_at ? (
                 <>
-                  {format.ago(it.updated_at)} · <Author of={it.updated_by} />
+                  {format.ago(it.updated_at)}
+                  {' · '}
+                  <Author of={it.updated_by} />
                 </>
               ) : (
                 '–'

@@ -6,7 +6,7 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { Author } from '../part/author';
 import { useConfirm } from '../part/confirm';
-import { Failure } from '../part/failure';
+import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Code } from '../part/secret';
 import { Figures } from '../part/sums';
@@ -34,6 +34,7 @@ export function PolicyVersions({
   const format = useFormat();
   const confirm = useConfirm();
   const { message } = App.useApp();
+  const words = useWords();
   const client = useQueryClient();
   const [against, setAgainst] = useState<number | null>(null);
   const [watched, setWatched] = useState(true);
@@ -50,7 +51,7 @@ export function PolicyVersions({
     mutationFn: (version: number) =>
       take(api.POST('/api/v1/policies/{policy}/shadow', { params: { path }, body: { version } })),
     onSuccess: after,
-    onError: (error) => message.error(error.message),
+    onError: (error) => message.error(words(error)),
   });
   const activate = (version: number) =>
     confirm({
@@ -120,7 +121,9 @@ export function PolicyVersions({
             key: 'created',
             render: (_, it) => (
               <>
-                {format.time(it.created_at)} · <Author of={it.created_by} />
+                {format.time(it.created_at)}
+                {' · '}
+                <Author of={it.created_by} />
               </>
             ),
           },
@@ -199,6 +202,7 @@ export function Shadow({ name }: { name: string }) {
   const format = useFormat();
   const client = useQueryClient();
   const { message } = App.useApp();
+  const words = useWords();
   const path = { policy: name };
   const query = useQuery({
     queryKey: ['policies', 'shadow', name],
@@ -208,7 +212,7 @@ export function Shadow({ name }: { name: string }) {
   const end = useMutation({
     mutationFn: () => take(api.DELETE('/api/v1/policies/{policy}/shadow', { params: { path } })),
     onSuccess: () => client.invalidateQueries({ queryKey: ['policies'] }),
-    onError: (error) => message.error(error.message),
+    onError: (error) => message.error(words(error)),
   });
   const it = query.data;
   if (!it) return query.error ? <Failure error={query.error} /> : <Skeleton active />;

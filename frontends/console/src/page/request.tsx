@@ -77,7 +77,11 @@ export default function RequestPage() {
           </div>
         </div>
         <Card title={t('why.title')}>
-          <Explanation reasons={reasons} channel={channel} caller={record} />
+          {reasons.length === 0 && record.outcome === 'denied' ? (
+            <p>{t('why.early')}</p>
+          ) : (
+            <Explanation reasons={reasons} channel={channel} caller={record} />
+          )}
         </Card>
         {attempts.length > 0 && <Attempts attempts={attempts} channel={channel} />}
         {(record.guardrails?.length ?? 0) > 0 && (

@@ -1,7 +1,7 @@
 // The log of calls. Only the rows that are seen are in the page, however many there are.
 
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Alert, Button, Empty, Input, Select, Switch } from 'antd';
+import { Alert, Button, Input, Select, Switch } from 'antd';
 import type { TFunction } from 'i18next';
 import { type MouseEvent, memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
@@ -13,6 +13,7 @@ import { Chips } from '../part/chip';
 import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
 import { useChannelName, useKeyName } from '../part/name';
+import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { leavePlace, placeOf } from '../part/place';
@@ -182,7 +183,10 @@ export default function RequestList() {
       )}
       <Failure error={calls.error} again={() => calls.refetch()} />
       {calls.isSuccess && rows.length === 0 && !calls.hasNextPage ? (
-        <Empty description={t(Object.keys(named).length > 0 ? 'request.noneSuch' : 'request.none')} />
+        <NothingHere
+          words={t(filter.from || filter.to ? 'request.noneThen' : 'request.none')}
+          next={may(me, 'write') ? { words: t('nav.keys'), to: '/keys' } : undefined}
+        />
       ) : (
         <Rows
           rows={rows}

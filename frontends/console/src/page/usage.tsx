@@ -5,6 +5,7 @@ import { Alert, Button, Card, DatePicker, Empty, Select, Table } from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { lazy, Suspense, useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Link } from 'react-router';
 import type { Schemas } from '../api/client';
 import { usePreference } from '../app/preference';
 import { may, useMe } from '../app/session';
@@ -199,7 +200,13 @@ export default function UsagePage() {
             dataSource={whole.data?.rows}
             loading={whole.isFetching}
             scroll={{ x: 'max-content' }}
-            locale={{ emptyText: <Empty description={t('usage.none')} /> }}
+            locale={{
+              emptyText: (
+                <Empty description={t('usage.none')}>
+                  <Link to="/requests">{t('nav.requests')}</Link>
+                </Empty>
+              ),
+            }}
             pagination={(whole.data?.rows.length ?? 0) > 50 && { pageSize: 50, showSizeChanger: false }}
             columns={[
               ...columns.map((it) => ({

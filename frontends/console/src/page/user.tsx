@@ -10,7 +10,7 @@ import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
 import { keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
-import { Failure } from '../part/failure';
+import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
 import { SecretOnce } from '../part/secret';
@@ -28,6 +28,7 @@ export default function UserPage() {
   const confirm = useConfirm();
   const atOnce = useAtOnce('users');
   const { message } = App.useApp();
+  const words = useWords();
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
@@ -170,7 +171,7 @@ export default function UserPage() {
                 onClick={() =>
                   give().then(
                     () => setQuery({}, { replace: true }),
-                    (error: Error) => message.error(error.message),
+                    (error: Error) => message.error(words(error)),
                   )
                 }
               >
@@ -206,7 +207,9 @@ export default function UserPage() {
                   label: t('form.created'),
                   children: (
                     <>
-                      {format.time(user.created_at)} · <Author of={user.created_by} />
+                      {format.time(user.created_at)}
+                      {' · '}
+                      <Author of={user.created_by} />
                     </>
                   ),
                 },

@@ -2,7 +2,8 @@
 
 import { useQueryClient } from '@tanstack/react-query';
 import { App } from 'antd';
-import { useCallback } from 'react';
+import { useCallback, useRef } from 'react';
+import { useWords } from './failure';
 
 type Thing = { id: string };
 
@@ -24,6 +25,8 @@ type Kind = 'keys' | 'groups' | 'users' | 'organizations' | 'channels';
 export function useAtOnce(kind: Kind) {
   const client = useQueryClient();
   const { message } = App.useApp();
+  const words = useRef<(error: Error) => string>(String);
+  words.current = useWords();
   return useCallback(
     async (ids: string[], part: object, send: () => Promise<unknown>): Promise<boolean> => {
       const at = { queryKey: [kind] };
@@ -36,7 +39,7 @@ export function useAtOnce(kind: Kind) {
         return true;
       } catch (error) {
         for (const [name, held] of before) client.setQueryData(name, held);
-        message.error(error instanceof Error ? error.message : String(error));
+        message.error(error instanceof Error ? words.current(error) : String(error));
         return false;
       } finally {
         void client.invalidateQueries(at);

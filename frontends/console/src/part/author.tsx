@@ -45,7 +45,7 @@ function Other({ of }: { of: string }) {
     );
   }
   if ((kind === 'session' || kind === 'token') && id) {
-    return <span title={id}>{`${t(`audit.kind.${kind}`)} …${id.slice(-4)}`}</span>;
+    return <span title={id}>{`${t(`audit.kind.${kind}`)}\u00a0…\u2060${id.slice(-4)}`}</span>;
   }
   return <span>{of}</span>;
 }

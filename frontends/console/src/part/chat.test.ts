@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { chat, type Piece } from './chat';
+import { chat, messages, type Piece, type Turn } from './chat';
 
 const bytes = new TextEncoder().encode(
   [
@@ -57,4 +57,36 @@ test('a key is all that a call shows of who asks', async () => {
     credentials: 'omit',
     headers: { authorization: 'Bearer sk-k' },
   });
+});
+
+test('a conversation has calls of tools only where all of their results were given back', () => {
+  const asks: Turn = {
+    role: 'assistant',
+    content: '',
+    tools: [
+      { id: 'a', name: 'f', input: '{"x":1}' },
+      { id: 'b', name: 'g', input: '' },
+    ],
+  };
+  const start: Turn[] = [{ role: 'user', content: 'q' }, asks];
+  const given: Turn[] = [
+    { role: 'tool', content: '1', answers: 'a' },
+    { role: 'tool', content: '2', answers: 'b' },
+  ];
+  expect(messages(' ', [...start, { role: 'user', content: 'never mind' }])).toEqual([
+    { role: 'user', content: 'q' },
+    { role: 'user', content: 'never mind' },
+  ]);
+  const call = (id: string, name: string, args: string) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: args },
+  });
+  expect(messages('be brief', [...start, ...given])).toEqual([
+    { role: 'system', content: 'be brief' },
+    { role: 'user', content: 'q' },
+    { role: 'assistant', content: null, tool_calls: [call('a', 'f', '{"x":1}'), call('b', 'g', '{}')] },
+    { role: 'tool', tool_call_id: 'a', content: '1' },
+    { role: 'tool', tool_call_id: 'b', content: '2' },
+  ]);
 });

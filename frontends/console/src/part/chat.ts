@@ -2,12 +2,39 @@
 
 import { ApiError, failure } from '../api/client';
 
-export type Turn = { role: 'system' | 'user' | 'assistant'; content: string };
+/** A call of a tool that an answer asks for. */
+export type Tool = { id: string; name: string; input: string };
+
+/** `tools` are what an answer asks for, `answers` the id of the call that a tool's result is of. */
+export type Turn = {
+  role: 'user' | 'assistant' | 'tool';
+  content: string;
+  tools?: Tool[];
+  answers?: string;
+};
+
+/** A conversation as the API takes it. Calls of tools whose results nobody gave back are left out: upstreams refuse them. */
+export function messages(system: string, turns: Turn[]): object[] {
+  const given = new Set(turns.flatMap((it) => it.answers ?? []));
+  const said = turns.flatMap(({ role, content, tools, answers }): object[] => {
+    if (role === 'tool') return [{ role, tool_call_id: answers, content }];
+    if (tools?.length && tools.every((it) => given.has(it.id))) {
+      const calls = tools.map(({ id, name, input }) => ({
+        id,
+        type: 'function',
+        function: { name, arguments: input || '{}' },
+      }));
+      return [{ role, content: content || null, tool_calls: calls }];
+    }
+    return content ? [{ role, content }] : [];
+  });
+  return system.trim() ? [{ role: 'system', content: system }, ...said] : said;
+}
 
 export type Piece = {
   text?: string;
   thought?: string;
-  tool?: { index: number; name?: string; input?: string };
+  tool?: { index: number; id?: string; name?: string; input?: string };
 };
 
 export type Done = {
@@ -25,7 +52,7 @@ type Chunk = {
     delta?: {
       content?: string | null;
       reasoning_content?: string | null;
-      tool_calls?: { index?: number; function?: { name?: string; arguments?: string } }[];
+      tool_calls?: { index?: number; id?: string; function?: { name?: string; arguments?: string } }[];
     };
   }[];
   usage?: { prompt_tokens?: number; completion_tokens?: number } | null;
@@ -84,12 +111,14 @@ export async function chat(
     }
     const delta = chunk.choices?.[0]?.delta;
     if (!delta) return;
-    const tool = delta.tool_calls?.[0];
-    if (delta.content || delta.reasoning_content || tool) done.firstMs ??= performance.now() - begun;
+    const tools = delta.tool_calls ?? [];
+    if (delta.content || delta.reasoning_content || tools.length > 0)
+      done.firstMs ??= performance.now() - begun;
     if (delta.content) tell({ text: delta.content });
     if (delta.reasoning_content) tell({ thought: delta.reasoning_content });
-    if (tool)
-      tell({ tool: { index: tool.index ?? 0, name: tool.function?.name, input: tool.function?.arguments } });
+    for (const { index = 0, id, function: its } of tools) {
+      tell({ tool: { index, id, name: its?.name, input: its?.arguments } });
+    }
   };
   for await (const data of events(response)) {
     if (data !== '[DONE]') hear(JSON.parse(data) as Chunk);

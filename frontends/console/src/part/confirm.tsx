@@ -2,6 +2,7 @@ import { App } from 'antd';
 import type { TFunction } from 'i18next';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useWords } from './failure';
 import { Waiting } from './plain';
 
 type Words = string | (() => Promise<string>);
@@ -10,6 +11,7 @@ type Words = string | (() => Promise<string>);
 export function useConfirm() {
   const { modal, message } = App.useApp();
   const { t } = useTranslation();
+  const say = useWords();
   return (what: { title: string; breaks: Words; action: string; run: () => Promise<unknown> }) =>
     modal.confirm({
       title: what.title,
@@ -20,7 +22,7 @@ export function useConfirm() {
       autoFocusButton: 'cancel',
       onOk: () =>
         what.run().catch((error: Error) => {
-          message.error(error.message);
+          message.error(say(error));
         }),
     });
 }
@@ -36,6 +38,7 @@ export function leaving(t: TFunction) {
 }
 
 function Counted({ words }: { words: () => Promise<string> }) {
+  const say = useWords();
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState<Error | null>(null);
   useEffect(() => {
@@ -48,6 +51,6 @@ function Counted({ words }: { words: () => Promise<string> }) {
       here = false;
     };
   }, [words]);
-  if (error) return <span role="alert">{error.message}</span>;
+  if (error) return <span role="alert">{say(error)}</span>;
   return text === null ? <Waiting /> : <span>{text}</span>;
 }

@@ -1,5 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
+import { meaning } from './meaning';
 import { Push } from './plain';
 
 type Props = {
@@ -16,13 +17,14 @@ export function useWords(): (error: Error) => string {
     if (!(error instanceof ApiError)) return error.message;
     if (error.over) return t('again.failed');
     if (error.status === 0) return t('failure.unreachable');
-    const kind = i18n.language === 'en' ? '' : t(`failure.kind.${error.code}`, '');
-    return kind ? `${kind} ${error.message}` : error.message;
+    const known = i18n.language === 'en' ? undefined : meaning(t, error);
+    if (!known) return error.message;
+    return known.whole ? known.text : `${known.text} ${error.message}`;
   };
 }
 
 /** What went wrong, in the server's words, and what can be done. Nothing where nothing did. */
-export function Failure({ error, again, meaning }: Props) {
+export function Failure({ error, again, meaning: here }: Props) {
   const { t, i18n } = useTranslation();
   if (!error) return null;
   const api = error instanceof ApiError ? error : null;
@@ -34,10 +36,11 @@ export function Failure({ error, again, meaning }: Props) {
     );
   }
   // The server speaks English. In another language what kind of failure it is comes first, and its words behind that.
-  const kind = i18n.language === 'en' ? '' : (meaning ?? t(`failure.kind.${api?.code}`, ''));
+  const known = api && i18n.language !== 'en' ? meaning(t, api) : undefined;
+  const kind = i18n.language === 'en' ? '' : (here ?? known?.text ?? '');
   const title = api?.status === 0 ? t('failure.unreachable') : kind || error.message;
   const more = [
-    kind && api?.status !== 0 ? error.message : '',
+    kind && api?.status !== 0 && !(known?.whole && !here) ? error.message : '',
     api?.status === 0 ? t('failure.unreachableHint') : '',
     api?.retryAfter ? t('failure.retryAfter', { count: api.retryAfter }) : '',
     api?.status === 412 ? t('failure.changedMeanwhile') : '',

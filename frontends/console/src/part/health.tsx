@@ -4,8 +4,10 @@ import type { Schemas } from '../api/client';
 import { useFormat } from './format';
 import { Tag } from './plain';
 
-/** How a channel is doing: until when it is benched counts down. */
-export function HealthTag({ channel }: { channel: Pick<Schemas['Channel'], 'enabled' | 'health'> }) {
+type Channel = Pick<Schemas['Channel'], 'enabled' | 'health' | 'recent'>;
+
+/** How a channel is doing: until when it is benched counts down. With `why`, also what ended its last call that failed, and when. */
+export function HealthTag({ channel, why = false }: { channel: Channel; why?: boolean }) {
   const { t } = useTranslation();
   const format = useFormat();
   const until = channel.health?.benched_until ?? 0;
@@ -17,9 +19,28 @@ export function HealthTag({ channel }: { channel: Pick<Schemas['Channel'], 'enab
     return () => clearInterval(timer);
   }, [until]);
   if (channel.enabled === false) return <Tag>{t('channel.off')}</Tag>;
-  if (channel.health?.broken) return <Tag tone="bad">{t('channel.broken')}</Tag>;
-  if (benched) return <Tag tone="warn">{t('channel.benched', { left: format.duration(until - now) })}</Tag>;
-  if (channel.health?.failures)
-    return <Tag tone="warn">{t('channel.failures', { count: channel.health.failures })}</Tag>;
-  return <Tag tone="good">{t('channel.well')}</Tag>;
+  const last = channel.recent?.last_failure;
+  const at = channel.recent?.last_failure_at;
+  const said = last
+    ? t('channel.since', { what: t(`outcome.${last}`, last), when: at ? format.ago(at) : '' })
+    : undefined;
+  const ill = Boolean(channel.health?.broken || benched || channel.health?.failures);
+  const tag = (tone: 'good' | 'warn' | 'bad', words: string) => (
+    <>
+      <Tag tone={tone} title={said}>
+        {words}
+      </Tag>
+      {why && ill && said && (
+        <span className="quiet small" style={{ display: 'block' }}>
+          {said}
+        </span>
+      )}
+    </>
+  );
+  if (channel.health?.broken) return tag('bad', t('channel.broken'));
+  if (benched) return tag('warn', t('channel.benched', { left: format.duration(until - now) }));
+  if (channel.health?.failures) {
+    return tag('warn', t('channel.failures', { count: channel.health.failures }));
+  }
+  return tag('good', t('channel.well'));
 }

@@ -1,9 +1,10 @@
 // A list of things, a page of it at a time, with what to do where there are none.
 
-import { Button, Empty, Input, Table, type TableProps } from 'antd';
+import { Button, Input, Table, type TableProps } from 'antd';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Failure } from './failure';
+import { type Next, NothingHere } from './nothing';
 import { PAGE, useFilter } from './query';
 
 type Props<T> = {
@@ -14,8 +15,9 @@ type Props<T> = {
   error: Error | null;
   loading: boolean;
   again?: () => void;
-  /** What the next step is where the list is empty. */
-  empty: ReactNode;
+  /** What it says where the list is empty, and what the next step is then. */
+  empty: string;
+  next?: Next;
   selection?: TableProps<T>['rowSelection'];
   /** Where the whole list is as a table. */
   file?: string;
@@ -47,7 +49,10 @@ export function List<T extends object>(props: Props<T>) {
         }
         scroll={{ x: 'max-content' }}
         // What couldn't be read isn't nothing.
-        locale={{ emptyText: props.loading || props.error ? ' ' : <Empty description={props.empty} /> }}
+        locale={{
+          emptyText:
+            props.loading || props.error ? ' ' : <NothingHere words={props.empty} next={props.next} />,
+        }}
         pagination={
           total > PAGE && {
             current: page,

@@ -89,6 +89,7 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
         again={() => list.refetch()}
         file={csvOf(props.kind, query)}
         empty={props.empty}
+        next={make ? { words: props.say.create, run: () => change({ create: '1' }) } : undefined}
         columns={[
           {
             title: props.say.name,

@@ -9,6 +9,7 @@ import { figures, type Reason } from './explanation';
 import { useFormat } from './format';
 import { windowName } from './use';
 import { useWhose } from './whose';
+import { BEFORE, WhyRefused } from './why_refused';
 
 type Record = Schemas['Record'];
 type Props = { record: Record; reasons: Reason[]; channel: (id: string) => string };
@@ -25,6 +26,7 @@ export function WhyNot({ record, reasons, channel }: Props) {
   const last = (step: string) => reasons.findLast((it) => it.step === step && it.ok !== true);
   const attempt = record.attempts?.at(-1);
   const page = (to: string, name: string) => <Link to={to}>{name}</Link>;
+  const out = reasons.filter((it) => it.step === 'excluded');
   const parts: ReactNode[] = [];
   const limit = last('limit');
   const policy = record.error === 'policy_denied' && last('policy');
@@ -33,7 +35,7 @@ export function WhyNot({ record, reasons, channel }: Props) {
     const found = whose(scope);
     const window = windowName(t, format, limit.window as never);
     parts.push(
-      `${t(`why.scope.${scope}`, scope)} ${found?.name ?? ''}: ${t(`limit.metric.${limit.metric}`)} ${window}`,
+      `${t(`why.scope.${scope}`, scope)} ${found?.name ?? ''}${t('why.colon')}${t(`limit.metric.${limit.metric}`)} ${window}`,
       figures(t, format, limit),
       found?.to && page(found.to, t('why.toLimits', { name: found.name })),
     );
@@ -50,20 +52,25 @@ export function WhyNot({ record, reasons, channel }: Props) {
       t('why.lastTried', { name: channel(attempt.channel), said: `${said}${status}` }),
       may(me, 'super') && page(`/channels/${encodeURIComponent(attempt.channel)}`, t('why.toChannel')),
     );
-  } else if (record.error === 'model_not_found' || record.error === 'forbidden') {
+  } else if (out.length > 0) {
+    const one = (it: Reason) =>
+      t('why.wasOut', {
+        name: channel(String(it.channel)),
+        why: t(`why.exclusion.${it.why}`, String(it.why)),
+      });
     parts.push(
-      t('why.noModel', { model: record.model }),
-      page(`/models?search=${encodeURIComponent(record.model)}`, t('nav.models')),
-      record.group && page(`/groups/${encodeURIComponent(record.group)}`, t('why.toGroup')),
+      t('why.allOut', { count: out.length }),
+      ...out.slice(0, 5).map(one),
+      may(me, 'super') ? page('/channels', t('why.toChannels')) : t('refused.ask'),
     );
+  } else if (BEFORE.includes(record.error ?? '')) {
+    parts.push(<WhyRefused record={record} />);
   }
   return (
     <div className={`notice notice-${record.outcome === 'denied' ? 'warn' : 'bad'}`}>
       <div>
         <strong>{title}</strong>
-        <div className="row" style={{ columnGap: 12, rowGap: 0 }}>
-          {parts.map((it, index) => it && <span key={index}>{it}</span>)}
-        </div>
+        <div className="why-not">{parts.map((it, index) => it && <span key={index}>{it}</span>)}</div>
       </div>
     </div>
   );

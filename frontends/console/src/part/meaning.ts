@@ -1,0 +1,20 @@
+// What the server refused, in a language that it doesn't speak: by its code, and by the field that it names.
+
+import type { TFunction } from 'i18next';
+
+type Refused = { code: string; param?: string };
+
+/** The sentence that is known for it, and whether that says all there is to say; nothing where its kind isn't known here. */
+export function meaning(
+  t: TFunction,
+  { code, param }: Refused,
+): { text: string; whole: boolean } | undefined {
+  const word = (key: string) => t(key, { defaultValue: '' });
+  const [field = ''] = (param ?? '').split(/[.[\]/]+/);
+  const exact = field && word(`failure.of.${code}.${field}`);
+  if (exact) return { text: exact, whole: true };
+  const kind = word(`failure.kind.${code}`) || word(`kind.${code}`);
+  if (!kind) return undefined;
+  const name = field && word(`failure.field.${field}`);
+  return { text: name ? t('failure.about', { kind: kind.replace(/[.。]$/, ''), name }) : kind, whole: false };
+}

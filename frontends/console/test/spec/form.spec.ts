@@ -1,0 +1,70 @@
+// What the API lets somebody set is in the console's forms, and what is found by calling is gone on with.
+
+import { expect, settled, test } from '../rig/test.ts';
+
+test('a group has other names for models, data of its own, and a ratio that only a super administrator sets', async ({ as, world }) => {
+  const { id } = await world.api.post('/api/v1/groups', { alias: 'Settled', organization: 'acme', metadata: { floor: 3 } });
+  const page = await as('super_admin');
+  await page.goto(`/groups/${id}`);
+  await page.locator('.head').getByRole('button', { name: 'Change', exact: true }).click();
+  const form = page.getByRole('dialog').first();
+  await form.getByRole('button', { name: 'Add a name' }).click();
+  await form.getByRole('textbox', { name: 'Name', exact: true }).last().fill('fast');
+  await form.getByRole('textbox', { name: 'Model', exact: true }).fill('gpt-4o-mini');
+  await form.getByLabel('Price ratio').fill('0.9');
+  await form.getByLabel('Metadata').fill('[1]');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await expect(form.getByText("This isn't a JSON object.")).toBeVisible();
+  await form.getByLabel('Metadata').fill('{"cost_centre": "R-7"}');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await expect(form).toHaveCount(0);
+  await expect(page.getByText('fast → gpt-4o-mini')).toBeVisible();
+  const after = await world.api.get(`/api/v1/groups/${id}`);
+  expect([after.aliases, after.metadata, after.price_ratio_ppm]).toEqual([{ fast: 'gpt-4o-mini' }, { cost_centre: 'R-7' }, 900_000]);
+  const other = await as('organization_admin');
+  await other.goto(`/groups/${id}`);
+  await other.locator('.head').getByRole('button', { name: 'Change', exact: true }).click();
+  const theirs = other.getByRole('dialog').first();
+  await expect(theirs.getByLabel('Price ratio')).toHaveCount(0);
+  await theirs.getByRole('textbox', { name: 'Name' }).first().fill('Settled down');
+  await theirs.getByRole('button', { name: 'Save' }).click();
+  await expect(theirs).toHaveCount(0);
+  await expect(other.getByRole('heading', { level: 1 })).toHaveText('Settled down');
+  await world.api.ask('DELETE', `/api/v1/groups/${id}`);
+});
+
+test('what a tool says is given back, and the model goes on', async ({ as }) => {
+  const page = await as('super_admin');
+  const sent: { messages: { role: string; tool_call_id?: string }[] }[] = [];
+  await page.route(/\/v1\/chat\/completions$/, async (route) => {
+    sent.push(route.request().postDataJSON());
+    const call = { index: 0, id: 'call_7', function: { name: 'look_up', arguments: '{"q":"x"}' } };
+    const delta = sent.length === 1 ? { tool_calls: [call] } : { content: 'It is forty-two.' };
+    const event = JSON.stringify({ choices: [{ delta }] });
+    await route.fulfill({ contentType: 'text/event-stream', body: `data: ${event}\n\ndata: [DONE]\n\n` });
+  });
+  await page.goto('/playground');
+  await page.getByRole('button', { name: 'Create and start' }).click();
+  await page.getByRole('textbox', { name: 'Message' }).fill('What is it?');
+  await page.keyboard.press('Enter');
+  const result = page.getByRole('textbox', { name: 'Result of look_up' });
+  await expect(page.getByRole('button', { name: 'Give back and go on' })).toBeDisabled();
+  await result.fill('42');
+  await page.getByRole('button', { name: 'Give back and go on' }).click();
+  await expect(page.getByText('It is forty-two.')).toBeVisible();
+  expect(sent[1]?.messages.map((it) => it.role)).toEqual(['user', 'assistant', 'tool']);
+  expect(sent[1]?.messages[2]?.tool_call_id).toBe('call_7');
+});
+
+test('a channel that is cooling down says why and since when', async ({ as, world }) => {
+  const page = await as('super_admin');
+  const one = await world.api.get(`/api/v1/channels/${world.channel}`);
+  const now = Date.now();
+  const health = { failures: 3, benched_until: now + 60_000, broken: false, in_flight: 0, latency_us: 0 };
+  const recent = { calls: 3, failures: 3, last_failure: 'rate_limited', last_failure_at: now - 120_000 };
+  const items = [{ ...one, health, recent, enabled: true }];
+  await page.route(/\/api\/v1\/channels$/, (route) => route.fulfill({ json: { items, total: 1, next: null } }));
+  await page.goto('/channels');
+  await settled(page);
+  await expect(page.getByRole('row', { name: /First channel/ })).toContainText('Rate limited, 2 minutes ago');
+});
