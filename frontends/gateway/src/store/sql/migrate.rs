@@ -87,7 +87,18 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
             None => take(&mut *session, database.dialect(), step).await?,
         }
     }
-    session.commit().await
+    session.commit().await?;
+    match database.dialect() {
+        // The pages that the steps wrote would otherwise stay in the writer's cache, for nobody: 2.3 MiB at a first start.
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => {
+            let mut session = database.begin().await?;
+            session.execute("PRAGMA shrink_memory".into(), Vec::new()).await?;
+            session.commit().await
+        }
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => Ok(()),
+    }
 }
 
 /// A step that was taken.
