@@ -254,6 +254,8 @@ impl RequestQuirk {
             RequestChange::Between { text } => {
                 text.trim().is_empty().then(|| "a turn without a text says nothing".to_owned())
             }
+            RequestChange::Begun { field } => matches!(&**field, "" | "role" | "content" | "tool_calls")
+                .then(|| format!("`{field}` is no mark")),
             RequestChange::Reasoning { .. } | RequestChange::StreamOnly => None,
         }
     }
@@ -317,6 +319,11 @@ pub enum RequestChange {
     Between {
         /// The text.
         text: String,
+    },
+    /// A last turn of the assistant's is marked by this field, set to true, as the beginning of its answer.
+    Begun {
+        /// Which.
+        field: String,
     },
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     }
     crate::search::heed_choice(&mut request, scanned.format(), &mut losses);
     crate::search::heed_target(&mut request, target, edits.web_search, &mut losses);
-    let mut declared = std::collections::HashSet::new();
+    let mut declared = HashSet::new();
     if let Some(twice) = request.tools.iter().find(|tool| !declared.insert(tool.name.as_str())) {
         // Calls of either could not be told apart.
         return Err(WireError::invalid(format!(
@@ -59,9 +59,8 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     heed_undeclared(&mut request, &mut losses);
     request.max_output = edits.max_output.or(request.max_output);
     // QUIRK(anthropic, 2026-11): the ids of a conversation's calls are unique there; some upstreams count anew in each answer.
-    if target == Format::AnthropicMessages {
-        request.distinguish();
-    }
+    // Everywhere those of a turn are.
+    request.distinguish(target == Format::AnthropicMessages);
     // Gemini's results stand by the names of their calls, and are put right where they are written.
     if target != Format::GeminiGenerate {
         request.pair(&mut losses);

@@ -163,7 +163,7 @@ fn signs(model: &str) -> bool {
     model.starts_with("gemini-3")
 }
 
-const TOP: [&str; 8] = [
+const TOP: [&str; 9] = [
     "contents",
     "systemInstruction",
     "tools",
@@ -172,6 +172,7 @@ const TOP: [&str; 8] = [
     "generationConfig",
     "cachedContent",
     "labels",
+    "serviceTier",
 ];
 const CONFIG: [&str; 19] = [
     "temperature",
@@ -312,13 +313,36 @@ fn read_tools(ask: &mut Ask, top: &Map<String, Value>, model: &str) -> Result<()
 
 /// Why a schema isn't in the part of OpenAPI's that is taken, if it isn't.
 fn beyond_openapi(schema: &Value, at: &str) -> Result<(), String> {
-    let text = schema.to_string();
-    let unknown =
-        ["additionalProperties", "$ref", "$schema", "$defs", "const", "exclusiveMinimum", "oneOf", "allOf"];
-    match unknown.iter().find(|word| text.contains(&format!("\"{word}\":"))) {
-        Some(word) => Err(format!("Unknown name \"{word}\" at '{at}': Cannot find field.")),
-        None => Ok(()),
+    const TAKEN: [&str; 22] = [
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "enum",
+        "items",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "minProperties",
+        "maxProperties",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "pattern",
+        "example",
+        "anyOf",
+        "propertyOrdering",
+        "default",
+    ];
+    if let Some(unknown) = strict::unknown(schema, &TAKEN) {
+        return Err(format!("Unknown name \"{unknown}\" at '{at}': Cannot find field."));
     }
+    let named = schema["properties"].as_object().into_iter().flat_map(|all| all.values());
+    let listed = schema["anyOf"].as_array().into_iter().flatten();
+    named.chain(listed).chain(schema.get("items")).try_for_each(|inner| beyond_openapi(inner, at))
 }
 
 fn read_config(ask: &mut Ask, config: &Value, model: &str) -> Result<(), String> {

@@ -496,6 +496,9 @@ fn request(rule: &RequestQuirk) -> String {
         RequestChange::Between { text } => {
             format!("where a user's turn follows results of tools the assistant says `{text}` between them")
         }
+        RequestChange::Begun { field } => {
+            format!("a last turn of the assistant's is marked by `{field}` as the beginning of the answer")
+        }
         RequestChange::StreamOnly => "is asked for a stream whatever the caller asked for".to_owned(),
     };
     let when: String = rule

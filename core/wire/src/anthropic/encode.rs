@@ -411,10 +411,16 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         return ctx.cache(o, tool.cache.as_ref());
     }
     let mut strict = tool.strict;
-    let mut taken = tool.schema.as_deref().map(Cow::Borrowed);
-    if let (Some(true), Some(schema)) = (strict, &taken) {
-        match schema::closed(schema, "tools[].parameters", ctx.losses) {
-            Ok(closed) => taken = Some(Cow::Owned(closed)),
+    let mut taken = match (strict, tool.schema.as_deref()) {
+        (_, Some(schema)) => object_schema(schema),
+        (Some(true), None) => {
+            Cow::Borrowed(r#"{"type":"object","properties":{},"additionalProperties":false}"#)
+        }
+        (_, None) => Cow::Borrowed(r#"{"type":"object","properties":{}}"#),
+    };
+    if strict == Some(true) {
+        match schema::closed(&taken, "tools[].parameters", ctx.losses) {
+            Ok(closed) => taken = Cow::Owned(closed),
             Err(why) => {
                 let why = match why {
                     Unclosed::Circle => "a schema that refers to itself can't be so here",
@@ -425,22 +431,25 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
             }
         }
     }
-    match taken.as_deref().map(Val::trusted) {
-        Some(schema) if schema.get("type").is_some() => o.raw("input_schema", schema.raw()),
-        // The target insists on an object schema.
-        Some(schema) => o.object("input_schema", |o| {
-            o.str("type", "object");
-            schema
-                .members()
-                .filter(|(name, _)| name != "type")
-                .for_each(|(name, value)| o.raw(&name, value.raw()));
-        }),
-        None => o.raw("input_schema", r#"{"type":"object","properties":{}}"#),
-    }
+    o.raw("input_schema", &taken);
     if let Some(strict) = strict {
         o.bool("strict", strict);
     }
     ctx.cache(o, tool.cache.as_ref());
+}
+
+/// What a tool takes: the target insists on an object.
+fn object_schema(text: &str) -> Cow<'_, str> {
+    let schema = Val::trusted(text);
+    // Of several types arguments have this one.
+    if schema.get("type").is_some_and(|kind| kind.as_str().is_some()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(object(|o| {
+        o.str("type", "object");
+        let others = schema.members().filter(|(name, _)| name != "type");
+        others.for_each(|(name, value)| o.raw(&name, value.raw()));
+    }))
 }
 
 fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {

@@ -132,6 +132,12 @@ impl<'a> Closer<'a> {
                 self.cut = true;
                 break;
             }
+            // What an object refers to beside its members is joined as well.
+            if let Some(found) =
+                Some(layer).filter(|layer| is_object(*layer)).and_then(|it| self.referred(it))
+            {
+                layers.push(found);
+            }
             let alone = at == 1 && joined.len() == 1;
             for inner in joined {
                 match self.referred(inner) {
@@ -198,13 +204,20 @@ impl<'a> Closer<'a> {
         let choices = if is_object { self.choices(&layers) } else { Vec::new() };
         let mut said = String::new();
         let (mut moved, mut shown): (Vec<String>, Vec<&str>) = (Vec::new(), Vec::new());
-        let mut written: HashSet<Cow<'a, str>> = HashSet::new();
+        let mut written: HashMap<Cow<'a, str>, Val<'a>> = HashMap::new();
         for (name, value) in layers.iter().flat_map(|layer| layer.members()) {
-            if matches!(&*name, "properties" | "required" | "allOf") || SILENT.contains(&&*name) {
+            let joined = matches!(&*name, "properties" | "required" | "allOf") || name == "$ref" && is_object;
+            if joined || SILENT.contains(&&*name) {
                 continue;
             }
             // Both are written as one.
-            let first = written.insert(if name == "oneOf" { Cow::Borrowed("anyOf") } else { name.clone() });
+            let slot = if name == "oneOf" { Cow::Borrowed("anyOf") } else { name.clone() };
+            let first = match written.get(&slot) {
+                // The same words say nothing new.
+                Some(said) if *said == value => continue,
+                Some(_) => false,
+                None => written.insert(slot, value).is_none(),
+            };
             match (&*name, first) {
                 ("description", true) => said = value.as_str().unwrap_or_default().into_owned(),
                 ("description" | "title" | "default", false) => {}
@@ -359,8 +372,8 @@ mod tests {
             // Closed by themselves, joined objects would bar each other.
             (
                 r##"{"allOf":[{"$ref":"#/$defs/d"},{"type":"object","properties":{"c":{"const":1}},"required":["c"]}],"$defs":{"d":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"]}}}"##,
-                r##"{"$defs":{"d":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}},"type":"object","properties":{"b":{"type":"string"},"c":{"const":1}},"required":["b","c"],"additionalProperties":false,"description":"Must hold: type \"object\"."}"##,
-                2,
+                r##"{"$defs":{"d":{"type":"object","properties":{"b":{"type":"string"}},"required":["b"],"additionalProperties":false}},"type":"object","properties":{"b":{"type":"string"},"c":{"const":1}},"required":["b","c"],"additionalProperties":false}"##,
+                1,
             ),
             (
                 r##"{"type":"object","properties":{"x":{"description":"one","allOf":[{"$ref":"#/$defs/d"}]}},"additionalProperties":false,"$defs":{"d":{"enum":["a"]}}}"##,
@@ -373,6 +386,16 @@ mod tests {
                 2,
             ),
             (r#"{"oneOf":[{"type":"string"}]}"#, r#"{"anyOf":[{"type":"string"}]}"#, 1),
+            (
+                r##"{"type":"object","$ref":"#/$defs/d","properties":{"a":{"type":"string"}},"$defs":{"d":{"properties":{"b":{"type":"string"}}}}}"##,
+                r##"{"type":"object","$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}},"properties":{"a":{"type":"string"},"b":{"type":"string"}},"additionalProperties":false}"##,
+                1,
+            ),
+            (
+                r##"{"allOf":[{"$ref":"#/$defs/d"},{"$ref":"#/$defs/d"}],"$defs":{"d":{"type":"object","minProperties":1,"properties":{},"additionalProperties":false}}}"##,
+                r##"{"$defs":{"d":{"type":"object","properties":{},"additionalProperties":false,"description":"Must hold: minProperties 1."}},"type":"object","properties":{},"additionalProperties":false,"description":"Must hold: minProperties 1."}"##,
+                1,
+            ),
             (
                 r#"{"oneOf":[{"type":"string"}],"anyOf":[{"const":"a"}]}"#,
                 r#"{"anyOf":[{"type":"string"}],"description":"Must hold: anyOf [{\"const\":\"a\"}]."}"#,

@@ -348,8 +348,10 @@ fn contents(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {
             }
         }
     }
-    if !calls.is_empty() && request.messages.last().is_some_and(|last| last.role == Role::Assistant) {
-        ctx.losses.approximated("messages", "the last calls have no results");
+    // Where the last turn is one of calls nobody has answered them.
+    if !calls.is_empty() {
+        let nothing = Message { role: Role::User, blocks: Vec::new() };
+        user(a, &nothing, &calls, "messages", ctx);
     }
 }
 

@@ -10,7 +10,8 @@ const NO_CALL: &str = "a result without its call becomes text";
 
 impl Request {
     /// Gives each call an id of its own, in the call and in its result: of several with one id those behind the first are numbered.
-    pub(crate) fn distinguish(&mut self) {
+    /// `across`: also where they stand in several turns.
+    pub(crate) fn distinguish(&mut self, across: bool) {
         let mut taken: HashSet<String> = HashSet::new();
         let mut next: HashMap<String, usize> = HashMap::new();
         let mut open: HashMap<String, VecDeque<String>> = HashMap::new();
@@ -18,6 +19,10 @@ impl Request {
             match turn.role {
                 Role::Assistant => {
                     open.clear();
+                    if !across {
+                        taken.clear();
+                        next.clear();
+                    }
                     for block in &mut turn.blocks {
                         let Block::ToolUse { id, .. } = block else { continue };
                         let own = free(id, &taken, &mut next);
@@ -172,7 +177,16 @@ mod tests {
         ];
         let messages = turns.into_iter().map(|(role, blocks)| Message { role, blocks }).collect();
         let mut request = Request { messages, ..Request::default() };
-        request.distinguish();
+        let mut within = request.clone();
+        within.distinguish(false);
+        let want = [
+            vec!["call:a", "call:a_2"],
+            vec!["result:a", "result:a_2", "result:a"],
+            vec!["call:b", "call:a", "call:a_2"],
+            vec!["result:a", "result:a_2", "result:b"],
+        ];
+        assert_eq!(said(&within), want);
+        request.distinguish(true);
         let want = [
             vec!["call:a", "call:a_2"],
             vec!["result:a", "result:a_2", "result:a"],
@@ -182,7 +196,7 @@ mod tests {
         assert_eq!(said(&request), want);
         let told = request.clone();
         request.messages.truncate(1);
-        request.distinguish();
+        request.distinguish(true);
         assert_eq!(request.messages, told.messages[..1], "what is told apart stays");
     }
 

@@ -297,11 +297,11 @@ pub(crate) const JSON_HINT: &str = "Answer with one JSON object and nothing else
 pub(crate) const JSON_HINT_WHY: &str = "said in words too: the target wants the word JSON in what is said";
 
 impl Request {
-    /// Whether an answer in JSON is asked for and the turns don't have the word.
-    pub(crate) fn wants_unsaid_json(&self) -> bool {
+    /// Whether an answer in JSON is asked for and the turns don't have the word. `in_results`: whether those of tools count.
+    pub(crate) fn wants_unsaid_json(&self, in_results: bool) -> bool {
         let says = |block: &Block| match block {
             Block::Text { text, .. } => says_json(text),
-            Block::ToolResult { content, .. } => {
+            Block::ToolResult { content, .. } if in_results => {
                 content.iter().any(|inner| matches!(inner, Block::Text { text, .. } if says_json(text)))
             }
             _ => false,

@@ -358,7 +358,7 @@ fn messages(
         request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#json-mode): 400 without the word, at
     // DeepSeek as well.
-    if request.wants_unsaid_json() && !request.system_says_json() {
+    if request.wants_unsaid_json(true) && !request.system_says_json() {
         losses.approximated("response_format", JSON_HINT_WHY);
         system.push(JSON_HINT);
     }

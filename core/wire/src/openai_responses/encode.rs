@@ -271,8 +271,8 @@ fn flat_grammar(format: &str) -> String {
 
 fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut Losses) {
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#json-mode): 400 unless the word stands in
-    // the input; the instructions don't count.
-    if request.wants_unsaid_json() {
+    // the input's messages; the instructions don't count.
+    if request.wants_unsaid_json(false) {
         losses.approximated("response_format", JSON_HINT_WHY);
         a.object(|o| {
             o.str("type", "message");

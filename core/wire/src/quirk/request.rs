@@ -9,6 +9,7 @@ use crate::json::{Cursor, Kind, Val, escape_into, unescape};
 use crate::loss::Losses;
 use crate::names::alphanumeric_id;
 use crate::scan::Scanned;
+use crate::texts::quoted;
 
 /// Values above this length are none that a rule names, in bytes.
 // BOUND: a message's text isn't parsed to be compared.
@@ -42,6 +43,7 @@ pub(super) fn may_change(scanned: &Scanned, sent: &[u8], rule: &RequestQuirk) ->
             has_escapes(text) || find(text, "\"tool_calls\"") || find(text, "\"tool_call_id\"")
         }
         RequestChange::Between { .. } => has_escapes(text) || find(text, "\"tool\""),
+        RequestChange::Begun { .. } => has_escapes(text) || find(text, "\"assistant\""),
         RequestChange::Default { .. } | RequestChange::StreamOnly => true,
     }
 }
@@ -172,6 +174,7 @@ impl Body<'_> {
                     self.edit(path, &mut |raw| call_id(raw, *length));
                 }
             }
+            RequestChange::Begun { field } => self.begun(field),
             RequestChange::Between { text } => {
                 if self.between(text) && told {
                     losses.approximated("messages", NO_FOLLOWING);
@@ -271,6 +274,27 @@ impl Body<'_> {
             self.put("messages", whole);
         }
         changed
+    }
+
+    /// Marks a last turn of the assistant's that calls no tools.
+    fn begun(&mut self, field: &str) {
+        let Some(messages) = self.value("messages").filter(|it| it.kind() == Kind::Array) else { return };
+        let mut parts: Vec<&str> = messages.elements().map(Val::raw).collect();
+        let Some(last) = parts.pop() else { return };
+        let message = Val::trusted(last);
+        let is_begun = message.get_str("role").as_deref() == Some("assistant")
+            && message.get("tool_calls").is_none_or(|calls| calls.elements().next().is_none());
+        if !is_begun || message.get(field).is_some() {
+            return;
+        }
+        let kept = members(last).into_iter().flatten().filter(|(name, ..)| name != field);
+        let mut own: Vec<&str> = kept.map(|(_, _, whole)| whole).collect();
+        let mark = format!("{}:true", quoted(field));
+        own.push(&mark);
+        let marked = format!("{{{}}}", own.join(","));
+        parts.push(&marked);
+        let whole = format!("[{}]", parts.join(","));
+        self.put("messages", whole);
     }
 
     fn stream(&mut self) {
