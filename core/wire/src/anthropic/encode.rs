@@ -197,7 +197,7 @@ impl Thinking {
         };
         // QUIRK(anthropic, 2026-05): forced tools and thinking exclude each other.
         if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)))
-            && !request.tools.is_empty()
+            && (!request.tools.is_empty() || request.search.is_some())
         {
             losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
             return Thinking::Unsaid;
