@@ -15,6 +15,7 @@ mod bound;
 mod budget;
 mod bulk;
 mod channel;
+mod deed;
 mod group;
 mod identity;
 mod key;
@@ -63,6 +64,7 @@ pub use channel::{
     BalanceView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial, ChannelView,
     KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
 };
+use deed::Deed;
 pub use group::{
     GroupPatch, GroupView, MemberBulk, MemberDeed, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,
     Place,
@@ -315,17 +317,23 @@ impl Admin {
         seeds: Seeds,
         then: Then,
     ) -> Result<Vec<AuditEvent>> {
-        let mut steps = Vec::with_capacity(deeds.len());
-        for (deed, changes) in deeds {
+        let (mut steps, mut besides) = (Vec::with_capacity(deeds.len()), Vec::new());
+        for (mut deed, changes) in deeds {
             actor.may(scope::area_of_action(deed.action), Access::Write)?;
             if actor.is_confined() {
                 may_make(actor, deed.action, &changes)?;
                 self.refuse_wider_keys(&changes).await?;
                 self.refuse_administrators(&changes).await?;
             }
+            besides.extend(deed.besides(&changes));
             let changes = self.anchored(changes);
             steps.push(AuditedChange { event: self.event_of(actor, deed), changes });
         }
+        // Last, since a step that fails is known by its place among the deeds.
+        let told = besides.into_iter();
+        steps.extend(
+            told.map(|deed| AuditedChange { event: self.event_of(actor, deed), changes: Vec::new() }),
+        );
         let this = self.clone();
         let written = tokio::spawn(async move {
             let events = this.store().apply_all(&steps, &*this.0.chain).await?;
@@ -399,7 +407,7 @@ impl Admin {
             organization: deed.organization,
             group: deed.group,
             user: deed.user,
-            detail: deed.detail,
+            detail: deed::told(deed.detail),
             address: actor.address().map(|ip| ip.to_string()),
             credential: actor.credential().map(str::to_owned),
         }
@@ -477,52 +485,6 @@ enum Then {
     Channels,
     /// These and the policies in use.
     Policies,
-}
-
-/// What somebody did, for the audit trail.
-struct Deed {
-    action: &'static str,
-    target: String,
-    organization: Option<OrganizationId>,
-    group: Option<GroupId>,
-    user: Option<UserId>,
-    detail: serde_json::Value,
-}
-
-impl Deed {
-    fn new(action: &'static str, target: String) -> Self {
-        Self { action, target, organization: None, group: None, user: None, detail: serde_json::Value::Null }
-    }
-
-    fn of(mut self, organization: &OrganizationId, group: Option<&GroupId>, user: Option<&UserId>) -> Self {
-        self.organization = Some(organization.clone());
-        self.group = group.cloned();
-        self.user = user.cloned();
-        self
-    }
-
-    /// What it was before and is now: only what differs.
-    fn changed(mut self, before: &impl serde::Serialize, after: &impl serde::Serialize) -> Self {
-        let value = |it: Result<serde_json::Value, _>| it.unwrap_or(serde_json::Value::Null);
-        let (before, after) = (value(serde_json::to_value(before)), value(serde_json::to_value(after)));
-        let mut changes = serde_json::Map::new();
-        if let (serde_json::Value::Object(before), serde_json::Value::Object(after)) = (&before, &after) {
-            for (name, now) in after {
-                let was = before.get(name).unwrap_or(&serde_json::Value::Null);
-                if was != now {
-                    changes.insert(name.clone(), serde_json::json!({"from": was, "to": now}));
-                }
-            }
-        }
-        self.detail = serde_json::Value::Object(changes);
-        self
-    }
-
-    /// What was made or removed.
-    fn whole(mut self, it: &impl serde::Serialize) -> Self {
-        self.detail = serde_json::to_value(it).unwrap_or(serde_json::Value::Null);
-        self
-    }
 }
 
 fn not_found(what: &str, id: &str) -> Error {

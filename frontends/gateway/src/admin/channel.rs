@@ -206,6 +206,8 @@ impl Admin {
         };
         let deed =
             Deed::new("channel.update", format!("channel {id}")).changed(&shown(before), &shown(&after));
+        let deed = self.with_credential(deed, &stored, &secret, patch.secret.as_ref());
+        let deed = with_hidden(deed, before, &after);
         let is_replaced = matches!(secret, SecretChange::Set(_)) || after.secret != before.secret;
         let owner = Owner::Channel(id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
@@ -332,6 +334,29 @@ impl Admin {
         }
     }
 
+    /// What an event tells of a credential that is another now: never the credential.
+    fn with_credential(
+        &self,
+        deed: Deed,
+        stored: &StoredChannel,
+        change: &SecretChange,
+        entered: Option<&Secret>,
+    ) -> Deed {
+        // One that can't be opened any more has none to tell.
+        let before = self.opened(stored).ok().flatten();
+        let prints = |secret: Option<&Secret>| secret.map(key::fingerprints).unwrap_or_default();
+        let entered = entered.filter(|_| matches!(change, SecretChange::Set(_)));
+        let (from, to) = (prints(before.as_ref()), prints(entered));
+        let what = match (change, &stored.secret) {
+            (SecretChange::Keep, _) | (SecretChange::Clear, None) => return deed,
+            (SecretChange::Clear, Some(_)) => "removed",
+            (SecretChange::Set(_), None) => "set",
+            (SecretChange::Set(_), Some(_)) if from == to => "entered again",
+            (SecretChange::Set(_), Some(_)) => "replaced",
+        };
+        deed.with("credential", what).with("fingerprints", serde_json::json!({"from": from, "to": to}))
+    }
+
     fn channel_view(&self, stored: &StoredChannel, used: Sums) -> ChannelView {
         let channel = stored.channel.value.clone();
         let limit_states =
@@ -380,6 +405,21 @@ fn shown(channel: &Channel) -> Channel {
     channel.headers.values_mut().for_each(|value| HIDDEN.clone_into(value));
     channel.transport.proxy = channel.transport.proxy.as_deref().map(shown_proxy);
     channel
+}
+
+/// What an event tells of changes to what isn't shown: where they are.
+fn with_hidden(mut deed: Deed, before: &Channel, after: &Channel) -> Deed {
+    let is_other =
+        |(name, value): &(&String, &String)| before.headers.get(*name).is_some_and(|was| was != *value);
+    let names: Vec<&String> = after.headers.iter().filter(is_other).map(|(name, _)| name).collect();
+    if !names.is_empty() {
+        deed = deed.with("header_values", serde_json::json!(names));
+    }
+    let address = |it: &Channel| it.transport.proxy.as_deref().map(shown_proxy);
+    match address(before) == address(after) && before.transport.proxy != after.transport.proxy {
+        true => deed.with("proxy_credential", "replaced"),
+        false => deed,
+    }
 }
 
 /// An address without the user and password that it may name.

@@ -468,7 +468,7 @@ impl Admin {
         members: Vec<NewMember>,
     ) -> Result<Vec<MemberView>> {
         let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let (mut changes, mut seeds, mut alone) = (Vec::new(), Seeds::new(), None);
+        let (mut deeds, mut seeds) = (Vec::with_capacity(members.len()), Seeds::new());
         let mut seen: Vec<&UserId> = Vec::new();
         for member in &members {
             let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
@@ -481,17 +481,11 @@ impl Admin {
             }
             seen.push(&member.user);
             let step = self.new_member(actor, &group, member).await?;
-            changes.extend(step.changes);
             seeds.extend(step.seeds);
-            alone = Some(step.deed);
+            // Each with an event of their own, which they find.
+            deeds.push((step.deed, step.changes));
         }
-        let deed = match alone.filter(|_| members.len() == 1) {
-            Some(deed) => deed,
-            None => Deed::new("member.add", format!("group {}", group.id))
-                .of(&group.organization, Some(&group.id), None)
-                .whole(&members),
-        };
-        self.write(actor, deed, changes, seeds, Then::Callers).await?;
+        self.write_all(actor, deeds, seeds, Then::Callers).await?;
         let mut added = Vec::with_capacity(members.len());
         for member in &members {
             added.push(self.member(actor, &group.id, &member.user).await?);

@@ -489,9 +489,17 @@ impl Admin {
         if steers && may == Right::Owner {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a key"));
         }
-        let deed = Deed::new("key.update", format!("key {}", after.id))
+        let mut deed = Deed::new("key.update", format!("key {}", after.id))
             .of(&after.organization, after.group.as_ref(), after.user.as_ref())
             .changed(before, &after);
+        let left_group = before.group.as_ref().filter(|_| after.group != before.group);
+        let left_user = before.user.as_ref().filter(|_| after.user != before.user);
+        if left_group.is_some() || left_user.is_some() {
+            // Whose it was are told that it went, and not whose it is.
+            let left = serde_json::json!({"group": left_group, "user": left_user});
+            let leave = Deed { detail: left, ..Deed::new("key.leave", deed.target.clone()) };
+            deed.also.push(leave.of(&before.organization, left_group, left_user));
+        }
         let put = Change::PutKey {
             key: after.clone(),
             hash: stored.hash,

@@ -140,6 +140,15 @@ impl Admin {
         let it = self.sealed(name, &change)?;
         let mut deed = Deed::new("channel.credential", format!("credential {name}"))
             .changed(&told(&before.value), &told(&it));
+        // One that can't be opened any more is another now, whatever it was.
+        let was = self.open(name, &before.value).unwrap_or_default();
+        let is_other = |(secret, value): &(&String, &Value)| {
+            before.value.secrets.contains(secret) && was.get(*secret) != Some(value)
+        };
+        let replaced: Vec<&String> = change.secrets.iter().filter(is_other).map(|(name, _)| name).collect();
+        if !replaced.is_empty() {
+            deed = deed.with("replaced", serde_json::json!(replaced));
+        }
         let mut changes = vec![put(name, &it, Expect::Version(before.version))?];
         let (mut seeds, mut told_of, mut mended) = (Seeds::new(), Vec::new(), Vec::new());
         for (id, seen, patch) in change.channels {

@@ -21,6 +21,7 @@ mod once;
 mod partition;
 mod policy;
 mod record;
+mod removed;
 mod report;
 mod response;
 mod rollup;

@@ -76,7 +76,8 @@ fn many_users_are_made_changed_and_removed_in_one_step() {
         let events = rig.ask("GET", "/api/v1/audit", &olga, &Value::Null).await.json();
         let actions: Vec<&str> =
             events["items"].as_array().unwrap().iter().map(|it| it["action"].as_str().unwrap()).collect();
-        assert_eq!(actions[..3], ["user.delete", "user.update", "user.create"], "{events}");
+        let want = ["member.add", "user.delete", "user.update", "user.create"];
+        assert_eq!(actions[..4], want, "{events}");
         assert_eq!(rig.manage("GET", "/api/v1/audit/verify", Value::Null).await["sound"], true);
         // All the same with several.
         let body = json!({"users": ["ann", "carl"], "set": {"blocked": true}});

@@ -259,8 +259,27 @@ fn groups_and_roles_follow_each_sign_in() {
             (groups(&["sales user"]), "user".to_owned()),
             "what was given by hand stays"
         );
-        let events = rig.manage("GET", "/api/v1/audit", Value::Null).await.to_string();
-        assert!(events.contains("account.sign_in") && events.contains("issuer corp"), "{events}");
+        let events = rig.manage("GET", "/api/v1/audit?actor=issuer%20corp", Value::Null).await;
+        let items = events["items"].as_array().unwrap().iter().rev();
+        let told: Vec<_> = items
+            .map(|it| {
+                let (group, detail) = (it["group"].as_str().unwrap_or_default(), &it["detail"]);
+                let action = it["action"].as_str().unwrap();
+                (action, group, json!([detail["made"], detail["role"], detail["taken"]]))
+            })
+            .collect();
+        let (nothing, was) = (Value::Null, json!({"from": "auditor", "to": "user"}));
+        assert_eq!(
+            told,
+            [
+                ("account.sign_in", "", json!([true, "auditor", nothing])),
+                ("user.create", "", json!([nothing, "auditor", nothing])),
+                ("member.add", "research", json!([nothing, "group_admin", nothing])),
+                ("account.sign_in", "", json!([nothing, was, nothing])),
+                ("account.sign_in", "", json!([nothing, "user", ["research"]])),
+                ("member.remove", "research", json!([nothing, nothing, nothing])),
+            ]
+        );
     });
 }
 

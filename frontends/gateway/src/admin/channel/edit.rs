@@ -7,7 +7,7 @@ use sluicegate_core::{Channel, ChannelId, ErrorKind, Result, Secret, SecretRef};
 use super::super::bulk::{BulkItem, BulkView};
 use super::super::seed::Seeds;
 use super::super::{Actor, Admin, Deed, Then, came_second, invalid, retried};
-use super::{ChannelPatch, ChannelView, only_super, shown};
+use super::{ChannelPatch, ChannelView, only_super, shown, with_hidden};
 use crate::secret;
 use crate::store::{Change, Expect, Owner, SecretChange, StoredChannel};
 
@@ -160,6 +160,7 @@ impl Admin {
         after.reserve_edits();
         self.check_channel(Some(before), &after).await?;
         let deed = Deed::new("channel.update", String::new()).changed(&shown(before), &shown(&after));
+        let deed = with_hidden(deed, before, &after);
         let owner = Owner::Channel(before.id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         let expect = Expect::Version(stored.channel.version);

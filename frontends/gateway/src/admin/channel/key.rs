@@ -176,7 +176,7 @@ impl Admin {
         }
     }
 
-    fn opened(&self, stored: &StoredChannel) -> Result<Option<Secret>> {
+    pub(super) fn opened(&self, stored: &StoredChannel) -> Result<Option<Secret>> {
         let Some(sealed) = &stored.secret else { return Ok(None) };
         self.0.host.sealer()?.open(&stored.channel.value, sealed).map(Some)
     }
@@ -189,14 +189,14 @@ impl Admin {
         action: &'static str,
     ) -> Result<()> {
         let before: Vec<String> = match self.opened(&stored)? {
-            Some(secret) => secret::lines(&secret).into_iter().map(fingerprint).collect(),
+            Some(secret) => fingerprints(&secret),
             None => Vec::new(),
         };
         let (id, version) = (stored.channel.value.id.clone(), stored.channel.version);
         let mut after: Channel = stored.channel.value;
         let secret = Secret::new(text);
         let lines = secret::lines(&secret);
-        let prints: Vec<String> = lines.iter().map(|key| fingerprint(key)).collect();
+        let prints = fingerprints(&secret);
         after.more_keys = vec![SecretRef::Sealed; lines.len().saturating_sub(1)];
         let sealed = if lines.is_empty() {
             after.secret = SecretRef::None;
@@ -213,6 +213,11 @@ impl Admin {
         self.0.engine.mend(&id);
         Ok(())
     }
+}
+
+/// What tells the keys of a credential from others, in their order.
+pub(super) fn fingerprints(secret: &Secret) -> Vec<String> {
+    secret::lines(secret).into_iter().map(fingerprint).collect()
 }
 
 fn fingerprint(key: &str) -> String {

@@ -327,9 +327,24 @@ impl Admin {
             // Whoever has set a password or made a token for them before doesn't rise with them, and neither do their keys.
             changes.push(Change::ForgetWaysIn(after.id.clone()));
         }
+        let taken = |change: &Change| match change {
+            Change::DeleteMembership(group, _) => Some(group.clone()),
+            _ => None,
+        };
+        let taken: Vec<GroupId> = changes.iter().filter_map(taken).collect();
+        let role = match is_new || after.role == before.role {
+            true => serde_json::json!(after.role),
+            false => serde_json::json!({"from": before.role, "to": after.role}),
+        };
         let mut detail = serde_json::json!({
-            "provider": provider.id, "subject": person.subject, "groups": granted, "role": after.role,
+            "provider": provider.id, "subject": person.subject, "groups": granted, "role": role,
         });
+        if is_new {
+            detail["made"] = true.into();
+        }
+        if !taken.is_empty() {
+            detail["taken"] = serde_json::json!(taken);
+        }
         if was_registered {
             // Most of what was kept for them goes before, so that the change itself takes no longer the more that was.
             self.store().forget_kept(&after.id).await?;

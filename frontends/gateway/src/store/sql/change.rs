@@ -3,6 +3,7 @@
 use sluicegate_core::{Error, ErrorKind, Limit, Result, Retry, User};
 
 use super::name::folded_names;
+use super::removed::{Along, Removed};
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, condition, identity, policy};
 use crate::store::{
@@ -68,13 +69,16 @@ async fn change(
         .ok_or_else(|| Error::new(ErrorKind::Store, "the database has lost the head of its audit trail"))?;
     let (seq, previous) = (head.int()?, head.text()?);
     let author = Author { name: &event.actor, at: event.at.as_ms() };
+    let mut removed = Removed::default();
     for change in changes {
-        apply(session, change, &author).await?;
+        apply(session, change, &author, &mut removed).await?;
     }
+    let mut event = event.clone();
+    removed.told_in(&mut event.detail);
     let detail = to_json(&event.detail)?;
-    let mac = chain.link(&previous, seq, event, &detail);
-    append_event(session, seq, event, &detail, &mac).await?;
-    Ok(AuditEvent { seq, event: event.clone(), mac })
+    let mac = chain.link(&previous, seq, &event, &detail);
+    append_event(session, seq, &event, &detail, &mac).await?;
+    Ok(AuditEvent { seq, event, mac })
 }
 
 async fn append_event(
@@ -109,7 +113,12 @@ async fn append_event(
     Ok(())
 }
 
-async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) -> Result<()> {
+async fn apply(
+    session: &mut dyn Session,
+    change: &Change,
+    author: &Author<'_>,
+    removed: &mut Removed,
+) -> Result<()> {
     match change {
         Change::PutOrganization(it, expect) => {
             let row = Put {
@@ -138,7 +147,7 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
         Change::PutUser(it, expect) => {
             if *expect == Expect::New {
                 // Of somebody of this id whom a file declared once: whoever they were opens nothing of this user's.
-                identity::forget_ways_in(session, &it.id).await?;
+                identity::forget_ways_in(session, &it.id, removed).await?;
                 identity::forget_identities(session, &it.id).await?;
                 identity::disown_keys_of_new(session, it).await?;
             }
@@ -255,20 +264,20 @@ async fn apply(session: &mut dyn Session, change: &Change, author: &Author<'_>) 
             session.execute(sql.into(), vec![user.as_str().into()]).await.map(drop)
         }
         Change::ForgetWaysIn(user) => {
-            identity::forget_ways_in(session, user).await?;
+            identity::forget_ways_in(session, user, removed).await?;
             identity::disown_keys(session, user).await
         }
-        Change::ForgetCaller(user) => identity::forget_caller(session, user).await,
+        Change::ForgetCaller(user) => identity::forget_caller(session, user, removed).await,
         Change::PutIdentity(it, expect) => put(session, identity::identity_row(it)?, *expect, author).await,
         Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
         Change::PutAccessToken(it, hash, expect) => {
             put(session, identity::token_row(it, hash)?, *expect, author).await
         }
-        _ => delete(session, change).await,
+        _ => delete(session, change, removed).await,
     }
 }
 
-async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
+async fn delete(session: &mut dyn Session, change: &Change, removed: &mut Removed) -> Result<()> {
     // What hangs on it goes first; the last statement must hit.
     let (what, args, statements): (String, Vec<Value>, &[&'static str]) = match change {
         Change::DeleteOrganization(id) => (
@@ -276,25 +285,14 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
             vec![id.as_str().into()],
             &["DELETE FROM sg_organization WHERE id = $1"],
         ),
-        Change::DeleteGroup(id) => (
-            format!("group `{id}`"),
-            vec![id.as_str().into()],
-            &[
-                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE group_id = $1)",
-                "DELETE FROM sg_key WHERE group_id = $1",
-                "DELETE FROM sg_membership WHERE group_id = $1",
-                "DELETE FROM sg_group WHERE id = $1",
-            ],
-        ),
+        Change::DeleteGroup(id) => {
+            (format!("group `{id}`"), vec![id.as_str().into()], &["DELETE FROM sg_group WHERE id = $1"])
+        }
         Change::DeleteUser(id) => (
             format!("user `{id}`"),
             vec![id.as_str().into()],
             &[
-                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE user_id = $1)",
-                "DELETE FROM sg_key WHERE user_id = $1",
-                "DELETE FROM sg_membership WHERE user_id = $1",
                 "DELETE FROM sg_session WHERE user_id = $1",
-                "DELETE FROM sg_access_token WHERE user_id = $1",
                 "DELETE FROM sg_backup_code WHERE user_id = $1",
                 "DELETE FROM sg_account WHERE user_id = $1",
                 "DELETE FROM sg_identity WHERE user_id = $1",
@@ -305,11 +303,7 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
         Change::DeleteMembership(group, user) => (
             format!("membership of user `{user}` in group `{group}`"),
             vec![group.as_str().into(), user.as_str().into()],
-            &[
-                "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE group_id = $1 AND user_id = $2)",
-                "DELETE FROM sg_key WHERE group_id = $1 AND user_id = $2",
-                "DELETE FROM sg_membership WHERE group_id = $1 AND user_id = $2",
-            ],
+            &["DELETE FROM sg_membership WHERE group_id = $1 AND user_id = $2"],
         ),
         Change::DeleteKey(id) => (
             format!("key `{id}`"),
@@ -346,11 +340,33 @@ async fn delete(session: &mut dyn Session, change: &Change) -> Result<()> {
             ));
         }
     };
+    for along in along_with(change) {
+        removed.take(session, along, &args).await?;
+    }
     let mut hit = 0;
     for statement in statements {
         hit = session.execute((*statement).into(), args.clone()).await?;
     }
     if hit == 0 { Err(missing(&what)) } else { Ok(()) }
+}
+
+/// What goes along with what is removed, and is told in the event.
+fn along_with(change: &Change) -> &'static [Along] {
+    match change {
+        Change::DeleteGroup(_) => &[
+            Along { what: "keys", table: "sg_key", id: "id", of: "group_id = $1" },
+            Along { what: "members", table: "sg_membership", id: "user_id", of: "group_id = $1" },
+        ],
+        Change::DeleteUser(_) => &[
+            Along { what: "keys", table: "sg_key", id: "id", of: "user_id = $1" },
+            Along { what: "groups", table: "sg_membership", id: "group_id", of: "user_id = $1" },
+            Along { what: "tokens", table: "sg_access_token", id: "id", of: "user_id = $1" },
+        ],
+        Change::DeleteMembership(..) => {
+            &[Along { what: "keys", table: "sg_key", id: "id", of: "group_id = $1 AND user_id = $2" }]
+        }
+        _ => &[],
+    }
 }
 
 /// When a key's hash changes, the old one goes on opening it until then.

@@ -4,6 +4,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Role, Timestamp, User, UserId};
 
 use super::change::Put;
 use super::directory::{STAMP, stored};
+use super::removed::{Along, Removed};
 use super::row::{Row, to_json};
 use super::{Session as Connection, SqlStore, Value};
 use crate::admin::Actor;
@@ -158,10 +159,15 @@ pub(super) async fn use_sign_in(
 }
 
 /// Removes whatever opens a user's account.
-pub(super) async fn forget_ways_in(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
+pub(super) async fn forget_ways_in(
+    connection: &mut dyn Connection,
+    user: &UserId,
+    removed: &mut Removed,
+) -> Result<()> {
+    let tokens = Along { what: "tokens", table: "sg_access_token", id: "id", of: "user_id = $1" };
+    removed.take(connection, &tokens, &[user.as_str().into()]).await?;
     for sql in [
         "DELETE FROM sg_session WHERE user_id = $1",
-        "DELETE FROM sg_access_token WHERE user_id = $1",
         "DELETE FROM sg_backup_code WHERE user_id = $1",
         "DELETE FROM sg_account WHERE user_id = $1",
     ] {
@@ -197,13 +203,13 @@ pub(super) async fn disown_keys_of_new(connection: &mut dyn Connection, user: &U
 }
 
 /// Removes a user's keys, and the responses and conversations that are kept for them, in whatever group.
-pub(super) async fn forget_caller(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
-    for sql in [
-        "DELETE FROM sg_retired_hash WHERE key_id IN (SELECT id FROM sg_key WHERE user_id = $1)",
-        "DELETE FROM sg_key WHERE user_id = $1",
-    ] {
-        connection.execute(sql.into(), vec![user.as_str().into()]).await?;
-    }
+pub(super) async fn forget_caller(
+    connection: &mut dyn Connection,
+    user: &UserId,
+    removed: &mut Removed,
+) -> Result<()> {
+    let keys = Along { what: "keys", table: "sg_key", id: "id", of: "user_id = $1" };
+    removed.take(connection, &keys, &[user.as_str().into()]).await?;
     for owner in owners_of(connection, user).await? {
         for (table, _) in KEPT {
             let sql = format!("DELETE FROM {table} WHERE owner = $1");
