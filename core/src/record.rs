@@ -68,6 +68,9 @@ pub struct UsageRecord {
     /// What the translation of the last attempt and of its answer dropped or approximated: see [`told_losses`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
+    /// The id that its answer has at the upstream, and where nothing is translated in its body, too: what it may be found by, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Box<str>>,
     /// The attempts, in order.
     pub attempts: SmallVec<[AttemptRecord; 1]>,
     /// What it cost the caller, all attempts together.
@@ -149,6 +152,9 @@ pub struct RecordRow {
     /// The limit that the call's last refusal is due to, where it is one; not in a record read from its JSON.
     #[serde(skip)]
     pub denied_by: Option<DeniedBy>,
+    /// See [`UsageRecord::answer`].
+    #[serde(default)]
+    pub answer: Option<Box<str>>,
     /// See [`UsageRecord::attempts`].
     pub attempts: SmallVec<[AttemptRow; 1]>,
     /// See [`UsageRecord::spend`].
@@ -232,6 +238,7 @@ impl From<UsageRecord> for RecordRow {
             stream: record.stream,
             outcome: record.outcome,
             error: record.error,
+            answer: record.answer,
             attempts: record.attempts.into_iter().map(row).collect(),
             spend: record.spend,
             usage: record.usage,

@@ -165,6 +165,27 @@ fn what_an_operator_sets_back_is_no_difference_and_what_is_counted_anew_neither(
 }
 
 #[test]
+fn calls_that_were_under_way_when_a_limit_was_put_may_or_may_not_be_counted() {
+    let mut w = World::new();
+    let counted = w.call("a", Some(10), 1_000).unwrap();
+    // Until 2,000, and not counted: as if the limit had come meanwhile.
+    let missed = UsageRecord { call: "missed".into(), ended_at: at(2_000), ..counted.clone() };
+    let records = [counted, w.call("b", Some(10), 3_000).unwrap(), missed];
+    let books = w.ledger.books(at(4_000));
+    for (put, differing) in [(Some((1_500, 1_600)), false), (Some((2_500, 2_600)), true), (None, true)] {
+        let mut audit = Audit::new(&books, &[], &[], false);
+        for book in &books {
+            if let Some((from, to)) = put {
+                audit.put_between(&book.key, at(from), at(to));
+            }
+        }
+        records.iter().for_each(|record| audit.add(record));
+        let (differences, ..) = audit.finish(&books);
+        assert_eq!(!differences.is_empty(), differing, "{put:?}: {differences:?}");
+    }
+}
+
+#[test]
 fn what_records_no_longer_say_is_left_out_or_taken_from_sums() {
     let mut w = World::new();
     let records = [w.call("a", Some(10), 1_000).unwrap()];

@@ -519,6 +519,7 @@ impl Admission {
         }
         let sent_tags = u32::try_from(self.sent_tags).ok().filter(|_| self.sent_tags < tags.len());
         UsageRecord {
+            answer: None,
             amends: None,
             started_at: self.admitted_at,
             ended_at: now,

@@ -355,6 +355,7 @@ pub fn record_of(
     let (usage, spend) = totals(&records);
     let ended_at = |record: &AttemptRecord| record.started_at.plus_ms(i64::from(record.duration_ms));
     Some(UsageRecord {
+        answer: None,
         call,
         amends: amends.clone(),
         started_at: first.admitted_at,

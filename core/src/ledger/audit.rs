@@ -78,6 +78,8 @@ struct Counter {
     skip: bool,
     /// What it should be comes from sums, and not from records.
     summed: bool,
+    /// When limits were put on it: calls that were under way then may or may not be counted.
+    put: Vec<(i64, i64)>,
 }
 
 impl Audit {
@@ -106,6 +108,7 @@ impl Audit {
                     // Records don't tell whose use is in a shared one.
                     skip: book.key.scope.is_shared(),
                     summed: false,
+                    put: Vec::new(),
                 });
                 it.counters.len() - 1
             });
@@ -142,6 +145,14 @@ impl Audit {
         if let Some(counter) = self.counters.iter_mut().find(|counter| counter.key == *key) {
             (counter.skip, counter.summed) = (false, true);
             counter.recorded = BTreeMap::from([(start.as_ms(), amount)]);
+        }
+    }
+
+    /// A limit was put on a counter between these times, and none was before: calls that were under way then were let in without
+    /// it, and whatever of them is counted there or isn't is right.
+    pub fn put_between(&mut self, key: &CounterKey, from: Timestamp, to: Timestamp) {
+        if let Some(counter) = self.counters.iter_mut().find(|counter| counter.key == *key) {
+            counter.put.push((from.as_ms(), to.as_ms()));
         }
     }
 
@@ -192,12 +203,7 @@ impl Audit {
         (differences, compared, left_out)
     }
 
-    fn count(
-        &mut self,
-        record: &UsageRecord,
-        requests_only: bool,
-        sums: fn(&mut Counter) -> &mut BTreeMap<i64, i64>,
-    ) {
+    fn count(&mut self, record: &UsageRecord, requests_only: bool, sums: SumsOf) {
         let Some(first) = record.attempts.first() else { return };
         let served = served_model(record).unwrap_or(first.model.as_str());
         let is_for = |counter: &Counter| {
@@ -209,6 +215,7 @@ impl Audit {
         for scope in tenants(record, self.grouped_users) {
             for at in self.of.get(&scope).into_iter().flatten() {
                 let Some(counter) = self.counters.get_mut(*at).filter(|it| is_for(it)) else { continue };
+                let sums = counter.sums_of(record, sums);
                 if counter.key.metric == Metric::Requests {
                     if record.amends.is_none() {
                         counter.note(first.started_at, 1, sums);
@@ -228,6 +235,7 @@ impl Audit {
             let scope = Scope::new(ScopeKind::Channel, attempt.channel.as_str());
             for at in self.of.get(&scope).into_iter().flatten() {
                 let Some(counter) = self.counters.get_mut(*at).filter(|it| is_for(it)) else { continue };
+                let sums = counter.sums_of(record, sums);
                 if counter.key.metric == Metric::Requests {
                     if record.amends.is_none() {
                         counter.note(attempt.started_at, 1, sums);
@@ -240,8 +248,20 @@ impl Audit {
     }
 }
 
+/// Which sums of a counter are meant.
+type SumsOf = fn(&mut Counter) -> &mut BTreeMap<i64, i64>;
+
 impl Counter {
-    fn note(&mut self, at: Timestamp, amount: i64, sums: fn(&mut Self) -> &mut BTreeMap<i64, i64>) {
+    /// Where a record is noted: what may or may not be counted is what the balance may be more by.
+    fn sums_of(&self, record: &UsageRecord, sums: SumsOf) -> SumsOf {
+        let (began, ended) = (record.started_at.as_ms(), record.ended_at.as_ms());
+        match self.put.iter().any(|(from, to)| began <= *to && ended >= *from) {
+            true => |counter| &mut counter.pending,
+            false => sums,
+        }
+    }
+
+    fn note(&mut self, at: Timestamp, amount: i64, sums: SumsOf) {
         let at = at.as_ms();
         if self.skip || self.summed || at < self.from || at >= self.to || amount == 0 {
             return;

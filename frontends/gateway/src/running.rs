@@ -46,6 +46,8 @@ pub(crate) struct Running {
     refused: Option<Refusal>,
     /// What has come of an answer that is held back: all of it while services look at it.
     arrived: Option<Box<Observed>>,
+    /// The id that the answer has at the upstream.
+    answer: Option<Box<str>>,
     /// The caller wants the response kept.
     pub(crate) keep: Option<Box<Keep>>,
     /// What a response says of itself.
@@ -53,6 +55,9 @@ pub(crate) struct Running {
     /// What an answer that reports nothing is taken to have used, besides its input and what is counted of it.
     pub(crate) expected: Usage,
 }
+
+/// An answer whose id is longer, in bytes, isn't found by it.
+const ANSWER_ID_MAX: usize = 128;
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -77,6 +82,7 @@ impl Running {
             watch: None,
             refused: None,
             arrived: None,
+            answer: None,
             expected: Usage::default(),
             keep: None,
             shown: None,
@@ -189,6 +195,9 @@ impl Running {
                 "an upstream reported usage that can't be right: what it sent was counted instead"
             );
         }
+        // BOUND: of a record, whatever an upstream calls its answers.
+        let id = observed.and_then(|observed| observed.response_id.as_deref());
+        self.answer = id.filter(|id| (1..=ANSWER_ID_MAX).contains(&id.len())).map(Box::from);
         let (usage, source) = match observed {
             Some(observed) => observed.settlement(admission.input_estimate()),
             // An answer had begun that nobody read to its end: what it was asked is used up.
@@ -251,6 +260,7 @@ impl Running {
         }
         let mut record = self.inner.engine.finish(admission, error, now);
         record.guardrails.clone_from(&self.facts.guardrails);
+        record.answer = self.answer.take();
         record.losses = told_losses(&self.facts.losses);
         log_losses(&record, self.target);
         if self.refused.is_some() {

@@ -154,6 +154,12 @@ pub trait Store: RecordStore {
     /// What these groups are called, as far as there are any within reach, in no order.
     async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<GroupName>>;
 
+    /// The call whose answer has this id at its upstream, of several the newest in reach.
+    async fn call_of_answer(&self, answer: &str, reach: &Reach) -> Result<Option<CallId>>;
+
+    /// The e-mail addresses of those of these users that there are and that are in reach.
+    async fn user_addresses(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(UserId, Option<String>)>>;
+
     /// One group, by id, or by alias.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
 

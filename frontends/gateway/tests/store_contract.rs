@@ -76,8 +76,8 @@ use identity::{
     ways_to_sign_in_are_kept_and_go_with_their_user, who_is_new_has_had_no_key_in_hand,
 };
 use name::{
-    many_are_named_at_once, names_of_keys_are_sorted, troubles_are_counted_where_they_were,
-    users_of_labels_are_counted, who_has_limits_is_found,
+    calls_are_found_by_their_answers, many_are_named_at_once, names_of_keys_are_sorted,
+    troubles_are_counted_where_they_were, users_of_labels_are_counted, who_has_limits_is_found,
 };
 use once::{
     lists_are_sorted, of_two_writers_one_comes_second, requests_are_begun_once_until_they_are_forgotten,
@@ -122,6 +122,7 @@ contract! {
     many_are_named_at_once,
     who_has_limits_is_found,
     names_of_keys_are_sorted,
+    calls_are_found_by_their_answers,
     users_of_labels_are_counted,
     troubles_are_counted_where_they_were,
     reports_equal_the_records,
@@ -396,7 +397,11 @@ async fn what_is_deleted_takes_along_what_hangs_on_it(store: Arc<dyn Store>) {
     apply(&*store, &[Change::PutMembership(membership("g2", "u1"), Expect::New)]).await.unwrap();
     apply(&*store, &[Change::DeleteGroup("g2".into())]).await.unwrap();
     assert_eq!(left().await, ("k3 k4".to_owned(), 0));
-    apply(&*store, &[Change::DeleteUser("u2".into())]).await.unwrap();
+    let gone = store.apply(&[Change::DeleteUser("u2".into())], &event("test"), &Chain).await.unwrap();
+    assert_eq!(
+        gone.event.detail,
+        serde_json::json!({"n": 1, "removed": {"keys": {"count": 1, "ids": ["k3"]}}})
+    );
     assert_eq!(left().await, ("k4".to_owned(), 0));
     apply(&*store, &[Change::DeleteOrganization("o1".into())]).await.unwrap();
     assert_eq!(store.organizations(&Reach::ALL).await.unwrap().len(), 1);
@@ -595,6 +600,7 @@ fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Opt
     let attempt = attempt("c1", started_at, 10, 5, 100);
     UsageRecord {
         call: call.into(),
+        answer: None,
         amends: None,
         started_at: at(started_at),
         ended_at: at(started_at + 10),

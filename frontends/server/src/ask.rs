@@ -355,10 +355,21 @@ pub fn only_looks(method: &Method, route: &str) -> bool {
     access_of(method, route) == Access::Read
 }
 
+/// Posted questions.
+const ASKING: [&str; 8] = [
+    "/api/v1/explain",
+    "/api/v1/replay",
+    "/key/health",
+    "/spend/calculate",
+    "/cost/estimate",
+    "/utils/token_counter",
+    "/utils/transform_request",
+    "/global/spend/end_users",
+];
+
 /// Whether something is only looked at. Questions that are too long for an address are posted.
 fn access_of(method: &Method, route: &str) -> Access {
-    let asks = matches!(route, "/api/v1/explain" | "/api/v1/replay" | "/key/health")
-        || (!route.starts_with("/api/") && route.ends_with("/info"));
+    let asks = ASKING.contains(&route) || (!route.starts_with("/api/") && route.ends_with("/info"));
     match *method {
         Method::GET | Method::HEAD => Access::Read,
         _ if asks => Access::Read,
@@ -624,10 +635,30 @@ mod tests {
             ("/customer/info", "organizations"),
             ("/v2/key/info", "keys"),
             ("/global/spend", "usage"),
+            ("/audit", "audit"),
+            ("/audit/{id}", "audit"),
             ("/config/update", "account"),
             ("/v1/chat/completions", "account"),
         ] {
             assert_eq!(area_of(path), area, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_only_asks_is_read_whatever_its_method() {
+        for (method, path, want) in [
+            (Method::GET, "/audit", Access::Read),
+            (Method::POST, "/spend/calculate", Access::Read),
+            (Method::POST, "/cost/estimate", Access::Read),
+            (Method::POST, "/utils/token_counter", Access::Read),
+            (Method::POST, "/utils/transform_request", Access::Read),
+            (Method::POST, "/global/spend/end_users", Access::Read),
+            (Method::POST, "/budget/info", Access::Read),
+            (Method::POST, "/api/v1/explain", Access::Read),
+            (Method::POST, "/global/spend/reset", Access::Write),
+            (Method::POST, "/key/generate", Access::Write),
+        ] {
+            assert_eq!(access_of(&method, path), want, "{method} {path}");
         }
     }
 }

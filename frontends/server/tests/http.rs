@@ -150,7 +150,9 @@ fn who_may_do_nothing_is_refused_on_every_route() {
             let body = some_body(method, path);
             let fine = rig.ask(method, path, &good, &body).await;
             assert!(fine.status < 300 || fine.status == 403, "{path}: {}", fine.text());
-            assert!(!fine.text().contains("address"), "{path}: {}", fine.text());
+            // A call's row in LiteLLM's log has a member of that name.
+            let said = fine.text().replace("requester_ip_address", "");
+            assert!(!said.contains("address"), "{path}: {said}");
             for (why, status, key) in &refused {
                 let answer = rig.ask(method, path, key, &body).await;
                 // LiteLLM calls a blocked key one that isn't known.

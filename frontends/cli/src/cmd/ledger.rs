@@ -249,11 +249,12 @@ fn audit(answer: &Value) -> String {
     let w = |name: &str| word(answer, name);
     let mut out = format!(
         "{} counters compared with {} records, {} of them by daily sums; {} left out, as retention has removed records of \
-         their windows\n",
+         their windows; {} short of what calls used that were under way when the limit was put\n",
         w("counters"),
         w("records"),
         w("by_daily_sums"),
-        w("left_out")
+        w("left_out"),
+        w("under_way")
     );
     for it in list(answer, "differences") {
         let of = if it["of_held"] == true { "held" } else { "settled" };

@@ -2569,6 +2569,8 @@ export interface components {
                 did?: string;
                 times?: number;
             }[];
+            /** @description The id that its answer has at the upstream, and where nothing was translated in its body, too. */
+            answer?: string | null;
             /** @description What the translation of the last attempt, and of its answer, dropped or approximated: the first 16, and how many more there were. */
             losses?: string[];
             attempts?: components["schemas"]["Attempt"][];
@@ -2885,6 +2887,8 @@ export interface components {
             by_daily_sums: number;
             /** @description Counters that can't be compared, for the same reason. */
             left_out: number;
+            /** @description Balances that differ by no more than what calls used that were under way when their limit was put, which it never counts. */
+            under_way: number;
             /** @description How many balances differ. */
             differing: number;
             /** @description The first 1,000. */

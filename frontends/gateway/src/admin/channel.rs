@@ -342,6 +342,9 @@ impl Admin {
         change: &SecretChange,
         entered: Option<&Secret>,
     ) -> Deed {
+        if matches!(change, SecretChange::Keep) {
+            return deed;
+        }
         // One that can't be opened any more has none to tell.
         let before = self.opened(stored).ok().flatten();
         let prints = |secret: Option<&Secret>| secret.map(key::fingerprints).unwrap_or_default();

@@ -149,7 +149,8 @@ fn hide(it: &mut Value, is_free: bool) {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    SECRET.iter().any(|word| name.contains(word))
+    // The name of a credential is none.
+    !name.ends_with("_name") && SECRET.iter().any(|word| name.contains(word))
 }
 
 /// Texts are covered, however deep; a number such as `max_tokens` is none that opens anything.

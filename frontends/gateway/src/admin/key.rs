@@ -758,6 +758,7 @@ pub(super) fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyH
     };
     filter.organization.as_ref().is_none_or(|wanted| key.organization == *wanted)
         && (filter.group.is_none() || filter.group == key.group)
+        && (filter.groups.is_empty() || key.group.as_ref().is_some_and(|group| filter.groups.contains(group)))
         && (filter.user.is_none() || filter.user == key.user)
         && (filter.alias.is_none() || filter.alias == key.alias)
         && (filter.hash.is_none() || filter.hash == hash)

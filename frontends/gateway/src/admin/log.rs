@@ -163,6 +163,25 @@ impl Admin {
         Ok(CallView { spend: record.spend.saturating_add(later), record, amendments })
     }
 
+    /// The call that somebody names by its id, or by that in the body of its answer: the upstream's, or where the answer was
+    /// translated our own with a word in front. What nobody has, or what isn't the actor's to see, stays as it is.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn call_named(&self, actor: &Actor, name: &str) -> Result<CallId> {
+        self.0.host.flush_records().await?;
+        let stripped = ["chatcmpl-", "msg_", "resp_"].into_iter().find_map(|word| name.strip_prefix(word));
+        for id in [Some(name), stripped].into_iter().flatten().map(CallId::from) {
+            let base = RecordFilter { call: Some(id.clone()), ..RecordFilter::default() };
+            let filter = LogFilter { base, ..LogFilter::default() };
+            if !self.store().log(&filter, &actor.reach(), None, 1).await?.items.is_empty() {
+                return Ok(id);
+            }
+        }
+        let found = self.store().call_of_answer(name, &actor.reach()).await?;
+        Ok(found.unwrap_or_else(|| CallId::from(name)))
+    }
+
     /// Follows the log from now on: calls of this node that an actor may see, as they end.
     ///
     /// # Errors

@@ -114,6 +114,34 @@ impl Admin {
         Ok(Listing { items, total: found.total.saturating_add(more) })
     }
 
+    /// The e-mail addresses of those of these users that have one, likewise.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn user_addresses<'a>(
+        &self,
+        actor: &Actor,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<HashMap<String, String>> {
+        let (reach, declared) = (actor.reach(), self.declared());
+        let (mut addresses, mut stored) = (HashMap::new(), Vec::new());
+        for id in ids.into_iter().collect::<HashSet<_>>() {
+            let user = UserId::from(id);
+            match declared.user(&user) {
+                Some(it) => {
+                    let groups = self.memberships(None, Some(&user)).await?.into_iter().map(|it| it.group);
+                    if reach.has_user(it, &groups.collect::<Vec<_>>()) {
+                        addresses.extend(it.email.clone().map(|email| (id.to_owned(), email)));
+                    }
+                }
+                None => stored.push(id),
+            }
+        }
+        let found = self.store().user_addresses(&stored, &reach).await?;
+        addresses.extend(found.into_iter().filter_map(|(id, email)| Some((id.to_string(), email?))));
+        Ok(addresses)
+    }
+
     /// The user whom a report is about: one whom an actor sees, or one who is gone and has used what the actor sees.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{
-    ApiKey, CallId, ChannelId, Group, GroupId, KeyId, ModelName, OrganizationId, OutcomeClass, Scope,
+    ApiKey, CallId, ChannelId, Group, GroupId, KeyId, ModelName, OrganizationId, OutcomeClass, Role, Scope,
     ScopeKind, Timestamp, User, UserId,
 };
 
@@ -235,6 +235,9 @@ pub struct KeyFilter {
     pub organization: Option<OrganizationId>,
     /// Of this group.
     pub group: Option<GroupId>,
+    /// Of one of these groups; whatever group where none is named.
+    #[serde(skip)]
+    pub groups: Vec<GroupId>,
     /// Of this user.
     pub user: Option<UserId>,
     /// With this text in id or alias, whatever its case.
@@ -293,6 +296,9 @@ pub struct UserFilter {
     /// That have limits.
     #[serde(skip)]
     pub limited: Option<Limited>,
+    /// With one of these roles; whatever role where none is named.
+    #[serde(skip)]
+    pub roles: Vec<Role>,
     /// Behind this one; whatever a file declares is in front.
     #[serde(skip)]
     pub after: Option<After>,

@@ -266,6 +266,14 @@ impl Store for SqlStore {
         self.list_key_aliases(filter, reach, page).await
     }
 
+    async fn call_of_answer(&self, answer: &str, reach: &Reach) -> Result<Option<CallId>> {
+        self.find_call_of_answer(answer, reach).await
+    }
+
+    async fn user_addresses(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(UserId, Option<String>)>> {
+        self.find_user_addresses(ids, reach).await
+    }
+
     async fn group_names(&self, ids: &[&str], reach: &Reach) -> Result<Vec<GroupName>> {
         self.find_group_names(ids, reach).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sluicegate::core::ledger::Balance;
 use sluicegate::core::{
-    ApiKey, Group, Limit, Membership, Metric, OutcomeClass, Scope, ScopeKind, User, Window,
+    ApiKey, Group, Limit, Membership, Metric, OutcomeClass, Role, Scope, ScopeKind, UsageRecord, User, Window,
 };
 use sluicegate::store::{
     Change, Dimension, Expect, GroupFilter, GroupName, KeyFilter, LabelQuery, Limited, MemberFilter, Narrow,
@@ -48,6 +48,64 @@ pub(super) async fn many_are_named_at_once(store: Arc<dyn Store>) {
     assert_eq!(groups, [(text("g1"), Some(text("Research")), text("o1")), (text("g2"), None, text("o2"))]);
     assert_eq!(store.group_names(&["g1", "g2"], &mine).await.unwrap().len(), 1);
     assert!(store.key_names(&[], &Reach::ALL).await.unwrap().is_empty());
+
+    let administrator = User { role: Role::OrganizationAdmin, ..user("u2", "o2") };
+    let users = [Change::PutUser(user("u1", "o1"), Expect::New), Change::PutUser(administrator, Expect::New)];
+    apply(&*store, &users).await.unwrap();
+    for (reach, want) in
+        [(&Reach::ALL, &["u1@example.com", "u2@example.com"][..]), (&mine, &["u1@example.com"])]
+    {
+        let found = store.user_addresses(&["u1", "u2", "none"], reach).await.unwrap();
+        let found: BTreeSet<String> = found.into_iter().filter_map(|(_, email)| email).collect();
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), want, "{reach:?}");
+    }
+    for (roles, want) in [
+        (&[][..], 2),
+        (&[Role::User, Role::GroupAdmin], 1),
+        (&[Role::OrganizationAdmin], 1),
+        (&[Role::Auditor], 0),
+    ] {
+        let filter = UserFilter { roles: roles.to_vec(), ..UserFilter::default() };
+        assert_eq!(
+            store.users(&filter, &Reach::ALL, Page::default()).await.unwrap().total,
+            want,
+            "{roles:?}"
+        );
+    }
+    for (groups, want) in [(&["g1", "g2"][..], 601), (&["g2", "none"], 1), (&["none"], 0)] {
+        let groups = groups.iter().map(|id| (*id).into()).collect();
+        let filter = KeyFilter { groups, ..KeyFilter::default() };
+        assert_eq!(
+            store.keys(&filter, &Reach::ALL, Page::default()).await.unwrap().total,
+            want,
+            "{filter:?}"
+        );
+    }
+}
+
+pub(super) async fn calls_are_found_by_their_answers(store: Arc<dyn Store>) {
+    let of = |call: &str, after: i64, answer: Option<&str>, organization: &str| UsageRecord {
+        answer: answer.map(Box::from),
+        organization: organization.into(),
+        ..record(call, NEW_YEAR + after, "k1", None, None)
+    };
+    let records = [
+        of("a", 0, Some("chatcmpl-1"), "o1"),
+        of("b", 1, Some("chatcmpl-1"), "o1"),
+        of("c", 2, Some("chatcmpl-1"), "o2"),
+        of("d", 3, None, "o1"),
+    ];
+    store.append(&entries(&records), &[], None).await.unwrap();
+    let mine = Reach { organization: Some("o1".into()), narrow: None };
+    for (answer, reach, want) in [
+        ("chatcmpl-1", &Reach::ALL, Some("c")),
+        ("chatcmpl-1", &mine, Some("b")),
+        ("chatcmpl-2", &Reach::ALL, None),
+        ("", &Reach::ALL, None),
+    ] {
+        let found = store.call_of_answer(answer, reach).await.unwrap();
+        assert_eq!(found.as_ref().map(|id| id.as_str()), want, "{answer} {reach:?}");
+    }
 }
 
 /// Who has limits is known, and of whom something was counted, whatever becomes of them.

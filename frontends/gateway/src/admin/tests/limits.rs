@@ -62,6 +62,7 @@ pub(super) fn usage_record(
         error: None,
         guardrails: Default::default(),
         losses: Vec::new(),
+        answer: None,
         attempts: [attempt].into_iter().collect(),
         spend: 100,
         usage,
@@ -266,5 +267,32 @@ async fn limits_are_found_by_whose_they_are() {
         let found = w.admin.fullest_limits(&boss, &filter(), most).await.unwrap();
         let ids: Vec<&str> = found.iter().map(|it| it.id.as_str()).collect();
         assert_eq!(ids.join(" "), want, "{most}");
+    }
+}
+
+#[tokio::test]
+async fn the_ledgers_audit_tells_calls_that_a_new_limit_never_counts_from_what_is_wrong() {
+    for (put_at, ended_at, want) in [
+        // Under way when the limit was put, and recorded after it.
+        (500, 900, (1, 0)),
+        // Over before; it should have been counted.
+        (500, 400, (0, 1)),
+    ] {
+        let w = used().await;
+        let (operator, now) = (Actor::operator(), w.clock.now());
+        w.clock.set(now.plus_ms(put_at));
+        let limits = Limits(vec![Limit::strict(Metric::Requests, Window::Day, 100)]);
+        let patch = KeyPatch { limits: Patch::Set(limits), ..KeyPatch::default() };
+        w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        assert_eq!(w.admin.audit_ledger(&operator).await.unwrap().differing, 0);
+        let mut late = usage_record("late", now.as_ms(), "k1", Some("g1"), Some("u1"));
+        late.ended_at = now.plus_ms(ended_at);
+        w.store.append(&[RecordEntry::from(late)], &[], None).await.unwrap();
+        w.clock.set(now.plus_ms(10_000));
+        // Whatever is changed since, it is when its limits were that counts.
+        let patch = KeyPatch { blocked: Some(true), ..KeyPatch::default() };
+        w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        let audit = w.admin.audit_ledger(&operator).await.unwrap();
+        assert_eq!((audit.under_way, audit.differing), want, "{ended_at} {audit:?}");
     }
 }

@@ -131,7 +131,7 @@ impl tracing::Subscriber for Log {
 async fn what_a_call_loses_is_logged_where_it_stood() {
     let log = Arc::new(Log::default());
     let _guard = tracing::subscriber::set_default(Arc::clone(&log));
-    for (rest, lost) in [(r#","seed":77,"user":"somebody""#, true), ("", false)] {
+    for (rest, lost) in [(r#","seed":770077,"user":"somebody""#, true), ("", false)] {
         let gateway = gateway_of(channels(&[ANTHROPIC])).await;
         let worker = gateway.worker_with(answers() as Arc<dyn Upstream>);
         let answer = worker.call(asked(rest, Translation::Drop)).await.unwrap();
@@ -143,7 +143,7 @@ async fn what_a_call_loses_is_logged_where_it_stood() {
             let says = |what: &str| line.contains(what);
             assert!(says("DEBUG") && says(id.as_str()) && says("dropped seed"), "{line}");
             assert!(says("openai_chat") && says("anthropic_messages"), "{line}");
-            assert!(!says("77") && !says("somebody") && !says("hi\""), "{line}");
+            assert!(!says("770077") && !says("somebody") && !says("hi\""), "{line}");
         }
     }
 }

@@ -483,6 +483,6 @@ fn missing(what: &str) -> Error {
 }
 
 /// A unit variant's serialised word.
-fn word(value: &impl serde::Serialize) -> Result<String> {
+pub(super) fn word(value: &impl serde::Serialize) -> Result<String> {
     Ok(to_json(value)?.trim_matches('"').to_owned())
 }

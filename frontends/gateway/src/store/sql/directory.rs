@@ -5,6 +5,7 @@ use sluicegate_core::{
     User, UserId,
 };
 
+use super::change::word;
 use super::name::{NAMED_AT_ONCE, folded};
 use super::row::{Row, Value};
 use super::{SqlStore, Where};
@@ -125,6 +126,7 @@ impl SqlStore {
         reach: &Reach,
         page: Page,
     ) -> Result<Listing<Stored<User>>> {
+        let roles = filter.roles.iter().map(word).collect::<Result<Vec<_>>>()?;
         let find = || {
             let mut find = Where::default();
             find.maybe("organization_id = ?", filter.organization.as_ref().map(OrganizationId::as_str))
@@ -135,6 +137,9 @@ impl SqlStore {
                 );
             find.maybe("id = ?", filter.id.as_ref().map(UserId::as_str));
             limited(&mut find, filter.limited, "id", "user");
+            if !roles.is_empty() {
+                find.one_of("role", roles.iter().map(String::as_str));
+            }
             search(&mut find, filter.search.as_deref());
             reach_of_users(&mut find, reach);
             find
@@ -277,6 +282,9 @@ pub(super) fn keys_like(filter: &KeyFilter, reach: &Reach) -> Where {
         .maybe("alias = ?", filter.alias.as_deref())
         .maybe("hash = ?", filter.hash.map(|hash| hash.to_string()))
         .maybe("id = ?", filter.id.as_ref().map(KeyId::as_str));
+    if !filter.groups.is_empty() {
+        find.one_of("group_id", filter.groups.iter().map(GroupId::as_str));
+    }
     limited(&mut find, filter.limited, "id", "key");
     search(&mut find, filter.search.as_deref());
     narrowed(&mut find, reach, "group_id", "user_id", "id");
@@ -406,7 +414,7 @@ pub(super) fn reach_of_groups(find: &mut Where, reach: &Reach) {
     reach_of(find, reach, "id", "", "");
 }
 
-fn reach_of_users(find: &mut Where, reach: &Reach) {
+pub(super) fn reach_of_users(find: &mut Where, reach: &Reach) {
     find.maybe("organization_id = ?", reach.organization.as_ref().map(OrganizationId::as_str));
     let Some(narrow) = &reach.narrow else { return };
     let (mut any, mut args) = (vec!["1 = 0".to_owned()], Vec::new());

@@ -34,6 +34,7 @@ const STEPS: &[Step] = &[
     step(24, "found", include_str!("../../../migrations/0024_found.sql")),
     step(25, "address", include_str!("../../../migrations/0025_address.sql")),
     step(26, "limited", include_str!("../../../migrations/0026_limited.sql")),
+    step(27, "answer", include_str!("../../../migrations/0027_answer.sql")),
 ];
 
 /// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.

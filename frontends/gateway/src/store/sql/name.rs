@@ -1,8 +1,8 @@
 //! What keys and groups are called, many at a time.
 
-use sluicegate_core::{Error, ErrorKind, GroupId, KeyId, Result};
+use sluicegate_core::{Error, ErrorKind, GroupId, KeyId, Result, User, UserId};
 
-use super::directory::{keys_like, reach_of_groups, reach_of_keys};
+use super::directory::{keys_like, reach_of_groups, reach_of_keys, reach_of_users};
 use super::row::Row;
 use super::{Dialect, SqlStore, Where};
 use crate::credential::KeyHash;
@@ -65,6 +65,25 @@ impl SqlStore {
             }
         }
         Ok(names)
+    }
+
+    pub(super) async fn find_user_addresses(
+        &self,
+        ids: &[&str],
+        reach: &Reach,
+    ) -> Result<Vec<(UserId, Option<String>)>> {
+        let mut addresses = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(NAMED_AT_ONCE) {
+            let mut find = Where::default();
+            find.one_of("id", ids.iter().copied());
+            reach_of_users(&mut find, reach);
+            let (sql, args) = find.wrap("SELECT body FROM sg_user", "");
+            for mut row in self.fetch(sql, args).await? {
+                let user: User = row.json()?;
+                addresses.push((user.id, user.email));
+            }
+        }
+        Ok(addresses)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
+use sluicegate_core::hash;
 use sluicegate_core::journal::JournalId;
 use sluicegate_core::ledger::Balance;
 use sluicegate_core::ports::Checkpoint;
@@ -286,6 +287,7 @@ const RECORD: &[&str] = &[
     "error",
     "customer",
     "duration_ms",
+    "answer",
 ];
 
 const LABEL: &[&str] =
@@ -395,7 +397,7 @@ async fn insert_new_records(
 fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
     let mut args = Vec::with_capacity(records.len() * RECORD.len());
     for record in records {
-        args.extend::<[Value; 16]>([
+        args.extend::<[Value; 17]>([
             shared(&record.call),
             record.started_at.as_ms().into(),
             shared(&record.organization),
@@ -412,9 +414,15 @@ fn record_args(records: &[RecordEntry]) -> Result<Vec<Value>> {
             record.error.as_deref().into(),
             record.customer.as_deref().and_then(label).as_deref().into(),
             duration_ms(record).into(),
+            record.answer.as_deref().map(answer_hash).into(),
         ]);
     }
     Ok(args)
+}
+
+/// What a call is found by of its answer's id: eight bytes, however long that is.
+pub(super) fn answer_hash(id: &str) -> i64 {
+    hash::stable(id.as_bytes()).cast_signed()
 }
 
 /// A name as an argument, without copying it.

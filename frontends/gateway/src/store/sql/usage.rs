@@ -9,7 +9,7 @@ use sluicegate_core::{
 };
 
 use super::directory::{narrowed, of_organization, reach_of};
-use super::record::{SUMS, day_of};
+use super::record::{SUMS, answer_hash, day_of};
 use super::report::{label_table, smallest};
 use super::rollup::{Period, Table};
 use super::row::{Row, Value, to_json};
@@ -62,6 +62,22 @@ impl SqlStore {
         let items =
             self.fetch(sql, args).await?.into_iter().map(|mut row| row.json()).collect::<Result<_>>()?;
         Ok(Listing { items, total })
+    }
+
+    pub(super) async fn find_call_of_answer(&self, answer: &str, reach: &Reach) -> Result<Option<CallId>> {
+        let mut find = Where::default();
+        find.and("answer = ?", [answer_hash(answer).into()]);
+        of_organization(&mut find, reach.organization.as_ref(), true);
+        narrowed(&mut find, reach, "group_id", "user_id", "key_id");
+        // BOUND: those that only have the same hash are none, as far as anybody will see.
+        let (sql, args) = find.wrap("SELECT body FROM sg_record", " ORDER BY started_at DESC LIMIT 10");
+        for mut row in self.fetch(sql, args).await? {
+            let record: UsageRecord = row.json()?;
+            if record.answer.as_deref() == Some(answer) {
+                return Ok(Some(record.call));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn scan_records(

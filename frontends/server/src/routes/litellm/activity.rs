@@ -51,6 +51,7 @@ pub(super) fn table() -> Vec<Entry> {
     let mut entries = vec![
         Entry::plain(Method::GET, "/global/activity", || ask::route(Method::GET, global)),
         Entry::plain(Method::GET, "/global/activity/model", || ask::route(Method::GET, global_by_model)),
+        Entry::plain(Method::GET, "/global/activity/cache_hits", || ask::route(Method::GET, cache_hits)),
     ];
     entries.extend(both!(USER, "/user/daily/activity"));
     entries.extend(both!(TEAM, "/team/daily/activity"));
@@ -317,6 +318,40 @@ async fn global(ask: Ask) -> Result<Done> {
     let rows = ask.admin().spend_rows(&ask.actor, &filter, &[Dimension::Day]).await?;
     let days = rows.into_iter().filter_map(|row| Some((row.by.into_iter().next()?, row.sums))).collect();
     Done::ok(&activity(&days)).map(|done| done.warning(query.finish()))
+}
+
+/// Answers aren't cached, so that no call is a hit; how many there were of each key and model is told.
+async fn cache_hits(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
+    spend::must_be_dated(&query)?;
+    let filter = sums_filter(&ask, &query).await?;
+    let picked = |name| -> Option<HashSet<String>> {
+        let names = query.text(name)?.split(',').map(str::trim);
+        Some(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    };
+    let (models, tokens) = (picked("models"), picked("api_keys"));
+    let rows = ask.admin().spend_rows(&ask.actor, &filter, &[Dimension::Key, Dimension::Model]).await?;
+    let ids = rows.iter().filter_map(|row| row.by.first()).map(String::as_str);
+    let names = KeyNames::of(&ask, ids).await?;
+    let mut hits = Vec::new();
+    for row in &rows {
+        let [id, model] = row.by.as_slice() else { continue };
+        let token = names.token(id);
+        let is_in =
+            |set: &Option<HashSet<String>>, name: &str| set.as_ref().is_none_or(|set| set.contains(name));
+        if is_in(&models, model) && is_in(&tokens, &token) {
+            hits.push(json!({
+                "api_key": token,
+                "call_type": null,
+                "model": model,
+                "total_rows": spend::calls(&row.sums),
+                "cache_hit_true_rows": 0,
+                "cached_completion_tokens": 0,
+                "generated_completion_tokens": row.sums.output_tokens,
+            }));
+        }
+    }
+    Done::ok(&hits).map(|done| done.warning(query.finish()))
 }
 
 async fn global_by_model(ask: Ask) -> Result<Done> {

@@ -1,7 +1,7 @@
 //! `/audit`: the audit trail, in LiteLLM's rows.
 
 use actix_web::http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sluicegate::store::{AuditEvent, AuditFilter, Page};
 use sluicegate::{Error, ErrorKind, Result};
 
@@ -98,6 +98,7 @@ fn row(it: &AuditEvent) -> Value {
     let table = TABLES.iter().find(|(ours, _)| *ours == family).map_or(family, |(_, theirs)| *theirs);
     let action = ACTIONS.iter().find(|(ours, _)| *ours == word).map_or(word, |(_, theirs)| *theirs);
     // What it was done to, without the word for what that is.
+    let (before, after) = values(word, &event.detail);
     let object = event.target.split_once(' ').map_or(event.target.as_str(), |(_, id)| id);
     json!({
         "id": it.seq.to_string(),
@@ -107,14 +108,53 @@ fn row(it: &AuditEvent) -> Value {
         "action": action,
         "table_name": table,
         "object_id": object,
-        "before_value": event.detail.get("before"),
-        "updated_values": event.detail,
+        "before_value": before,
+        "updated_values": after,
     })
+}
+
+/// What it was before, and what of it is another now. A change tells each thing that differs from what and to what; what was made
+/// or removed is told whole.
+fn values(word: &str, detail: &Value) -> (Value, Value) {
+    if matches!(word, "delete" | "remove") {
+        return (detail.clone(), json!({}));
+    }
+    let Value::Object(members) = detail else { return (Value::Null, detail.clone()) };
+    let (mut before, mut after) = (Map::new(), Map::new());
+    for (name, value) in members {
+        match (value.get("from"), value.get("to")) {
+            (Some(from), Some(to)) => {
+                before.insert(name.clone(), from.clone());
+                after.insert(name.clone(), to.clone());
+            }
+            _ => drop(after.insert(name.clone(), value.clone())),
+        }
+    }
+    let before = if before.is_empty() { Value::Null } else { before.into() };
+    (before, after.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_tells_what_was_before_and_what_is_since() {
+        let whole = json!({"id": "k1", "alias": "a"});
+        for (word, detail, before, after) in [
+            ("create", whole.clone(), Value::Null, whole.clone()),
+            ("delete", whole.clone(), whole, json!({})),
+            (
+                "update",
+                json!({"alias": {"from": null, "to": "b"}, "credential": "replaced"}),
+                json!({"alias": null}),
+                json!({"alias": "b", "credential": "replaced"}),
+            ),
+            ("test", Value::Null, Value::Null, Value::Null),
+        ] {
+            assert_eq!(values(word, &detail), (before, after), "{word} {detail}");
+        }
+    }
 
     #[test]
     fn tables_and_words_name_our_actions() {

@@ -5,7 +5,7 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
 use sluicegate::config::{Environment, Severity, Source, load};
-use sluicegate::core::Caller;
+use sluicegate::core::{Caller, Needs};
 use sluicegate::tenant::Role;
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
@@ -13,6 +13,7 @@ use sluicegate::{
 };
 
 use super::fields::{self, Fields, Query, Sent};
+use super::utility::Parameters;
 use super::{body, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -344,11 +345,13 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
 async fn models(ask: &Ask) -> Result<Vec<Value>> {
     let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let mut data = Vec::new();
+    let (mut data, mut parameters) = (Vec::new(), Parameters::default());
     for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
         let seen = |model: &&ChannelModel| may_call(ask, &model.group) && sight.sees(channel, model);
         for model in channel.models.iter().filter(seen) {
-            data.push(described(channel, model, ask.actor.is_super(), now));
+            let mut row = described(channel, model, ask.actor.is_super(), now);
+            can(&mut row["model_info"], &[(channel, model)], &mut parameters);
+            data.push(row);
         }
     }
     Ok(data)
@@ -372,6 +375,11 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// By one of its channels; with what calls are sent through it, and nothing else.
+    pub(super) fn by(channel: &Channel, model: &ChannelModel) -> Self {
+        Self::of(model.group.as_str(), model.group.clone(), channel, model, 1)
+    }
+
     fn of(name: &str, group: ModelName, channel: &Channel, model: &ChannelModel, ceiling: u64) -> Self {
         Self {
             name: name.to_owned(),
@@ -469,6 +477,33 @@ fn described(channel: &Channel, model: &ChannelModel, whole: bool, now: Timestam
     })
 }
 
+/// Whether something is among what is lacked.
+type Lacks = fn(&Needs) -> bool;
+
+/// What a model is known to take, of whichever channel. What the catalogue doesn't know of is null.
+fn can(row: &mut Value, served: &[(&Channel, &ChannelModel)], parameters: &mut Parameters) {
+    let chats = served.iter().any(|(channel, _)| mode(channel) == "chat");
+    let lacks: [(&str, Lacks); 4] = [
+        ("supports_function_calling", |lacks| lacks.tools),
+        ("supports_vision", |lacks| lacks.images),
+        ("supports_audio_input", |lacks| lacks.audio),
+        ("supports_response_schema", |lacks| lacks.json_schema),
+    ];
+    for (name, lacks) in lacks {
+        let known = served.iter().filter(|(_, model)| model.context_window.is_some() || lacks(&model.lacks));
+        row[name] = json!(known.map(|(_, model)| chats && !lacks(&model.lacks)).reduce(|a, b| a || b));
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (channel, model) in served.iter().filter(|_| chats) {
+        for name in parameters.of(channel, model) {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+    }
+    row["supported_openai_params"] = if chats { json!(names) } else { Value::Null };
+}
+
 /// Of these, what the query picks: `litellm_model_id`, `search`.
 async fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
     let mut data = models(ask).await?;
@@ -516,7 +551,7 @@ async fn hub(ask: Ask) -> Result<Done> {
 async fn group_rows(ask: &Ask, wanted: Option<&str>) -> Result<Vec<Value>> {
     let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let mut data = Vec::new();
+    let (mut data, mut parameters) = (Vec::new(), Parameters::default());
     for name in snapshot.model_names().into_iter().filter(|name| may_call(ask, name)) {
         if wanted.is_some_and(|wanted| wanted != name.as_str()) {
             continue;
@@ -525,7 +560,9 @@ async fn group_rows(ask: &Ask, wanted: Option<&str>) -> Result<Vec<Value>> {
         let all = group.candidates.iter().filter_map(|it| snapshot.resolve(*it));
         let served: Vec<_> = all.filter(|(channel, model)| sight.sees(channel, model)).collect();
         if !served.is_empty() {
-            data.push(group_row(name, &served, now));
+            let mut row = group_row(name, &served, now);
+            can(&mut row, &served, &mut parameters);
+            data.push(row);
         }
     }
     Ok(data)

@@ -30,6 +30,7 @@ const PROJECTS: &str = "there are no projects: a team is the smallest thing that
 const HUB: &str = "there is no public list of models; GET /v1/models lists what a key may call";
 const COSTS: &str = "prices come with the gateway and from its configuration, and change with them";
 const SETTINGS: &str = "settings are made in the configuration file";
+const FALLBACKS: &str = "fallbacks are the whole gateway's and stand in the configuration file, as `fallbacks` (in a LiteLLM file `router_settings.fallbacks`); change them there, and `sluicegate check` it";
 const GROUP_BUDGET: &str =
     "a budget is a team's, key's, user's, customer's or tag's; give those who name the group one";
 const TESTS: &str = "a channel is tried at /api/v1/channels/{channel}/test";
@@ -209,9 +210,9 @@ pub const AREAS: &[Area] = &[
             ("GET", "/get/litellm_model_cost_map", SERVED),
             ("POST", "/reload/model_cost_map", COSTS),
             ("POST", "/schedule/model_cost_map_reload", COSTS),
-            ("POST", "/fallback", SETTINGS),
+            ("POST", "/fallback", FALLBACKS),
             ("GET", "/fallback/{model}", SERVED),
-            ("DELETE", "/fallback/{model}", SETTINGS),
+            ("DELETE", "/fallback/{model}", FALLBACKS),
             ("POST", "/utils/token_counter", SERVED),
             ("GET", "/utils/supported_openai_params", SERVED),
             ("POST", "/utils/transform_request", SERVED),
@@ -269,9 +270,10 @@ pub const AREAS: &[Area] = &[
             ("GET", "/global/activity/model", SERVED),
             ("GET", "/global/activity/exceptions", SERVED),
             ("GET", "/global/activity/exceptions/deployment", SERVED),
-            ("GET", "/global/activity/cache_hits", NO_CACHE),
+            ("GET", "/global/activity/cache_hits", SERVED),
         ],
     },
+    Area { name: "audit", rows: &[("GET", "/audit", SERVED), ("GET", "/audit/{id}", SERVED)] },
     Area {
         name: "projects",
         rows: &[
@@ -311,8 +313,6 @@ pub const AREAS: &[Area] = &[
             ("POST", "/v3/login", "sign in at /api/v1/session, or by the form of /login"),
             ("GET", "/routes", SERVED),
             ("GET", "/metrics", SERVED),
-            ("GET", "/audit", SERVED),
-            ("GET", "/audit/{id}", SERVED),
             ("POST", "/config/update", SETTINGS),
             ("GET", "/config/list", SETTINGS),
             ("GET", "/get/config/callbacks", SETTINGS),
@@ -354,6 +354,7 @@ pub fn scope(route: &str) -> &'static str {
         "organizations" | "customers" | "budgets" | "tags" => "organizations",
         "models" | "credentials" | "access groups" | "health" => "channels",
         "spend" => "usage",
+        "audit" => "audit",
         _ => "account",
     }
 }

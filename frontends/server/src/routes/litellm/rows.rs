@@ -130,13 +130,32 @@ pub fn user(user: &User, teams: &[String], trace: &Trace) -> Map<String, Value> 
     row
 }
 
-/// A call's row in the spend log. `token` is its key's hash, where that is known.
-pub fn spend_log(record: &UsageRecord, token: Option<&str>) -> Value {
+/// What a call's row says of what it names.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Its key's hash, where that is known.
+    pub token: Option<String>,
+    /// What its key is called.
+    pub key_alias: Option<String>,
+    /// What its team is called.
+    pub team_alias: Option<String>,
+    /// Whose the channel is that it was sent through last.
+    pub provider: Option<String>,
+    /// Where that channel sends, for who may see it.
+    pub address: Option<String>,
+}
+
+/// A call's row in the spend log. What isn't kept of a call is null.
+pub fn spend_log(record: &UsageRecord, names: &Names) -> Value {
     let ok = record.outcome == OutcomeClass::Ok;
     let last = record.attempts.last();
-    let retries = record.attempts.len().saturating_sub(1);
+    let token = names.token.as_deref();
+    let metadata = told_beside(record, names);
     json!({
         "request_id": record.call,
+        "litellm_call_id": record.call,
+        // What the caller knows it by.
+        "response_id": record.answer,
         "call_type": call_type(record),
         "api_key": token.or(record.key.as_ref().map(|key| key.as_str())).unwrap_or_default(),
         "spend": usd_json(record.spend),
@@ -150,25 +169,57 @@ pub fn spend_log(record: &UsageRecord, token: Option<&str>) -> Value {
         "model": last.map_or(&record.model, |attempt| &attempt.upstream_model),
         "model_id": last.map(|attempt| &attempt.channel),
         "model_group": last.map_or(&record.model, |attempt| &attempt.model),
+        "custom_llm_provider": names.provider,
+        "api_base": names.address,
         "user": record.user,
         "team_id": record.group,
         "organization_id": record.organization,
         "end_user": record.customer.as_deref().unwrap_or_default(),
         "request_tags": record.tags,
         "cache_hit": "False",
+        "cache_key": null,
+        "requester_ip_address": null,
+        "session_id": null,
+        "agent_id": null,
+        "mcp_namespaced_tool_name": null,
         "status": if ok { "success" } else { "failure" },
-        "metadata": {
-            "user_api_key": token,
-            "user_api_key_team_id": record.group,
-            "user_api_key_user_id": record.user,
-            "user_api_key_org_id": record.organization,
-            "status": if ok { "success" } else { "failure" },
-            "attempted_retries": retries,
-            "error": record.error,
-            "cache_read_input_tokens": record.usage.cached_tokens(),
-        },
+        "metadata": metadata,
         "messages": {},
         "response": {},
+        "proxy_server_request": {},
+    })
+}
+
+/// What a call's row says beside the call itself.
+fn told_beside(record: &UsageRecord, names: &Names) -> Value {
+    let ok = record.outcome == OutcomeClass::Ok;
+    let models = record.attempts.iter().map(|attempt| &attempt.model);
+    let fallbacks = models.clone().zip(models.skip(1)).filter(|(one, next)| one != next).count();
+    let retries = record.attempts.len().saturating_sub(1).saturating_sub(fallbacks);
+    let usage = &record.usage;
+    json!({
+        "user_api_key": names.token,
+        "user_api_key_alias": names.key_alias,
+        "user_api_key_team_id": record.group,
+        "user_api_key_team_alias": names.team_alias,
+        "user_api_key_user_id": record.user,
+        "user_api_key_org_id": record.organization,
+        "status": if ok { "success" } else { "failure" },
+        "attempted_retries": retries,
+        "attempted_fallbacks": fallbacks,
+        "spend_logs_metadata": null,
+        "requester_ip_address": null,
+        "additional_usage_values": {},
+        "usage_object": {
+            "prompt_tokens": usage.input_tokens(),
+            "completion_tokens": usage.output_tokens(),
+            "total_tokens": usage.total_tokens(),
+            "prompt_tokens_details": {"cached_tokens": usage.cached_tokens()},
+            "completion_tokens_details": {"reasoning_tokens": usage.output_reasoning},
+        },
+        "cost_breakdown": {"input_cost": null, "output_cost": null, "total_cost": usd_json(record.spend)},
+        "error": record.error,
+        "cache_read_input_tokens": record.usage.cached_tokens(),
     })
 }
 

@@ -6,8 +6,8 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::store::{Dimension, KeyName, LogCursor, LogFilter, LogPage, Page, RecordFilter, Sums};
 use sluicegate::{
-    CallId, ChannelId, Error, ErrorKind, KeyId, Metric, ModelName, Result, Role, Timestamp, UsageRecord,
-    Window,
+    Channel, ChannelId, Error, ErrorKind, GroupId, KeyId, Metric, ModelName, Result, Role, Timestamp,
+    UsageRecord, Window,
 };
 
 use super::budget::usd_json;
@@ -44,7 +44,10 @@ pub(super) fn table() -> Vec<Entry> {
 
 /// `request_id` and what [`sums_filter`] takes.
 async fn filter(ask: &Ask, query: &Query) -> Result<RecordFilter> {
-    let call = query.text("request_id").map(CallId::from);
+    let call = match query.text("request_id") {
+        Some(name) => Some(ask.admin().call_named(&ask.actor, name).await?),
+        None => None,
+    };
     Ok(RecordFilter { call, ..sums_filter(ask, query).await? })
 }
 
@@ -305,7 +308,8 @@ async fn log_row(ask: Ask) -> Result<Done> {
     // A date is LiteLLM's hint where to look, and there is nothing to look for here.
     let query = query(&ask)?;
     query.text("start_date");
-    let call = ask.admin().call(&ask.actor, &CallId::from(ask.param("request_id"))).await?;
+    let named = ask.admin().call_named(&ask.actor, &ask.param("request_id")).await?;
+    let call = ask.admin().call(&ask.actor, &named).await?;
     let rows = log_rows(&ask, std::slice::from_ref(&call.record)).await?;
     Done::ok(&rows.first()).map(|done| done.warning(query.finish()))
 }
@@ -314,9 +318,23 @@ async fn log_row(ask: Ask) -> Result<Done> {
 async fn log_rows(ask: &Ask, records: &[UsageRecord]) -> Result<Vec<Value>> {
     let ids = records.iter().filter_map(|record| record.key.as_ref()).map(KeyId::as_str);
     let names = KeyNames::of(ask, ids).await?;
+    let groups = records.iter().filter_map(|record| record.group.as_ref()).map(GroupId::as_str);
+    let groups = ask.admin().group_names(&ask.actor, groups).await?;
+    let snapshot = ask.gateway().engine().snapshot();
+    let channels: HashMap<&str, &Channel> =
+        snapshot.channels().iter().map(|channel| (channel.id.as_str(), channel)).collect();
     let row = |record: &UsageRecord| {
         let name = record.key.as_ref().and_then(|id| names.get(id.as_str()));
-        rows::spend_log(record, name.map(|name| name.hash.to_string()).as_deref())
+        let channel = record.attempts.last().and_then(|it| channels.get(it.channel.as_str()));
+        let address = channel.filter(|_| ask.actor.is_super()).and_then(|it| it.endpoints.first());
+        let told = rows::Names {
+            token: name.map(|name| name.hash.to_string()),
+            key_alias: name.and_then(|name| name.alias.clone()),
+            team_alias: record.group.as_ref().and_then(|id| groups.get(id.as_str()).cloned()),
+            provider: channel.map(|it| it.provider.to_string()),
+            address: address.map(|endpoint| endpoint.url.clone()),
+        };
+        rows::spend_log(record, &told)
     };
     Ok(records.iter().map(row).collect())
 }

@@ -158,9 +158,12 @@ async fn info(ask: Ask) -> Result<Done> {
         rows::membership(&m.membership, spend)
     };
     let memberships: Vec<Value> = view.members.iter().map(membership).collect();
+    let mut team = [row(&view)];
+    with_addresses(&ask, &mut team).await?;
+    let [team] = team;
     Done::ok(&json!({
         "team_id": view.group.id,
-        "team_info": row(&view),
+        "team_info": team,
         "keys": keys.items.iter().map(keys::row).collect::<Vec<_>>(),
         "team_memberships": memberships,
     }))
@@ -184,21 +187,75 @@ async fn list(ask: Ask) -> Result<Done> {
         search: None,
         ..GroupFilter::default()
     };
-    let mut all = Vec::new();
+    let (mut all, mut shown) = (Vec::new(), 0);
     // BOUND: a page less each time.
     loop {
         let page = Page::new(Page::MAX, u64::try_from(all.len()).unwrap_or(u64::MAX));
         let found = ask.admin().groups(&ask.actor, &filter, page).await?;
         let last = found.items.is_empty();
-        all.extend(found.items.iter().map(|view| {
-            let mut row = row_in_list(view);
-            row.insert("keys".to_owned(), json!([]));
-            row
-        }));
+        let mut rows: Vec<_> = found.items.iter().map(row_in_list).collect();
+        let mut keys = keys_of(&ask, &found.items, KEYS_MAX.saturating_sub(shown)).await?;
+        for (row, view) in rows.iter_mut().zip(&found.items) {
+            let keys = keys.remove(view.group.id.as_str()).unwrap_or_default();
+            shown += keys.len();
+            row.insert("keys".to_owned(), keys.into());
+        }
+        with_addresses(&ask, &mut rows).await?;
+        all.extend(rows);
         if last || u64::try_from(all.len()).is_ok_and(|n| n >= found.total) {
-            return Done::ok(&all).map(|done| done.warning(query.finish()));
+            let mut warnings = query.finish();
+            if shown >= KEYS_MAX {
+                warnings.push(format!(
+                    "{KEYS_MAX} keys are shown, and there may be more; /key/list?team_id= has a team's"
+                ));
+            }
+            return Done::ok(&all).map(|done| done.warning(warnings));
         }
     }
+}
+
+/// So many keys are shown with teams.
+// BOUND: of an answer.
+const KEYS_MAX: usize = 10_000;
+
+/// The keys of these teams, by team; the first `most` of them.
+async fn keys_of(ask: &Ask, teams: &[GroupView], most: usize) -> Result<HashMap<String, Vec<Value>>> {
+    let mut by_team: HashMap<String, Vec<Value>> = HashMap::new();
+    let groups: Vec<GroupId> = teams.iter().map(|it| it.group.id.clone()).collect();
+    let filter = KeyFilter { groups, ..KeyFilter::default() };
+    let mut seen = 0;
+    // BOUND: `most`, a page less each time.
+    while seen < most && !filter.groups.is_empty() {
+        let limit = u32::try_from(most - seen).unwrap_or(Page::MAX).min(Page::MAX);
+        let found = ask.admin().keys(&ask.actor, &filter, Page::new(limit, seen as u64)).await?;
+        seen += found.items.len();
+        for view in &found.items {
+            let team = view.key.group.as_ref().map(ToString::to_string).unwrap_or_default();
+            by_team.entry(team).or_default().push(keys::row(view).into());
+        }
+        if found.items.is_empty() || seen as u64 >= found.total {
+            break;
+        }
+    }
+    Ok(by_team)
+}
+
+/// Tells with members of teams the addresses that the asker may see.
+async fn with_addresses(ask: &Ask, rows: &mut [Map<String, Value>]) -> Result<()> {
+    let members = |row: &mut Map<String, Value>| -> Vec<Value> {
+        row.get("members_with_roles").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let all: Vec<Value> = rows.iter_mut().flat_map(members).collect();
+    let ids = all.iter().filter_map(|member| member["user_id"].as_str());
+    let known = ask.admin().user_addresses(&ask.actor, ids).await?;
+    for row in rows {
+        let members = row.get_mut("members_with_roles").and_then(Value::as_array_mut);
+        for member in members.into_iter().flatten() {
+            let address = member["user_id"].as_str().and_then(|id| known.get(id)).cloned();
+            member["user_email"] = json!(address);
+        }
+    }
+    Ok(())
 }
 
 async fn update(ask: Ask) -> Result<Done> {
@@ -322,8 +379,10 @@ async fn list_pages(ask: Ask) -> Result<Done> {
     };
     let (number, size) = pages(&query, "page_size", 10)?;
     let found = ask.admin().groups(&ask.actor, &filter, Page::numbered(number, size)).await?;
+    let mut rows: Vec<_> = found.items.iter().map(row_in_list).collect();
+    with_addresses(&ask, &mut rows).await?;
     Done::ok(&json!({
-        "teams": found.items.iter().map(row_in_list).collect::<Vec<_>>(),
+        "teams": rows,
         "total": found.total,
         "page": number,
         "page_size": size,
@@ -482,7 +541,15 @@ async fn member_delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
     let user = named_user(&ask, &mut fields).await?;
-    ask.admin().remove_member(&ask.actor, &named, &user).await?;
+    // Of a team that isn't there nothing else is told.
+    let team = ask.admin().resolve_group(&ask.actor, &named).await?.value.id;
+    let gone = ask.admin().remove_member(&ask.actor, team.as_str(), &user).await;
+    gone.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Error::new(ErrorKind::InvalidRequest, error.message()).with("param", "user_id")
+        }
+        _ => error,
+    })?;
     warned(row(&ask.admin().group(&ask.actor, &named).await?), fields)
 }
 

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{KeyView, NewUser, Patch, UserPatch, UserView};
-use sluicegate::store::{GroupFilter, KeyFilter, Page, UserFilter};
+use sluicegate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::BudgetChange;
@@ -43,12 +43,14 @@ fn teams(view: &UserView) -> Vec<String> {
 
 fn role(fields: &mut Fields) -> Result<Option<Role>> {
     let Some(word) = fields.text("user_role")?.value() else { return Ok(None) };
-    rows::role_of(&word).map(Some).ok_or_else(|| {
-        let message = format!(
-            "there is no role `{word}`; there are proxy_admin, proxy_admin_viewer, org_admin and internal_user"
-        );
-        Error::new(ErrorKind::InvalidRequest, message).with("param", "user_role")
-    })
+    rows::role_of(&word).map(Some).ok_or_else(|| no_role("user_role", &word))
+}
+
+fn no_role(param: &'static str, word: &str) -> Error {
+    let message = format!(
+        "there is no role `{word}`; there are proxy_admin, proxy_admin_viewer, org_admin and internal_user"
+    );
+    Error::new(ErrorKind::InvalidRequest, message).with("param", param)
 }
 
 /// `teams`: names, or objects that hold them.
@@ -155,6 +157,51 @@ async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
     Ok(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?.items)
 }
 
+/// So many may be named at once.
+// BOUND: of the work of one request: they are looked up one by one.
+const NAMED_MAX: usize = 100;
+
+/// The roles that a word of LiteLLM's stands for.
+fn roles_called(word: &str) -> Result<Vec<Role>> {
+    let role = rows::role_of(word).ok_or_else(|| no_role("role", word))?;
+    let all = [Role::User, Role::GroupAdmin, Role::Auditor, Role::OrganizationAdmin, Role::SuperAdmin];
+    Ok(all.into_iter().filter(|other| rows::user_role(*other) == rows::user_role(role)).collect())
+}
+
+/// Those of the users named in `user_ids` whom the asker sees and the filter takes, in the order in which they are named.
+async fn named_users(ask: &Ask, names: &str, filter: &UserFilter) -> Result<Vec<UserView>> {
+    let names: Vec<_> =
+        names.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let names = once(names);
+    if names.len() > NAMED_MAX {
+        let message = format!("`user_ids` names {}, and {NAMED_MAX} at most can be named", names.len());
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "user_ids"));
+    }
+    let is_wanted = |view: &UserView| {
+        let address = |it: &str| it.trim().to_ascii_lowercase();
+        filter.organization.as_ref().is_none_or(|it| view.user.organization == *it)
+            && filter
+                .group
+                .as_ref()
+                .is_none_or(|it| view.memberships.iter().any(|m| m.membership.group == *it))
+            && filter
+                .email
+                .as_deref()
+                .is_none_or(|it| view.user.email.as_deref().map(address) == Some(address(it)))
+            && (filter.roles.is_empty() || filter.roles.contains(&view.user.role))
+    };
+    let mut found = Vec::new();
+    for name in names {
+        match ask.admin().user(&ask.actor, &UserId::from(name)).await {
+            Ok(view) if is_wanted(&view) => found.push(view),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
 async fn list(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let text = |name| query.text(name);
@@ -166,11 +213,19 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: text("organization_ids").map(OrganizationId::from),
         group,
         email: text("user_email").map(str::to_owned),
-        search: text("user_ids").map(str::to_owned),
+        roles: text("role").map(roles_called).transpose()?.unwrap_or_default(),
         ..UserFilter::default()
     };
     let (number, size) = pages(&query, "page_size", 25)?;
-    let found = ask.admin().users(&ask.actor, &filter, Page::numbered(number, size)).await?;
+    let page = Page::numbered(number, size);
+    let found = match text("user_ids") {
+        Some(names) => {
+            let all = named_users(&ask, names, &filter).await?;
+            let (total, skip) = (all.len() as u64, usize::try_from(page.offset).unwrap_or(usize::MAX));
+            Listing { items: all.into_iter().skip(skip).take(page.limit as usize).collect(), total }
+        }
+        None => ask.admin().users(&ask.actor, &filter, page).await?,
+    };
     let mut users = Vec::new();
     for view in &found.items {
         let mut row = row(view);

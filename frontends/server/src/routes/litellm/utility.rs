@@ -1,11 +1,13 @@
 //! `/utils/…`: how many tokens a prompt has, which parameters a model takes, what a request becomes on its way.
 
+use std::collections::HashMap;
+
 use actix_web::http::Method;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sluicegate::prepare::{Ready, Unsent, Way, prepare};
 use sluicegate::wire::{self, Scanned, WireError};
-use sluicegate::{Error, ErrorKind, Format, Result};
+use sluicegate::{Channel, ChannelModel, Error, ErrorKind, Format, Result};
 
 use super::fields::{self, Fields};
 use super::models::{self, Served};
@@ -134,13 +136,32 @@ fn arrives(served: &Served, name: &str, value: &Value, beside: &Value) -> bool {
     }
 }
 
+/// Which parameters of chats arrive at models, each kind of channel and model looked at once.
+#[derive(Default)]
+pub(super) struct Parameters(HashMap<(String, String), Vec<&'static str>>);
+
+impl Parameters {
+    /// Those that arrive at a model by a channel.
+    pub(super) fn of(&mut self, channel: &Channel, model: &ChannelModel) -> &[&'static str] {
+        let formats: Vec<_> = channel.endpoints.iter().map(|endpoint| endpoint.format.as_str()).collect();
+        let kind = format!("{} {formats:?} {:?} {:?}", channel.provider, channel.quirks, channel.body_edits);
+        self.0
+            .entry((kind, model.upstream.to_string()))
+            .or_insert_with(|| supported(&Served::by(channel, model)))
+    }
+}
+
+/// The parameters of chats that arrive at a model.
+fn supported(served: &Served) -> Vec<&'static str> {
+    let mut all = parameters();
+    all.retain(|(name, value, beside)| arrives(served, name, value, beside));
+    all.into_iter().map(|(name, ..)| name).collect()
+}
+
 async fn supported_params(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let served = models::must_be_served(&ask, query.required("model")?).await?;
-    let mut all = parameters();
-    all.retain(|(name, value, beside)| arrives(&served, name, value, beside));
-    let names: Vec<_> = all.into_iter().map(|(name, ..)| name).collect();
-    Done::ok(&json!({"supported_openai_params": names})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"supported_openai_params": supported(&served)})).map(|done| done.warning(query.finish()))
 }
 
 /// A request as it would be sent to a model's channel, whole or not at all if so it is.

@@ -115,7 +115,6 @@ async fn list(ask: Ask) -> Result<Done> {
         user: parameter(&query, "user").map(UserId::from),
         search: parameter(&query, "search"),
         alias: parameter(&query, "alias"),
-        hash: None,
         ..KeyFilter::default()
     };
     let order = lists::order(&query)?;

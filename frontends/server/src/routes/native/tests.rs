@@ -168,7 +168,7 @@ fn answers_are_written_as_described() {
     described("Held", &held);
     described("HeldAttempt", &held.attempt);
     let audit: LedgerAudit = serde_json::from_value(json!({
-        "at": 0, "records": 0, "counters": 0, "by_daily_sums": 0, "left_out": 0, "differing": 0, "differences": [],
+        "at": 0, "records": 0, "counters": 0, "by_daily_sums": 0, "left_out": 0, "under_way": 0, "differing": 0, "differences": [],
     }))
     .unwrap();
     described("LedgerAudit", &audit);
