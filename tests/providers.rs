@@ -266,6 +266,8 @@ fn usage_is_counted_as_it_says() {
             };
             let (_, seen) = family.bridge(family.nearest(), &body, false, false);
             assert!(agrees(&case["want"], &json!(seen.usage)), "{}: {usage}: {:?}", family.name, seen.usage);
+            let asked_cache = seen.served_variant.and_then(|variant| variant.asked_cache_ppm);
+            assert_eq!(json!(asked_cache), case["asked_cache_ppm"], "{}: {usage}", family.name);
         }
     }
 }

@@ -275,7 +275,7 @@ impl Price {
     }
 
     fn pico_with(&self, usage: &Usage, per_unit: PicoUsd, variant: Option<&Variant>) -> i128 {
-        let rates = self.rates(usage.input_tokens());
+        let rates = self.rates(usage.input_tokens()).of(variant);
         let per_search = self.more.as_deref().map_or(0, |more| more.search_fee(variant));
         let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
@@ -507,6 +507,14 @@ struct Rates {
 }
 
 impl Rates {
+    /// With what an answer tells of the cache that it was read from.
+    fn of(self, variant: Option<&Variant>) -> Self {
+        let Some(ppm) = variant.and_then(|it| it.asked_cache_ppm) else { return self };
+        let part = u128::from(self.input) * u128::from(ppm) / u128::from(RATIO_ONE_PPM);
+        let most = PicoUsd::try_from(part).unwrap_or(PicoUsd::MAX);
+        Self { cache_read: self.cache_read.min(most), ..self }
+    }
+
     fn dearest_in(&self, reach: Reach) -> PicoUsd {
         [
             (true, self.input),

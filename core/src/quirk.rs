@@ -480,6 +480,8 @@ pub enum UsageCounts {
     ReasoningBeside,
     /// The field of this name counts further input.
     MoreInput(String),
+    /// What is read from a cache that the caller asked for (`cache_type`) costs so many hundredths of input, where other hits cost more.
+    AskedCache(u8),
 }
 
 /// Models whose reasoning stands in their text.

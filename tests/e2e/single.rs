@@ -39,6 +39,7 @@ impl Rig {
                             {"size": "1024x1792", "quality": "hd", "price": 0.12},
                         ]})),
                         priced("plain", "qwen3-8b", tokens.clone()),
+                        priced("packed", "qwen3-8b--gzip", tokens.clone()),
                         priced("speech", "tts-1", json!({"per_unit": 0.000015})),
                         priced("speech-sse", "gpt-4o-mini-tts", json!({"input": 0.6, "output": 10, "audio_output": 12})),
                         priced("hear", "whisper-1", json!({"per_unit": 0.0001})),
@@ -55,6 +56,15 @@ impl Rig {
                     "name": "known", "provider": "groq", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
                     "pass_through": {"paths": ["/chat/completions", "/responses", "/odd"], "fee": 0.5},
                     "models": [priced("known-8b", "qwen3-8b", json!({"input": 1000, "output": 4000}))],
+                },
+                {
+                    "name": "thinker", "provider": "dashscope", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
+                    "pass_through": {"paths": ["/chat/completions"], "fee": 0.1},
+                    "models": [priced("thinks", "qwen3.6-plus", json!({"input": 100, "output": 1000}))],
+                },
+                {
+                    "name": "unpriced", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
+                    "pass_through": {"paths": ["/odd", "/files"]}, "models": [],
                 },
                 {
                     "name": "seeker", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
@@ -488,6 +498,61 @@ fn what_a_channel_lets_through_is_passed_with_its_own_credential() {
 }
 
 #[test]
+fn what_an_upstream_compresses_unasked_is_read() {
+    let rig = Rig::start("packed");
+    let body = |model: &str, stream: bool| json!({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hello there"}]});
+    for (path, model) in
+        [("/v1/chat/completions", "packed"), ("/providers/known/chat/completions", "qwen3-8b--gzip")]
+    {
+        for stream in [false, true] {
+            let mut asked = body(model, stream);
+            if stream {
+                asked["stream_options"] = json!({"include_usage": true});
+            }
+            let answer = rig.post(path, &asked);
+            let text = answer.text();
+            assert_eq!((answer.status, answer.head.get("content-encoding")), (200, None), "{path} {text}");
+            assert!(text.contains("prompt_tokens"), "{path} {stream}: {text}");
+            let id = answer.head.get("x-sluicegate-call-id").unwrap_or_default();
+            let record = super::guardrail::record(&rig.gateway, id);
+            assert_eq!(record["attempts"][0]["usage_source"], "reported", "{path} {stream}: {record}");
+        }
+    }
+}
+
+#[test]
+fn what_is_passed_through_under_a_strict_budget_is_bounded() {
+    let rig = Rig::start("pass-bounded");
+    let capped = format!("{KEY}-capped");
+    let chat = |more: Value| {
+        let mut body = json!({"model": "qwen3.6-plus", "messages": [{"role": "user", "content": "hello"}]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = Request::post("/providers/thinker/chat/completions", body.to_string());
+        rig.gateway.send(&request.bearer(&capped))
+    };
+    // Of 1.5 USD a thousandth pays for each token of output: thoughts beside the ceiling don't fit, nor does a ceiling that isn't read.
+    for (more, status) in [
+        (json!({"max_tokens": 50}), 429),
+        (json!({"max_tokens": 50, "enable_thinking": true, "thinking_budget": 100}), 429),
+        (json!({"max_completion_tokens": 5_000}), 429),
+        (json!({"max_completion_tokens": 50}), 200),
+        (json!({"max_tokens": 50, "enable_thinking": false}), 200),
+    ] {
+        let answer = chat(more.clone());
+        assert_eq!(answer.status, status, "{more}: {}", answer.text());
+    }
+    for (method, path, key, status) in [
+        ("POST", "/providers/unpriced/odd", "-capped", 400),
+        ("POST", "/providers/unpriced/odd", "", 422),
+        ("GET", "/providers/unpriced/files", "-capped", 200),
+    ] {
+        let request = Request { body: b"{}".to_vec(), ..Request::new(method, path) };
+        let answer = rig.gateway.send(&request.bearer(&format!("{KEY}{key}")));
+        assert_eq!(answer.status, status, "{method} {path} {key}: {}", answer.text());
+    }
+}
+
+#[test]
 fn a_call_that_is_passed_through_is_charged_by_its_model() {
     let rig = Rig::start("pass-metered");
     let chat = |key: &str, more: Value| {
@@ -517,7 +582,10 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
     let stream = record(&chat("", json!({"stream": true})));
     assert_eq!(stream["attempts"][0]["usage_source"], "counted", "{stream}");
     assert!(stream["usage"]["output_visible"].as_u64() > Some(2), "{stream}");
+    let silent = chat("-capped", json!({"stream": true}));
+    assert_eq!((silent.status, silent.json()["error"]["param"].clone()), (400, json!("stream_options")));
     for (key, more, status) in [
+        ("-capped", json!({"stream": true, "stream_options": {"include_usage": true}}), 200),
         ("-through", json!({}), 200),
         ("-below", json!({}), 200),
         // The key's models hold here, too, and whoever may not use one learns nothing of it.
@@ -537,6 +605,21 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
     }
     let odd = |model: &str| chat("-through", json!({"model": model})).text().replace(model, "");
     assert_eq!(odd("gpt-5-pro"), odd("no-such-model"));
+    // A refusal has its record, like any other.
+    let refused = chat("-through", json!({"model": "gpt-5-pro"}));
+    let id = refused.head.get("x-sluicegate-call-id").unwrap_or_default();
+    let refused = super::guardrail::record(&rig.gateway, id);
+    assert_eq!(
+        (&refused["model"], &refused["error"]),
+        (&json!("providers/known/gpt-5-pro"), &json!("model_not_found")),
+        "{refused}"
+    );
+    // What broke off is charged what was asked and what came of it.
+    let broken = chat("", json!({"model": "qwen3-8b--cut-bytes-200"}));
+    let id = broken.head.get("x-sluicegate-call-id").unwrap_or_default().to_owned();
+    let broken = super::guardrail::record(&rig.gateway, &id);
+    assert_eq!(broken["attempts"][0]["usage_source"], "counted", "{broken}");
+    assert_eq!(broken["usage"]["output_visible"], 50, "{broken}");
     // What has been charged before isn't charged again when it is only looked at.
     let look = rig.gateway.send(&Request::new("GET", "/providers/known/responses/resp_1").bearer(KEY));
     let looked = record(&look);

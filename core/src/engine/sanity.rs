@@ -33,11 +33,13 @@ fn is_far_above(usage: &Usage, admission: &Admission, open: &Open) -> bool {
 
 /// No more input than this was sent; `None` where the body doesn't tell. The window that is configured may be wrong, the body isn't.
 fn most_input(admission: &Admission, model: &ChannelModel) -> Option<u64> {
-    let by_bytes = admission.call.input_bound.filter(|_| !model.reads_more)?;
-    Some(by_bytes.saturating_add(model.extra_input).saturating_add(admission.call.extra_translated))
+    let call = &admission.call;
+    // What hosted tools find is read as well.
+    let by_bytes = call.input_bound.filter(|_| !model.reads_more && !call.open_ended)?;
+    Some(by_bytes.saturating_add(model.extra_input).saturating_add(call.extra_translated))
 }
 
-/// No more output than this was asked for; `None` where nothing bounds it.
+/// No more output than this was asked for, or reserved with its thoughts; `None` where nothing bounds it.
 fn most_output(admission: &Admission, open: &Open, model: &ChannelModel) -> Option<u64> {
     let call = &admission.call;
     if call.billed.is_some() {
@@ -49,7 +51,8 @@ fn most_output(admission: &Admission, open: &Open, model: &ChannelModel) -> Opti
     let named = open.ceiling.or(call.max_output).map(|named| named.max(call.max_output.unwrap_or(0)));
     let each = named.or(model.max_output)?;
     let beyond = call.extra_output.saturating_add(model.extra_reasoning.unwrap_or(0));
-    Some(each.saturating_add(beyond).saturating_mul(u64::from(call.choices.max(1))))
+    let asked = each.saturating_add(beyond).saturating_mul(u64::from(call.choices.max(1)));
+    Some(asked.max(u64::try_from(open.sizes.bound.output_tokens).unwrap_or(0)))
 }
 
 /// Our own count of an answer is an estimate, which by itself must not pass a cap: an upstream reads no more than what it

@@ -327,8 +327,12 @@ fn what_is_far_above_the_bound_is_not_believed_and_what_is_above_it_is_a_debt() 
     let reads_more = |model: &mut ChannelModel, _: &mut Call| model.reads_more = true;
     let stored = |_: &mut ChannelModel, call: &mut Call| call.input_bound = None;
     let no_ceiling = |_: &mut ChannelModel, call: &mut Call| call.max_output = None;
+    let hosted_tools = |_: &mut ChannelModel, call: &mut Call| call.open_ended = true;
+    let thinks_beside = |model: &mut ChannelModel, _: &mut Call| {
+        (model.beside, model.context_window) = (beside(400_000), None);
+    };
     type Change = fn(&mut ChannelModel, &mut Call);
-    let cases: [(Change, (u64, u64), bool); 9] = [
+    let cases: [(Change, (u64, u64), bool); 13] = [
         (bounded, (100, 50), true),
         (bounded, (65_736, 65_636), true), // A debt, of a channel without limits.
         (bounded, (65_737, 50), false),
@@ -336,6 +340,10 @@ fn what_is_far_above_the_bound_is_not_believed_and_what_is_above_it_is_a_debt() 
         (bounded, (20_000_000, 50), false),
         (reads_more, (1_000_000, 50), true),
         (stored, (1_000_000, 50), true),
+        (hosted_tools, (1_000_000, 50), true),
+        (hosted_tools, (20_000_000, 50), false),
+        (thinks_beside, (100, 400_050), true),
+        (thinks_beside, (100, 2_000_000), false),
         (no_ceiling, (100, 1_000_000), true),
         (no_ceiling, (100, 20_000_000), false),
     ];

@@ -23,12 +23,15 @@ pub struct Variant {
     /// The region in which the call was processed, where the answer says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<Box<str>>,
+    /// What was read from a cache that the caller had asked for costs no more than this part of input, in parts per million.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_cache_ppm: Option<u32>,
 }
 
 impl Variant {
     /// What these words say; `None` when that is nothing.
     pub fn of(size: Option<&str>, quality: Option<&str>) -> Option<Self> {
-        let found = Self { size: size.and_then(word), quality: quality.and_then(word), region: None };
+        let found = Self { size: size.and_then(word), quality: quality.and_then(word), ..Self::default() };
         (found != Self::default()).then_some(found)
     }
 
@@ -49,6 +52,7 @@ impl Variant {
             size: either(&said.size, &asked.size),
             quality: either(&said.quality, &asked.quality),
             region: said.region.clone(),
+            asked_cache_ppm: said.asked_cache_ppm,
         })
     }
 }
@@ -186,6 +190,23 @@ mod tests {
             ..PriceParts::default()
         };
         Price { per_unit, more: Some(Box::new(more)), ..Price::default() }
+    }
+
+    #[test]
+    fn hits_of_a_cache_that_was_asked_for_cost_no_more_than_their_part_of_input() {
+        let usage = Usage { cache_read: 1_000_000, ..Usage::default() };
+        for (cache_read, ppm, nano) in [
+            (Some(500_000), None, 500_000_000),
+            (Some(500_000), Some(100_000), 250_000_000),
+            (None, Some(100_000), 250_000_000),
+            (Some(100_000), Some(100_000), 100_000_000),
+        ] {
+            let card = Price { input: Some(2_500_000), output: Some(0), cache_read, ..Price::default() };
+            let variant = Variant { asked_cache_ppm: ppm, ..Variant::default() };
+            let price = card.on(Timestamp::from_ms(0)).with(Some(&variant));
+            let cost = price.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
+            assert_eq!(cost, nano, "{cache_read:?} {ppm:?}");
+        }
     }
 
     #[test]

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
-use sluicegate_core::quirk::{Quirks, RequestQuirk};
+use sluicegate_core::quirk::{Quirks, RequestChange, RequestQuirk};
 
 use crate::bridge::Reply;
 use crate::prepare::Prepared;
 use crate::scan::Scanned;
 
-pub(crate) use answer::{Ended, counted, ended};
+pub(crate) use answer::{Ended, asked_cache_ppm, counted, ended};
 pub(crate) use think::Think;
 
 impl Scanned {
@@ -41,6 +41,16 @@ impl Scanned {
             }
         }
         prepared.reply.heed(quirks, model);
+    }
+
+    /// The output ceiling that a provider with these quirks heeds in the body as it came: one by a name that it doesn't read is none.
+    pub fn heeded_ceiling(&self, quirks: &Quirks, model: &str) -> Option<u64> {
+        let renames = |rule: &&RequestQuirk| {
+            matches!(&rule.change, RequestChange::Rename { from, .. } if from.starts_with("max_"))
+                && rule.concerns(self.format(), model)
+        };
+        let rules: smallvec::SmallVec<[&RequestQuirk; 4]> = quirks.request.iter().filter(renames).collect();
+        if rules.is_empty() { self.facts().max_output } else { request::ceiling(self.text(), &rules) }
     }
 }
 

@@ -18,7 +18,7 @@ use sluicegate_core::{Format, Usage};
 use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
 use crate::observed::Observed;
-use crate::quirk::{Ended, counted, ended};
+use crate::quirk::{Ended, asked_cache_ppm, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
 use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, research_queries, responses};
@@ -332,7 +332,10 @@ impl Tap {
         } else if kind == "response.output_item.done" {
             // Pictures come whole, with the item's end.
             let made = parts.item.and_then(|item| item.get("result")).filter(|v| v.kind() == Kind::String);
-            made.into_iter().for_each(|picture| self.output(picture));
+            if let Some(picture) = made {
+                self.observed.first_content = true;
+                self.raw_bytes(picture.raw());
+            }
             parts.item.into_iter().for_each(|item| self.item_done(item));
         } else if let Some((response, span)) = parts.response {
             note(&mut self.observed.response_id, response.get("id"));
@@ -378,6 +381,7 @@ impl Tap {
     fn responses_usage(&mut self, usage: Option<Val<'_>>) {
         if let Some(usage) = usage {
             self.report(responses(usage));
+            self.cached(usage);
         }
     }
 
@@ -402,6 +406,7 @@ impl Tap {
         if let Some(usage) = parts.usage {
             self.report(counted(self.quirks.as_deref(), usage));
             self.read_so_much(usage);
+            self.cached(usage);
         }
         if parts.error.is_some() {
             self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
@@ -684,6 +689,14 @@ impl Tap {
         let model = self.observed.served_model.as_deref().unwrap_or_default();
         self.observed.searched(research_queries(model, usage));
         self.observed.served_variant = Variant::of(Some(&size), None).map(Box::new);
+    }
+
+    /// Of which kind the cache is that was read.
+    fn cached(&mut self, usage: Val<'_>) {
+        if let Some(ppm) = asked_cache_ppm(self.quirks.as_deref(), usage) {
+            let variant = self.observed.served_variant.get_or_insert_default();
+            variant.asked_cache_ppm = Some(ppm);
+        }
     }
 
     fn report(&mut self, counts: Result<Option<Counts>, Absurd>) {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::call::PASS_THROUGH_PREFIX;
-use sluicegate_core::engine::Attempt;
+use sluicegate_core::decision::{Denial, Explanation};
+use sluicegate_core::engine::{Attempt, Denied};
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, CallId, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
 use sluicegate_wire::{Bridge, BridgeOptions, Reply};
@@ -29,8 +30,6 @@ use crate::upstream::{Method, Rest, Special, Target, Upstream, UpstreamFault, Up
 
 /// Longer paths and queries are refused, in bytes.
 const PATH_MAX: usize = 4 * 1024;
-/// How often a path is decoded to see what servers may see in it.
-const DECODINGS: usize = 3;
 /// The methods that are passed on.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Parameters of a query that carry keys.
@@ -117,16 +116,29 @@ pub(crate) async fn serve(
         _ => None,
     };
     let id = inner.call_id();
-    let mut call = match &metered {
-        Some(metered) => {
-            metered.call(&snapshot, &caller, place, id, inner.clock.now()).map_err(Rejection::new)?
-        }
-        None => unmetered(id, &request.name),
+    let (mut call, denial) = match &metered {
+        Some(metered) => metered.call(&snapshot, &caller, place, id),
+        None => (unmetered(id, &request.name), None),
     };
+    // What is only looked at or removed costs nothing, and a fee is all that a call costs, by the operator's word.
+    let spends = metered.is_none() && !method.is_safe() && method != Method::DELETE;
+    let is_unpriced = spends
+        && metered::channels(&snapshot, &caller, &request.name, &decoded)
+            .any(|(_, model)| !model.price.is_known());
+    call.open_ended |= is_unpriced;
     call.client_ip = request.client_ip;
     call.tags.extend(request.tags.iter().cloned());
     let call = crate::serve::keepable(call).map_err(Rejection::new)?;
     let (now, seed) = (inner.clock.now(), inner.seed());
+    if let (Some(denial), Some(metered)) = (denial, &metered) {
+        let unknown = matches!(denial, Denial::UnknownModel { .. }).then(|| metered.unknown(&request.name));
+        let denied = Denied { denial, explanation: Explanation::default() };
+        let refused = deny(inner, &caller, call, &denied, (now, seed), request.explain, None);
+        return Err(match unknown {
+            Some(error) => Box::new(Rejection { facts: refused.facts, ..Rejection::new(error) }),
+            None => refused,
+        });
+    }
     let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
         Ok(admission) => admission,
         Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), request.explain, None)),
@@ -144,6 +156,13 @@ pub(crate) async fn serve(
         })?;
         // What it used must be legible.
         request.headers.retain(|(name, _)| name != "accept-encoding");
+    }
+    if is_unpriced && (caller.has_strict_spend() || by_name) {
+        let message = format!(
+            "nobody knows what `{decoded}` costs, and this call has a strict budget: ask the operator to give the channel's `pass_through` a `fee`"
+        );
+        let rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
+        return Err(ended(running, Box::new(rejection)).await);
     }
     if let Some(admission) = running.admission() {
         admission.be_patient();
@@ -326,8 +345,8 @@ fn address(channel: &Channel, target: &Target, request: &PassThrough, decoded: &
     Ok(url)
 }
 
-/// The path as a server may see it; else why it may not go on. Nothing in it may lead up, out or elsewhere, however often it is
-/// decoded.
+/// The path as a server sees it; else why it may not go on. Nothing in it may lead up, out or elsewhere, and no server may see another
+/// operation in it than we do: some drop what follows a `;`, or decode what has been decoded.
 fn safe_path(path: &str) -> Result<String, &'static str> {
     if path.len() > PATH_MAX {
         return Err("it is too long");
@@ -335,42 +354,28 @@ fn safe_path(path: &str) -> Result<String, &'static str> {
     if !path.starts_with('/') {
         return Err("it must go on behind the name, with a slash first");
     }
-    let mut seen = path.to_owned();
-    let mut decoded = None;
-    for _ in 0..DECODINGS {
-        let is_bad = |c: char| c.is_control() || matches!(c, '\\' | '?' | '#' | ' ');
-        if seen.chars().any(is_bad) {
-            return Err("it has characters that no path has");
-        }
-        let segments: Vec<&str> = seen.split('/').skip(1).collect();
-        let is_up = |segment: &&str| {
-            let bare = segment.split(';').next().unwrap_or_default();
-            matches!(bare, "." | "..")
-        };
-        if segments.iter().any(is_up) {
-            return Err("`.` and `..` lead elsewhere");
-        }
-        let inner = segments.len().saturating_sub(1);
-        if segments.iter().take(inner).any(|segment| segment.is_empty()) {
-            return Err("it has an empty segment");
-        }
-        if decoded
-            .as_ref()
-            .is_some_and(|first: &String| first.matches('/').count() != seen.matches('/').count())
-        {
-            return Err("it has a slash that is encoded");
-        }
-        if !seen.contains('%') {
-            return Ok(decoded.unwrap_or(seen));
-        }
-        let next = decode(&seen).ok_or("it isn't encoded properly")?;
-        if next.matches('/').count() != seen.matches('/').count() {
-            return Err("it has a slash that is encoded");
-        }
-        decoded.get_or_insert_with(|| next.clone());
-        seen = next;
+    let seen = decode(path).ok_or("it isn't encoded properly")?;
+    if seen.contains('%') {
+        return Err("it is encoded twice, or has a `%` in it");
     }
-    Err("it is encoded over and over")
+    if seen.matches('/').count() != path.matches('/').count() {
+        return Err("it has a slash that is encoded");
+    }
+    if seen.contains(';') {
+        return Err("it has a `;`, which servers understand differently");
+    }
+    if seen.chars().any(|c| c.is_control() || matches!(c, '\\' | '?' | '#' | ' ')) {
+        return Err("it has characters that no path has");
+    }
+    let segments: Vec<&str> = seen.split('/').skip(1).collect();
+    if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
+        return Err("`.` and `..` lead elsewhere");
+    }
+    let inner = segments.len().saturating_sub(1);
+    if segments.iter().take(inner).any(|segment| segment.is_empty()) {
+        return Err("it has an empty segment");
+    }
+    Ok(seen)
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -421,6 +426,11 @@ mod tests {
             ("/files/%25252e%25252e/x", None),
             ("/files/..%2fx", None),
             ("/files/..;/x", None),
+            ("/chat/completions;x=1", None),
+            ("/chat/completions%3bx=1", None),
+            ("/chat/%2563ompletions", None),
+            ("/files/100%25", None),
+            ("/chat/%63ompletions", Some("/chat/completions")),
             ("/files%2f..%2fx", None),
             ("/files%5c..%5cx", None),
             ("/files\\..\\x", None),

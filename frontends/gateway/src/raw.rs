@@ -33,6 +33,8 @@ pub struct RawStream {
     body: Option<Box<dyn UpstreamBody>>,
     pending: VecDeque<Bytes>,
     observed: Observed,
+    /// So many bytes of it have passed.
+    passed: u64,
     /// How the answer counts when it comes to its end.
     class: OutcomeClass,
     /// The end of what passed, where what it used may be found in it.
@@ -69,6 +71,7 @@ impl RawStream {
             body: Some(response.body),
             pending: VecDeque::new(),
             observed: Observed::default(),
+            passed: 0,
             class,
             tail: looks.then(Vec::new),
             beginning: Vec::new(),
@@ -90,6 +93,7 @@ impl RawStream {
 
     fn take(&mut self, piece: Bytes) {
         self.observed.first_content |= !piece.is_empty();
+        self.passed = self.passed.saturating_add(piece.len() as u64);
         if let Some(reader) = &mut self.reader {
             reader.push(piece.clone(), &mut |_| {});
         }
@@ -114,8 +118,16 @@ impl RawStream {
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
         if let Some(mut reader) = self.reader.take() {
             let end = if class == OutcomeClass::ClientGone { End::ClientGone } else { End::Eof };
+            // It broke off, or couldn't be read to its end.
+            let is_part = class != OutcomeClass::Ok || reader.ended();
             reader.finish(end, &mut |_| {});
             self.observed = reader.observed().clone();
+            if is_part && self.passed > 0 {
+                self.observed.first_content = true;
+                if self.observed.output_bytes == 0 {
+                    self.observed.output_bytes = self.passed;
+                }
+            }
         } else {
             self.observed.finished = class == OutcomeClass::Ok;
             self.observed.usage = self.tail.take().and_then(|tail| said_in(&self.beginning, &tail));

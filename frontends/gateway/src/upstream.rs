@@ -1,5 +1,6 @@
 //! Upstreams: where attempts are sent. Nothing here translates, retries or decides.
 
+mod coded;
 mod direct;
 mod fetch;
 mod head;

@@ -55,6 +55,8 @@ pub struct Behaviour {
     pub pad: usize,
     /// Answers a stream request with plain JSON.
     pub plain_json: bool,
+    /// Compresses the answer, whoever asked for it.
+    pub gzip: bool,
 }
 
 const NONSENSE: &str = "%PDF-1.7 {\"choices\": [{]} \u{0}\u{1}";
@@ -97,6 +99,7 @@ impl Behaviour {
             "pad" => self.pad = count()?,
             "hang" => self.hang = true,
             "plain" => self.plain_json = true,
+            "gzip" => self.gzip = true,
             "usage-missing" => self.usage = UsageFault::Missing,
             "usage-negative" => self.usage = UsageFault::Negative,
             "usage-absurd" => self.usage = UsageFault::Absurd,

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use super::behaviour::Behaviour;
@@ -21,6 +23,29 @@ pub(super) struct Reply {
 enum Body {
     Whole(Vec<u8>),
     Stream { frames: Vec<Vec<u8>>, fault: Vec<u8> },
+}
+
+impl Body {
+    /// The same, each frame so that it can be read when it has come.
+    fn compressed(self) -> io::Result<Self> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        Ok(match self {
+            Body::Whole(body) => {
+                encoder.write_all(&body)?;
+                Body::Whole(encoder.finish()?)
+            }
+            Body::Stream { frames, fault } => {
+                let mut all = Vec::new();
+                for frame in &frames {
+                    encoder.write_all(frame)?;
+                    encoder.flush()?;
+                    all.push(std::mem::take(encoder.get_mut()));
+                }
+                all.push(encoder.finish()?);
+                Body::Stream { frames: all, fault }
+            }
+        })
+    }
 }
 
 impl Reply {
@@ -65,6 +90,10 @@ pub(super) fn deliver(mut reply: Reply, behaviour: &Behaviour, serial: u64, out:
     head.push_str("set-cookie: upstream=1\r\nopenai-organization: fake-org\r\n");
     for (name, value) in &behaviour.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if behaviour.gzip {
+        head.push_str("content-encoding: gzip\r\n");
+        reply.body = reply.body.compressed().unwrap_or(Body::Whole(Vec::new()));
     }
     let sent = match reply.body {
         Body::Whole(body) => send_whole(head, &body, behaviour, out),

@@ -364,6 +364,9 @@ fn lines(quirks: &Quirks) -> Vec<String> {
             format!("`{}`: reasoning tokens come on top of the completion's", it.id)
         }
         UsageCounts::MoreInput(field) => format!("`{}`: `{field}` counts further input", it.id),
+        UsageCounts::AskedCache(hundredths) => {
+            format!("`{}`: what is read from a cache that was asked for (`cache_type`) costs at most {hundredths} % of input", it.id)
+        }
     }));
     lines.extend(quirks.finish.iter().map(|it| {
         let means = match it.means {

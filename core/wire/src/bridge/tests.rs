@@ -38,6 +38,20 @@ fn a_failure_that_the_upstream_told_of_is_not_told_twice() {
     }
 }
 
+#[test]
+fn a_picture_in_a_stream_of_responses_is_no_text() {
+    let picture = "A".repeat(1_000_000);
+    let events = format!(
+        "data: {{\"type\":\"response.output_item.done\",\"item\":{{\"type\":\"image_generation_call\",\"result\":\"{picture}\"}}}}\n\n\
+         data: {{\"type\":\"response.completed\",\"response\":{{\"output\":[],\"usage\":{{\"input_tokens\":9,\"output_tokens\":272}}}}}}\n\n"
+    );
+    let options = streams(Format::OpenaiResponses, Format::OpenaiResponses);
+    let (_, observed) = run(options, &[Bytes::from(events)], End::Eof);
+    let (usage, source) = observed.settlement(7);
+    assert!(observed.first_content);
+    assert_eq!((usage.output_tokens(), source), (272, sluicegate_core::UsageSource::Reported));
+}
+
 fn events(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
     let mut splitter = Splitter::default();

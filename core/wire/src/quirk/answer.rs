@@ -23,9 +23,25 @@ pub(crate) fn counted(quirks: Option<&Quirks>, v: Val<'_>) -> Result<Option<Coun
                 let input = counts_now.usage.input_uncached.checked_add(more).filter(|n| *n <= 1 << 32);
                 counts_now.usage.input_uncached = input.ok_or(Absurd)?;
             }
+            // That says what it costs, not how much it is.
+            UsageCounts::AskedCache(_) => {}
         }
     }
     Ok(counts)
+}
+
+/// What hits of a cache cost that the caller asked for, in parts per million of input, if `v` says that it has such.
+// QUIRK(dashscope, 2026-11, https://help.aliyun.com/zh/model-studio/context-cache): the one shuts out the other in a request.
+pub(crate) fn asked_cache_ppm(quirks: Option<&Quirks>, v: Val<'_>) -> Option<u32> {
+    let hundredths = quirks?.usage.iter().find_map(|quirk| match quirk.counts {
+        UsageCounts::AskedCache(hundredths) => Some(hundredths),
+        _ => None,
+    })?;
+    let is_asked = |details: Val<'_>| details.get_str("cache_type").as_deref() == Some("ephemeral");
+    let turns = v.get("x_details").into_iter().flat_map(Val::elements);
+    let mut details =
+        std::iter::once(v).chain(turns).filter_map(|counts| counts.get("prompt_tokens_details"));
+    details.any(is_asked).then(|| u32::from(hundredths) * 10_000)
 }
 
 /// What a word for the end of an answer says.

@@ -100,18 +100,35 @@ pub(super) struct Changed {
 
 /// Applies rules to a body.
 pub(super) fn change(text: &str, rules: &[&RequestQuirk], losses: &mut Losses) -> Changed {
-    let Some(members) = members(text) else { return Changed::default() };
-    let members = members
-        .into_iter()
-        .map(|(name, value, whole)| Member { name, value: Cow::Borrowed(value), whole: Some(whole) })
-        .collect();
-    let mut body = Body { members, changed: false, streams: false };
+    let Some(mut body) = Body::read(text) else { return Changed::default() };
     for rule in rules {
         if rule.when.iter().all(|when| body.holds(when)) {
             body.apply(rule, losses);
         }
     }
     Changed { text: body.changed.then(|| body.write(text.len())), streams: body.streams }
+}
+
+/// The output ceiling in a chat's body that stays one where these rules, which give ceilings another name, aren't applied to it.
+pub(super) fn ceiling(text: &str, rules: &[&RequestQuirk]) -> Option<u64> {
+    let body = Body::read(text)?;
+    let is_unread = |name: &str| {
+        let renames =
+            |rule: &RequestQuirk| matches!(&rule.change, RequestChange::Rename { from, .. } if from == name);
+        rules.iter().any(|rule| renames(rule) && rule.when.iter().all(|when| body.holds(when)))
+    };
+    let read = ["max_tokens", "max_completion_tokens"].into_iter().filter(|name| !is_unread(name));
+    read.filter_map(|name| body.value(name)?.as_u64()).max()
+}
+
+impl<'a> Body<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        let members = members(text)?
+            .into_iter()
+            .map(|(name, value, whole)| Member { name, value: Cow::Borrowed(value), whole: Some(whole) })
+            .collect();
+        Some(Self { members, changed: false, streams: false })
+    }
 }
 
 impl Body<'_> {

@@ -163,3 +163,27 @@ fn a_ceiling_of_ours_gets_the_providers_name_too() {
         assert_eq!(got, want, "{fields} {ours:?}");
     }
 }
+
+#[test]
+fn a_ceiling_is_one_where_it_is_read() {
+    const WHEN: &str = r#","when":[{"field":"enable_thinking","not":[false]}]"#;
+    for (when, rest, want) in [
+        ("", r#""max_tokens":50"#, None),
+        ("", r#""max_completion_tokens":60"#, Some(60)),
+        ("", r#""max_tokens":50,"max_completion_tokens":20"#, Some(20)),
+        ("", r#""max_t\u006fkens":50"#, None),
+        ("", r#""n":1"#, None),
+        (WHEN, r#""max_tokens":50"#, None),
+        (WHEN, r#""max_tokens":50,"enable_thinking":false"#, Some(50)),
+    ] {
+        let rule = format!(
+            r#"{{"request":[{{"id":"q","models":["m*"]{when},"change":{{"rename":{{"from":"max_tokens","to":"max_completion_tokens"}}}}}}]}}"#
+        );
+        let quirks: Quirks = serde_json::from_str(&rule).unwrap();
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{rest}}}"#);
+        let scanned = scan(Format::OpenaiChat, &Bytes::from(body)).unwrap();
+        assert_eq!(scanned.heeded_ceiling(&quirks, "m-1"), want, "{when} {rest}");
+        let other = scanned.heeded_ceiling(&quirks, "other");
+        assert_eq!(other, scanned.facts().max_output, "{when} {rest}");
+    }
+}

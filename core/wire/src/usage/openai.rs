@@ -124,6 +124,9 @@ impl Said {
             Some(total) if reasoning > 0 && total == beside => completion,
             // Inside the completion it can't be, and there is room for it beside.
             Some(total) if reasoning > completion && total > beside => completion,
+            // QUIRK(perplexity, 2026-11, https://docs.perplexity.ai/docs/sonar/models/sonar-deep-research): what isn't said among the details
+            // of the completion needn't be part of it, and neither is it of the total.
+            _ if said.reasoning.is_none() && reasoning > completion => completion,
             _ => completion.checked_sub(reasoning).ok_or(Absurd)?,
         };
         let audio_out = said.audio_out.unwrap_or(0).min(visible);
@@ -167,10 +170,23 @@ pub(crate) fn responses(v: Val<'_>) -> Result<Option<Counts>, Absurd> {
             "total_tokens" => said.total = count(value)?,
             "input_tokens_details" => said.input_details(value)?,
             "output_tokens_details" => said.output_details(value)?,
+            // QUIRK(dashscope, 2026-11, https://help.aliyun.com/zh/model-studio/context-cache): what a session wrote stands with each of
+            // its turns.
+            "x_details" => said.written = written_in(value)?.or(said.written),
             _ => {}
         }
     }
     said.counts()
+}
+
+/// What all turns of a call wrote to the cache, if any says it.
+fn written_in(turns: Val<'_>) -> Result<Option<u64>, Absurd> {
+    let mut written = None;
+    for details in turns.elements().filter_map(|turn| turn.get("prompt_tokens_details")) {
+        let more = details.get("cache_creation_input_tokens").map_or(Ok(None), count)?;
+        written = more.map(|more| written.unwrap_or(0) + more).or(written);
+    }
+    Ok(written)
 }
 
 /// What the input is made of: sound and images include what of them was cached, as OpenAI counts them.

@@ -276,6 +276,24 @@ fn thoughts_and_the_prompts_of_tools_are_extra() {
 }
 
 #[test]
+fn what_a_session_wrote_to_its_cache_stands_with_its_turns() {
+    let read = |turns: &str| {
+        let text = format!(
+            r#"{{"input_tokens":1524,"input_tokens_details":{{"cached_tokens":1305}},"output_tokens":9,"x_details":[{turns}]}}"#
+        );
+        responses(Val::parse(&text).unwrap()).unwrap().unwrap().usage
+    };
+    let turn = r#"{"input_tokens":1524,"prompt_tokens_details":{"cache_creation_input_tokens":100,"cached_tokens":1305}}"#;
+    for (turns, written) in
+        [(String::new(), 0), (turn.to_owned(), 100), (format!("{turn},{turn}"), 200), ("{}".to_owned(), 0)]
+    {
+        let usage = read(&turns);
+        let got = (usage.input_uncached, usage.cache_read, usage.cache_write);
+        assert_eq!(got, (219 - written, 1305, written), "{turns}");
+    }
+}
+
+#[test]
 fn anthropic_counts_replace_and_cache_stands_beside() {
     // Cumulative values are not added up.
     let got = anthropic(&[

@@ -9,8 +9,9 @@ use sluicegate_core::call::{Billed, PASS_THROUGH_PREFIX};
 use sluicegate_core::concern::Concern;
 use sluicegate_core::decision::Denial;
 use sluicegate_core::engine::BoundCaller;
+use sluicegate_core::quirk::{Quirks, RequestChange};
 use sluicegate_core::snapshot::{Snapshot, Unpriced};
-use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName, Timestamp};
+use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName};
 use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
 
 use super::allows;
@@ -31,6 +32,8 @@ pub(super) struct Metered {
     pub(super) body: Bytes,
     scanned: Box<Scanned>,
     model: ModelName,
+    /// A stream whose upstream needn't say what it used.
+    is_silent: bool,
 }
 
 /// What an operation's address says.
@@ -75,7 +78,7 @@ fn place(path: &str) -> Option<Place<'_>> {
 }
 
 /// The channels that may pass a call to `name` on.
-fn channels<'a>(
+pub(super) fn channels<'a>(
     snapshot: &'a Snapshot,
     caller: &'a BoundCaller,
     name: &str,
@@ -135,26 +138,47 @@ impl Metered {
             let message = "what is passed through is for one model: name one".to_owned();
             return Err(Box::new(Rejection::new(wrong("model", message))));
         }
-        Ok(Some(Self { format: place.format, body: bytes, scanned: Box::new(scanned), model }))
+        let format = place.format;
+        let tells = |channel: &Channel| {
+            let drops = |change: &RequestChange| matches!(change, RequestChange::Drop(fields) if fields.iter().any(|name| name == "stream_options"));
+            // Who doesn't take the wish says it unasked.
+            channel.quirks.request.iter().any(|it| drops(&it.change) && it.concerns(format, model.as_str()))
+        };
+        let asks = scanned.facts().stream && !scanned.facts().include_usage;
+        let is_silent = asks
+            && matches!(format, Format::OpenaiChat | Format::OpenaiCompletions)
+            && channels(snapshot, caller, name, path).any(|(channel, _)| !tells(channel));
+        let of_channel =
+            channels(snapshot, caller, name, path).any(|(channel, _)| channel.has_strict_spend());
+        let metered = Self { format, body: bytes, scanned: Box::new(scanned), model, is_silent };
+        metered.check_stream(of_channel || caller.has_strict_spend())?;
+        Ok(Some(metered))
     }
 
     /// Whether budgets that only become known with the call let it.
     pub(super) fn check(&self, strict_spend: bool) -> Result<(), Box<Rejection>> {
-        refuse_unbounded(&self.scanned, strict_spend)
+        refuse_unbounded(&self.scanned, strict_spend)?;
+        self.check_stream(strict_spend)
     }
 
-    /// The call that it is: what it can use, and what it is charged by.
-    ///
-    /// # Errors
-    /// `ModelNotFound` for a model that the caller may not use by any name; `Forbidden` for one without a price, where such are refused.
+    /// What a model thinks unseen can only be charged where the stream says how much that was.
+    fn check_stream(&self, strict_spend: bool) -> Result<(), Box<Rejection>> {
+        if !strict_spend || !self.is_silent {
+            return Ok(());
+        }
+        let message = "this stream wouldn't say what it used, and it has a strict budget: send `\"stream_options\":{\"include_usage\":true}`";
+        Err(Box::new(Rejection::new(wrong("stream_options", message.to_owned()))))
+    }
+
+    /// The call that it is, with what it can use and what it is charged by; and why it is refused, if the caller may not use the model by
+    /// any name, or it has no price and such are refused.
     pub(super) fn call(
         &self,
         snapshot: &Snapshot,
         caller: &BoundCaller,
         (name, path): (&str, &str),
         id: CallId,
-        now: Timestamp,
-    ) -> Result<Call, Error> {
+    ) -> (Call, Option<Denial>) {
         let group = format!("{PASS_THROUGH_PREFIX}{name}");
         let all: Vec<_> = channels(snapshot, caller, name, path).collect();
         let is_own = |it: &&ChannelModel| !it.is_pass_through() && it.upstream == self.model;
@@ -163,9 +187,7 @@ impl Metered {
         let own_name = format!("{group}/{}", self.model);
         let mut names = vec![self.model.as_str(), own_name.as_str()];
         names.extend(own.iter().map(|model| model.group.as_str()));
-        if !caller.caller.may_call_as(&names) {
-            return Err(self.unknown(name));
-        }
+        let may_call = caller.caller.may_call_as(&names);
         let listed = all.iter().find_map(|(channel, _)| facts(channel, &self.model));
         let priced = own.iter().find(|model| model.price.is_known());
         let price = priced.map(|model| &model.price).or(listed.as_ref().map(|facts| &facts.price));
@@ -175,36 +197,58 @@ impl Metered {
             price.per_request_nano_usd = price.per_request_nano_usd.saturating_add(fee);
             Box::new(Billed { model: self.model.clone(), price })
         });
-        if billed.is_none() && snapshot.declared.quota.unpriced == Unpriced::Deny {
-            return Err(Denial::Unpriced { model: self.model.clone() }.to_error(now));
-        }
+        let model = || self.model.clone();
+        let denial = if !may_call {
+            Some(Denial::UnknownModel { model: model(), available: Vec::new() })
+        } else if billed.is_none() && snapshot.declared.quota.unpriced == Unpriced::Deny {
+            Some(Denial::Unpriced { model: model() })
+        } else {
+            None
+        };
         let first = own.first();
         let window =
             first.and_then(|it| it.context_window).or(listed.as_ref().and_then(|it| it.context_window));
         let most = first.and_then(|it| it.max_output).or(listed.as_ref().and_then(|it| it.max_output));
         let beyond =
             first.and_then(|it| it.extra_reasoning).or(listed.as_ref().and_then(|it| it.extra_reasoning));
-        let mut call = self.scanned.facts().call(id, Format::PassThrough);
-        call.model = ModelName::from(group);
+        let mut call = self.scanned.facts().call(id, self.format);
+        let quirks = || all.iter().map(|(channel, _)| &*channel.quirks);
+        // No ceiling is written into what is passed through: one holds where each maker reads it by the name that it came by.
+        let named = quirks()
+            .map(|quirks| self.scanned.heeded_ceiling(quirks, self.model.as_str()))
+            .try_fold(0, |most, named| Some(most.max(named?)));
+        let ceiling = named.or(most).unwrap_or(UNKNOWN_OUTPUT);
+        let beside = || quirks().map(|quirks| self.beside(quirks, &call)).max().unwrap_or(0);
+        let thoughts = beyond.unwrap_or_else(beside);
+        let output = match thoughts {
+            0 => ceiling,
+            // They must fit the context window, too.
+            _ => ceiling.saturating_add(thoughts).min(window.unwrap_or(UNKNOWN_OUTPUT).max(ceiling)),
+        };
+        // As it came, translated by nobody.
+        (call.format, call.extra_translated) = (Format::PassThrough, 0);
+        // A record of what never was a call of the channel's says for which model it was.
+        call.model = ModelName::from(if may_call { group } else { own_name });
         call.fallbacks = None;
         call.input_bound = call.input_bound.or(window);
-        // No ceiling is written into what is passed through.
         call.extra_output = match self.format {
             Format::OpenaiEmbeddings => 0,
-            _ => call
-                .max_output
-                .or(most)
-                .unwrap_or(UNKNOWN_OUTPUT)
-                .saturating_add(beyond.unwrap_or(0))
-                .saturating_add(call.extra_output),
+            _ => output.saturating_add(call.extra_output),
         };
         call.needs = sluicegate_core::call::Needs::default();
         call.billed = billed;
-        Ok(call)
+        (call, denial)
+    }
+
+    /// What the model may think on top of its ceiling.
+    fn beside(&self, quirks: &Quirks, call: &Call) -> u64 {
+        // The body goes as it came: what it says of thinking is what is sent.
+        let all = quirks.beside_of(self.model.as_str(), false);
+        all.iter().find(|it| it.is_in(self.format)).map_or(0, |it| it.tokens(call, self.format))
     }
 
     /// Whoever may not use a model learns nothing of it.
-    fn unknown(&self, name: &str) -> Error {
+    pub(super) fn unknown(&self, name: &str) -> Error {
         let message = format!(
             "there is no model `{}` at `{PASS_THROUGH_PREFIX}{name}` for this key; ask for it, or for `{PASS_THROUGH_PREFIX}{name}/*`, to be added to the key's models",
             self.model

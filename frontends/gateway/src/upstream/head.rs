@@ -2,6 +2,7 @@
 
 use sluicegate_core::ServiceTier;
 
+use super::coded::{CodedBody, Coding};
 use super::{TimedBody, UpstreamBody, UpstreamResponse};
 
 /// The head of an answer.
@@ -13,6 +14,8 @@ pub(super) struct Head {
     request_id: Option<String>,
     served_tier: Option<ServiceTier>,
     content_type: Option<String>,
+    /// How the body is compressed, though nobody asked for that.
+    coding: Option<Coding>,
 }
 
 impl Head {
@@ -31,14 +34,22 @@ impl Head {
             served_tier: text("x-gemini-service-tier").and_then(ServiceTier::of_answer),
             // JSON and events are what is expected: only what differs is worth a copy.
             content_type: text("content-type").filter(|kind| !is_usual(kind)).map(str::to_owned),
+            coding: header("content-encoding").and_then(Coding::read),
         }
+    }
+
+    /// The same of a body that goes on as it comes.
+    pub(super) fn as_it_comes(self) -> Self {
+        Self { coding: None, ..self }
     }
 
     /// The answer, with a body whose reads must come in time.
     pub(super) fn with(self, body: impl UpstreamBody + 'static, between_ms: Option<u64>) -> UpstreamResponse {
-        let body: Box<dyn UpstreamBody> = match between_ms {
-            Some(ms) => Box::new(TimedBody::new(body, ms)),
-            None => Box::new(body),
+        let body: Box<dyn UpstreamBody> = match (between_ms, self.coding) {
+            (Some(ms), None) => Box::new(TimedBody::new(body, ms)),
+            (Some(ms), Some(coding)) => Box::new(TimedBody::new(CodedBody::new(body, coding), ms)),
+            (None, None) => Box::new(body),
+            (None, Some(coding)) => Box::new(CodedBody::new(body, coding)),
         };
         UpstreamResponse {
             status: self.status,

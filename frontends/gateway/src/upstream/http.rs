@@ -1,5 +1,5 @@
 //! Upstreams over HTTP/1.1: on connections of our own, or through reqwest where a proxy stands between. Retries,
-//! redirects and decompression of their own are off.
+//! redirects and decompression of their own are off: what is compressed unasked is read here.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -196,6 +196,9 @@ async fn send_special(
     special: &Special,
     between_ms: Option<u64>,
 ) -> Result<UpstreamResponse, UpstreamFault> {
+    let own = special.method.is_some() || special.url.is_some();
+    // Who takes a coding gets it.
+    let takes_coded = own && headers.contains_key("accept-encoding");
     let method = special.method.clone().unwrap_or(reqwest::Method::POST);
     let mut outgoing = reqwest::Request::new(method, url);
     *outgoing.headers_mut() = headers;
@@ -209,7 +212,7 @@ async fn send_special(
         response.headers().get(name).map(HeaderValue::as_bytes)
     });
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    let own = special.method.is_some() || special.url.is_some();
+    let head = if takes_coded { head.as_it_comes() } else { head };
     let named: Vec<String> = response
         .headers()
         .get_all("connection")
@@ -218,7 +221,9 @@ async fn send_special(
         .flat_map(|names| names.split(',').map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>())
         .collect();
     let passed = response.headers().iter().filter(|(name, _)| {
-        own && !KEPT_BACK.contains(&name.as_str()) && !named.iter().any(|kept| kept == name.as_str())
+        let is_undone = name.as_str() == "content-encoding" && !takes_coded;
+        let is_kept = is_undone || KEPT_BACK.contains(&name.as_str());
+        own && !is_kept && !named.iter().any(|kept| kept == name.as_str())
     });
     let headers = passed.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
     let answer = head.with(HttpBody(reqwest::Body::from(response)), between_ms);
