@@ -134,12 +134,13 @@ impl Price {
     /// The price of an attempt that begins at `at`: all of it, however long it takes.
     pub fn on(&self, at: Timestamp) -> PriceNow<'_> {
         match self.more.as_deref() {
-            None => PriceNow { card: self, exchange: None, unasked: None, variant: None },
+            None => PriceNow { card: self, exchange: None, unasked: None, variant: None, is_own: false },
             Some(more) => PriceNow {
                 card: self.card(more, at),
                 exchange: more.exchange.as_ref(),
                 unasked: more.unasked,
                 variant: None,
+                is_own: false,
             },
         }
     }
@@ -269,13 +270,20 @@ impl Price {
     }
 
     /// What `usage` costs in pico-USD, or in that part of another currency.
-    fn pico(&self, usage: &Usage, variant: Option<&Variant>) -> i128 {
+    fn pico(&self, usage: &Usage, variant: Option<&Variant>, hits_ppm: Option<u32>) -> i128 {
         let per_unit = if usage.units > 0 { self.unit_rate(variant) } else { 0 };
-        self.pico_with(usage, per_unit, variant)
+        self.pico_with(usage, per_unit, variant, hits_ppm)
     }
 
-    fn pico_with(&self, usage: &Usage, per_unit: PicoUsd, variant: Option<&Variant>) -> i128 {
-        let rates = self.rates(usage.input_tokens()).of(variant);
+    /// `hits_ppm` of the input's rate is the most that is charged for what was read from a cache.
+    fn pico_with(
+        &self,
+        usage: &Usage,
+        per_unit: PicoUsd,
+        variant: Option<&Variant>,
+        hits_ppm: Option<u32>,
+    ) -> i128 {
+        let rates = self.rates(usage.input_tokens()).with_hits_at(hits_ppm);
         let per_search = self.more.as_deref().map_or(0, |more| more.search_fee(variant));
         let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
@@ -334,7 +342,7 @@ impl Price {
         };
         let per_unit = if reach.units > 0 { self.dearest_unit_rate(variant) } else { 0 };
         let of_output = i128::from(output_tokens).saturating_mul(i128::from(output));
-        self.pico_with(&input, per_unit, variant)
+        self.pico_with(&input, per_unit, variant, None)
             .saturating_add(self.dearest_searches(reach.searches.max(usage.searches)))
             .saturating_add(of_output)
     }
@@ -386,9 +394,16 @@ pub struct PriceNow<'a> {
     exchange: Option<&'a Exchange>,
     unasked: Option<ServiceTier>,
     variant: Option<&'a Variant>,
+    is_own: bool,
 }
 
 impl<'a> PriceNow<'a> {
+    /// A price of the operator's own: where it has none for the cache, hits cost as input does, whatever the maker gives for them.
+    #[must_use]
+    pub(crate) fn own(self) -> Self {
+        Self { is_own: true, ..self }
+    }
+
     /// The price of units and searches of which this is known.
     #[must_use]
     pub fn with(self, variant: Option<&'a Variant>) -> Self {
@@ -398,12 +413,15 @@ impl<'a> PriceNow<'a> {
     /// The cost of `usage` as a call that was served at `tier`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once.
     /// Unknown prices count as nothing: ask [`Price::is_known`] first.
     pub fn cost(&self, usage: &Usage, tier: ServiceTier, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
-        self.scale(self.card.of_tier(tier).pico(usage, self.variant), ratio_ppm, rounding)
+        let card = self.card.of_tier(tier);
+        let gives = !self.is_own || card.cache_read.is_some();
+        let hits_ppm = self.variant.and_then(|it| it.asked_cache_ppm).filter(|_| gives);
+        self.scale(card.pico(usage, self.variant, hits_ppm), ratio_ppm, rounding)
     }
 
     /// What `usage` costs at the standard tier in pico-USD, for comparing. Unknown prices count as nothing.
     pub(crate) fn estimate(&self, usage: &Usage) -> u64 {
-        self.in_usd(u64::try_from(self.card.pico(usage, self.variant)).unwrap_or(u64::MAX))
+        self.in_usd(u64::try_from(self.card.pico(usage, self.variant, None)).unwrap_or(u64::MAX))
     }
 
     /// The most that `input_tokens` of input and `output_tokens` of output can cost, whatever bucket within `reach` the
@@ -507,9 +525,9 @@ struct Rates {
 }
 
 impl Rates {
-    /// With what an answer tells of the cache that it was read from.
-    fn of(self, variant: Option<&Variant>) -> Self {
-        let Some(ppm) = variant.and_then(|it| it.asked_cache_ppm) else { return self };
+    /// With at most this part of the input's rate for what was read from a cache.
+    fn with_hits_at(self, ppm: Option<u32>) -> Self {
+        let Some(ppm) = ppm else { return self };
         let part = u128::from(self.input) * u128::from(ppm) / u128::from(RATIO_ONE_PPM);
         let most = PicoUsd::try_from(part).unwrap_or(PicoUsd::MAX);
         Self { cache_read: self.cache_read.min(most), ..self }

@@ -48,7 +48,7 @@ impl<'a> Charges<'a> {
             None => caller.price_ratio_ppm,
             Some(Terms::Ratio(ratio_ppm)) => *ratio_ppm,
             Some(Terms::Price(price)) => {
-                let own = price.on(at).with(variant);
+                let own = price.on(at).with(variant).own();
                 return Self {
                     own,
                     ratio_ppm: RATIO_ONE_PPM,

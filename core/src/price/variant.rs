@@ -163,7 +163,7 @@ impl Price {
 mod tests {
     use super::*;
     use crate::money::Rounding;
-    use crate::price::{RATIO_ONE_PPM, Reach, ServiceTier};
+    use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier};
     use crate::time::Timestamp;
     use crate::usage::Usage;
 
@@ -195,17 +195,19 @@ mod tests {
     #[test]
     fn hits_of_a_cache_that_was_asked_for_cost_no_more_than_their_part_of_input() {
         let usage = Usage { cache_read: 1_000_000, ..Usage::default() };
-        for (cache_read, ppm, nano) in [
-            (Some(500_000), None, 500_000_000),
-            (Some(500_000), Some(100_000), 250_000_000),
-            (None, Some(100_000), 250_000_000),
-            (Some(100_000), Some(100_000), 100_000_000),
+        for (cache_read, ppm, nano, of_own) in [
+            (Some(500_000), None, 500_000_000, 500_000_000),
+            (Some(500_000), Some(100_000), 250_000_000, 250_000_000),
+            (None, Some(100_000), 250_000_000, 2_500_000_000),
+            (Some(100_000), Some(100_000), 100_000_000, 100_000_000),
         ] {
             let card = Price { input: Some(2_500_000), output: Some(0), cache_read, ..Price::default() };
             let variant = Variant { asked_cache_ppm: ppm, ..Variant::default() };
             let price = card.on(Timestamp::from_ms(0)).with(Some(&variant));
-            let cost = price.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven);
-            assert_eq!(cost, nano, "{cache_read:?} {ppm:?}");
+            let cost = |price: PriceNow<'_>| {
+                price.cost(&usage, ServiceTier::Standard, RATIO_ONE_PPM, Rounding::HalfEven)
+            };
+            assert_eq!((cost(price), cost(price.own())), (nano, of_own), "{cache_read:?} {ppm:?}");
         }
     }
 

@@ -151,9 +151,9 @@ pub(crate) async fn serve(
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = request.explain;
     if let Some(metered) = &metered {
-        metered.check(by_name).inspect_err(|rejection| {
-            running.finish(Some(rejection.error.kind().as_str()));
-        })?;
+        if let Err(rejection) = metered.check(by_name) {
+            return Err(ended(running, rejection).await);
+        }
         // What it used must be legible.
         request.headers.retain(|(name, _)| name != "accept-encoding");
     }

@@ -33,8 +33,9 @@ pub struct RawStream {
     body: Option<Box<dyn UpstreamBody>>,
     pending: VecDeque<Bytes>,
     observed: Observed,
-    /// So many bytes of it have passed.
+    /// So many bytes of it have passed, from the first that says anything.
     passed: u64,
+    streams: bool,
     /// How the answer counts when it comes to its end.
     class: OutcomeClass,
     /// The end of what passed, where what it used may be found in it.
@@ -72,6 +73,7 @@ impl RawStream {
             pending: VecDeque::new(),
             observed: Observed::default(),
             passed: 0,
+            streams: response.is_event_stream,
             class,
             tail: looks.then(Vec::new),
             beginning: Vec::new(),
@@ -93,7 +95,10 @@ impl RawStream {
 
     fn take(&mut self, piece: Bytes) {
         self.observed.first_content |= !piece.is_empty();
-        self.passed = self.passed.saturating_add(piece.len() as u64);
+        // Who thinks for long keeps the connection open with blanks.
+        if self.passed > 0 || !piece.trim_ascii().is_empty() {
+            self.passed = self.passed.saturating_add(piece.len() as u64);
+        }
         if let Some(reader) = &mut self.reader {
             reader.push(piece.clone(), &mut |_| {});
         }
@@ -122,7 +127,8 @@ impl RawStream {
             let is_part = class != OutcomeClass::Ok || reader.ended();
             reader.finish(end, &mut |_| {});
             self.observed = reader.observed().clone();
-            if is_part && self.passed > 0 {
+            // Of a stream it has counted what was delivered; of a body nothing is known until its end.
+            if is_part && self.passed > 0 && !self.streams && self.observed.error.is_none() {
                 self.observed.first_content = true;
                 if self.observed.output_bytes == 0 {
                     self.observed.output_bytes = self.passed;

@@ -17,7 +17,7 @@ const STEP: usize = 1024;
 pub(super) enum Coding {
     Gzip,
     Deflate,
-    /// In a way that isn't known here, or in several.
+    /// In a way that can't be undone here, or in several.
     Other,
 }
 
@@ -29,7 +29,11 @@ impl Coding {
             () if is("") || is("identity") => None,
             () if is("gzip") || is("x-gzip") => Some(Self::Gzip),
             () if is("deflate") => Some(Self::Deflate),
-            () => Some(Self::Other),
+            () if ["br", "zstd", "compress", "x-compress"].into_iter().any(is) || value.contains(&b',') => {
+                Some(Self::Other)
+            }
+            // Words like `none` and `utf-8` are no coding; some servers say them so that nobody else compresses.
+            () => None,
         }
     }
 }
@@ -236,6 +240,8 @@ mod tests {
             ("x-gzip", Some(Coding::Gzip)),
             ("deflate ", Some(Coding::Deflate)),
             ("br", Some(Coding::Other)),
+            ("none", None),
+            ("utf-8", None),
             ("gzip, gzip", Some(Coding::Other)),
         ] {
             assert_eq!(Coding::read(said.as_bytes()), want, "{said}");

@@ -38,8 +38,13 @@ impl Head {
         }
     }
 
+    /// Whether the body is compressed in a way that can't be undone here.
+    pub(super) fn is_beyond_us(&self) -> bool {
+        self.coding == Some(Coding::Other)
+    }
+
     /// The same of a body that goes on as it comes.
-    pub(super) fn as_it_comes(self) -> Self {
+    pub(super) fn left_coded(self) -> Self {
         Self { coding: None, ..self }
     }
 

@@ -212,7 +212,9 @@ async fn send_special(
         response.headers().get(name).map(HeaderValue::as_bytes)
     });
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    let head = if takes_coded { head.as_it_comes() } else { head };
+    // What can't be undone is for the caller to read: a file may be stored so.
+    let is_coded = takes_coded || (own && head.is_beyond_us());
+    let head = if is_coded { head.left_coded() } else { head };
     let named: Vec<String> = response
         .headers()
         .get_all("connection")
@@ -221,7 +223,7 @@ async fn send_special(
         .flat_map(|names| names.split(',').map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>())
         .collect();
     let passed = response.headers().iter().filter(|(name, _)| {
-        let is_undone = name.as_str() == "content-encoding" && !takes_coded;
+        let is_undone = name.as_str() == "content-encoding" && !is_coded;
         let is_kept = is_undone || KEPT_BACK.contains(&name.as_str());
         own && !is_kept && !named.iter().any(|kept| kept == name.as_str())
     });
