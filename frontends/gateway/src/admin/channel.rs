@@ -187,7 +187,13 @@ impl Admin {
         uncover(&mut after, before)?;
         after.reserve_edits();
         self.check_channel(Some(before), &after).await?;
-        let removes = patch.revoke || patch.secret.as_ref().is_some_and(|secret| secret.expose().is_empty());
+        let is_emptied = patch.secret.as_ref().is_some_and(|secret| secret.expose().is_empty());
+        if is_emptied {
+            // In a variable, too: who sends the whole channel sends that as they saw it.
+            after.secret = SecretRef::None;
+            after.more_keys.clear();
+        }
+        let removes = patch.revoke || is_emptied;
         if patch.secret.is_none() && !removes && !matches!(after.secret, SecretRef::Env(_)) {
             refuse_losing(before, &after)?;
         }

@@ -327,10 +327,20 @@ const UNLIMITED: &str = "DROP INDEX sg_key_limited; DROP INDEX sg_group_limited;
      DROP INDEX sg_user_created; DROP INDEX sg_key_name; DROP INDEX sg_key_created_in; DROP INDEX sg_key_limited_in; DROP INDEX sg_group_name; DROP INDEX sg_audit_target; \
      DROP INDEX sg_audit_actor; DROP INDEX sg_audit_group; DROP INDEX sg_audit_user; \
      DROP INDEX sg_audit_action; DROP INDEX sg_audit_family; \
+     DROP INDEX sg_group_created_in; DROP INDEX sg_user_created_in; DROP INDEX sg_key_unnamed; \
+     DROP INDEX sg_group_unnamed; DROP INDEX sg_user_unnamed; \
      ALTER TABLE sg_key DROP COLUMN limited; ALTER TABLE sg_group DROP COLUMN limited; \
      ALTER TABLE sg_user DROP COLUMN limited; ALTER TABLE sg_membership DROP COLUMN limited; \
      ALTER TABLE sg_key DROP COLUMN names; ALTER TABLE sg_group DROP COLUMN names; \
      ALTER TABLE sg_user DROP COLUMN names; DELETE FROM sg_migration WHERE name = 'limited'";
+
+/// What a node of an earlier version, which knows nothing of these columns, has made beside one of this version.
+const MADE_BESIDE: &str = "UPDATE sg_key SET limited = 0, names = ''; UPDATE sg_group SET limited = 0, names = ''; \
+     UPDATE sg_user SET limited = 0, names = ''";
+
+/// A database whose own way to fold turns `I` into `ı`.
+const TURKISH: &str = "CREATE COLLATION turkish (provider = icu, locale = 'tr-TR'); \
+     ALTER TABLE sg_user ALTER COLUMN alias TYPE TEXT COLLATE turkish";
 
 /// Who came along with limits is known to have them.
 async fn limits_come_along(address: &str) {
@@ -344,21 +354,30 @@ async fn limits_come_along(address: &str) {
     };
     let was = store.user(&"u1".into(), &Reach::ALL).await.unwrap().unwrap();
     apply(&*store, &[Change::PutUser(said(was.value), Expect::Any)]).await.unwrap();
+    let was = store.user(&"u2".into(), &Reach::ALL).await.unwrap().unwrap();
+    let titled = User { alias: Some("TITLE".to_owned()), ..was.value };
+    apply(&*store, &[Change::PutUser(titled, Expect::Any)]).await.unwrap();
     store.close().await;
-    let beside = raw(address).await;
-    beside.run(UNLIMITED).await;
-    beside.close().await;
-    let store = open(address).await;
-    let limited = Some(Limited::Any);
-    let groups = GroupFilter { limited, ..GroupFilter::default() };
-    assert_eq!(store.groups(&groups, &Reach::ALL, Page::default()).await.unwrap().total, 3);
-    let users = UserFilter { limited, ..UserFilter::default() };
-    assert_eq!(store.users(&users, &Reach::ALL, Page::default()).await.unwrap().total, 0);
-    for (search, count) in [("ärg", 1), ("ÄRGER", 1), ("U1", 1), ("EXAMPLE.com", 3), ("_", 0)] {
-        let users = UserFilter { search: Some(search.to_owned()), ..UserFilter::default() };
-        assert_eq!(store.users(&users, &Reach::ALL, Page::default()).await.unwrap().total, count, "{search}");
+    if !address.starts_with("sqlite:") {
+        run(address, TURKISH).await;
     }
-    store.close().await;
+    for before in [UNLIMITED, MADE_BESIDE] {
+        run(address, before).await;
+        let store = open(address).await;
+        let limited = Some(Limited::Any);
+        let groups = GroupFilter { limited, ..GroupFilter::default() };
+        assert_eq!(store.groups(&groups, &Reach::ALL, Page::default()).await.unwrap().total, 3);
+        let users = UserFilter { limited, ..UserFilter::default() };
+        assert_eq!(store.users(&users, &Reach::ALL, Page::default()).await.unwrap().total, 0);
+        for (search, count) in
+            [("ärg", 1), ("ÄRGER", 1), ("title", 1), ("TITLE", 1), ("U1", 1), ("EXAMPLE.com", 3), ("_", 0)]
+        {
+            let users = UserFilter { search: Some(search.to_owned()), ..UserFilter::default() };
+            let found = store.users(&users, &Reach::ALL, Page::default()).await.unwrap();
+            assert_eq!(found.total, count, "{search}");
+        }
+        store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -304,6 +304,18 @@ fn a_credential_in_a_variable_is_named_again_for_another_address() {
         );
         let changed = rig.manage("PUT", &path, json!({"channel": channel, "secret": ""})).await;
         assert_eq!(changed["has_secret"], false, "{changed}");
+        // The channel as it was seen, with its variables.
+        channel["secret"] = json!({"env": "OTHER"});
+        channel["more_keys"] = json!([{"env": "MORE"}]);
+        for (secret, has) in [(Value::Null, true), (json!(""), false)] {
+            let changed = rig.manage("PUT", &path, json!({"channel": channel, "secret": secret})).await;
+            assert_eq!(changed["has_secret"], has, "{changed}");
+            assert_eq!(
+                changed["more_keys"].as_array().is_some_and(|keys| !keys.is_empty()),
+                has,
+                "{changed}"
+            );
+        }
     });
 }
 
@@ -318,11 +330,15 @@ fn a_model_s_credential_is_given_again_for_another_address() {
         for (base, key, kept) in [
             // Where nothing moves, no key is no change.
             ("https://a.example/v1", Some(Value::Null), json!("sealed")),
+            ("https://a.example/v1", Some(json!("")), json!("sealed")),
             ("https://b.example/v1", None, Value::Null),
             ("https://b.example/v1", Some(json!("sk-b")), json!("sealed")),
             ("https://c.example/v1", Some(json!("os.environ/OTHER")), json!({"env": "OTHER"})),
+            ("https://c.example/v1", Some(json!("")), json!({"env": "OTHER"})),
             ("https://d.example/v1", None, Value::Null),
             ("https://d.example/v1", Some(Value::Null), json!("none")),
+            ("https://d.example/v1", Some(json!("sk-d")), json!("sealed")),
+            ("https://e.example/v1", Some(json!("")), json!("none")),
         ] {
             let mut params = json!({"api_base": base});
             if let Some(key) = &key {
@@ -338,6 +354,46 @@ fn a_model_s_credential_is_given_again_for_another_address() {
                 assert_eq!(answer.status, 200, "{change}: {}", answer.text());
                 assert_eq!(secret().await, kept, "{change}");
             }
+        }
+    });
+}
+
+#[test]
+fn a_key_where_none_is_needed_stays_until_it_is_taken_away() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for (id, model, base) in [
+            ("vllm", "hosted_vllm/m", "https://own.example/v1"),
+            ("ollama", "ollama_chat/m", "https://own.example"),
+            ("studio", "lm_studio/m", "https://own.example/v1"),
+            ("local", "openai/m", "http://localhost:9/v1"),
+        ] {
+            let params = json!({"model": model, "api_base": base, "api_key": "sk-own"});
+            let new = json!({"model_name": id, "litellm_params": params, "model_info": {"id": id}});
+            rig.manage("POST", "/model/new", new).await;
+            let path = format!("/api/v1/channels/{id}");
+            let before = rig.manage("GET", &path, Value::Null).await;
+            assert_eq!(
+                (&before["secret"], &before["auth"]),
+                (&json!("sealed"), &json!("bearer")),
+                "{before}"
+            );
+            let update = async |params: Value| {
+                let change = json!({"model_info": {"id": id}, "litellm_params": params});
+                rig.ask("POST", "/model/update", MASTER, &change).await
+            };
+            let changed = update(json!({"rpm": 100})).await;
+            assert_eq!(changed.status, 200, "{id}: {}", changed.text());
+            let after = rig.manage("GET", &path, Value::Null).await;
+            assert_eq!((&after["secret"], &after["auth"]), (&before["secret"], &before["auth"]), "{after}");
+            assert_eq!(after["limits"].as_array().map(Vec::len), Some(1), "{after}");
+            // Not to another address, unless it is said that there shall be none.
+            let moved = base.replace("own.", "other.").replace(":9", ":8");
+            assert_eq!(update(json!({"api_base": moved})).await.status, 400, "{id}");
+            let moved = update(json!({"api_base": moved, "api_key": null})).await;
+            assert_eq!(moved.status, 200, "{id}: {}", moved.text());
+            let after = rig.manage("GET", &path, Value::Null).await;
+            assert_eq!((&after["secret"], &after["auth"]), (&json!("none"), &json!("none")), "{after}");
         }
     });
 }

@@ -268,6 +268,15 @@ async fn limits_are_found_by_whose_they_are() {
         let ids: Vec<&str> = found.iter().map(|it| it.id.as_str()).collect();
         assert_eq!(ids.join(" "), want, "{most}");
     }
+    // Those that don't last are no reason to show fewer of those that do, however new.
+    for _ in 0..6 {
+        let limits = Limits(vec![Limit::strict(Metric::Requests, Window::Minute, 10)]);
+        w.admin.create_key(&boss, NewKey { limits, ..NewKey::default() }).await.unwrap();
+    }
+    let lasting = LimitFilter { lasting: true, kind: Some(ScopeKind::Key), ..filter() };
+    let found = w.admin.fullest_limits(&boss, &lasting, 4).await.unwrap();
+    let ids: Vec<&str> = found.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids.join(" "), "k1 k2 k4 kg2");
 }
 
 #[tokio::test]

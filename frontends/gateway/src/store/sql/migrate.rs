@@ -88,6 +88,7 @@ pub(super) async fn run(database: &dyn Database) -> Result<()> {
             None => take(&mut *session, database.dialect(), step).await?,
         }
     }
+    fill_names(&mut *session, database.dialect()).await?;
     session.commit().await?;
     match database.dialect() {
         // The pages that the steps wrote would otherwise stay in the writer's cache, for nobody: 2.3 MiB at a first start.
@@ -141,47 +142,58 @@ async fn take(session: &mut dyn Session, dialect: Dialect, step: &Step) -> Resul
     for statement in statements(step.text, dialect) {
         session.execute(statement.into(), Vec::new()).await?;
     }
-    if step.name == FOLDED {
-        fold_names(session).await?;
-    }
     let args = vec![step.number.into(), step.name.into(), checksum(step.text).into()];
     let sql = "INSERT INTO sg_migration (number, name, checksum) VALUES ($1, $2, $3)";
     session.execute(sql.into(), args).await.map(drop)
 }
 
-/// The step that has names folded.
-const FOLDED: &str = "limited";
 /// So many rows are read at once.
 const PIECE: usize = 5_000;
 
-/// Folds names that aren't ASCII alone.
-async fn fold_names(session: &mut dyn Session) -> Result<()> {
-    for (table, columns) in
-        [("sg_key", "id, alias"), ("sg_group", "id, alias"), ("sg_user", "id, alias, email")]
-    {
+/// Says what is searched of whatever nothing is said of yet, and whether it has limits: of what came along, and of what a node of
+/// an earlier version has made meanwhile. Databases fold ASCII alone, or as their locale says; the rest is folded here.
+async fn fill_names(session: &mut dyn Session, dialect: Dialect) -> Result<()> {
+    const LIMITED: &str = r#"CASE WHEN body LIKE '%"limits":[{%' THEN 1 ELSE 0 END"#;
+    let plainly = match dialect {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => "",
+        #[cfg(feature = "postgres")]
+        Dialect::Postgres => r#" COLLATE "C""#,
+    };
+    for (table, columns) in [
+        ("sg_key", &["id", "alias"][..]),
+        ("sg_group", &["id", "alias"]),
+        ("sg_user", &["id", "alias", "email"]),
+    ] {
+        let fill = format!("UPDATE {table} SET limited = {LIMITED}, names =");
         let mut behind = String::new();
         // BOUND: as many as there are, each piece behind the last one.
         loop {
-            let sql = format!("SELECT {columns} FROM {table} WHERE id > $1 ORDER BY id LIMIT {PIECE}");
+            let sql = format!(
+                "SELECT {} FROM {table} WHERE names = '' AND id > $1 ORDER BY id LIMIT {PIECE}",
+                columns.join(", ")
+            );
             let rows = session.query(sql.into(), vec![behind.as_str().into()]).await?;
             let is_last = rows.len() < PIECE;
             for mut row in rows {
-                let mut parts = vec![Some(row.text()?)];
-                for _ in 1..columns.split(',').count() {
+                let mut parts = Vec::with_capacity(columns.len());
+                for _ in columns {
                     parts.push(row.maybe_text()?);
                 }
                 let parts: Vec<Option<&str>> = parts.iter().map(Option::as_deref).collect();
                 behind = parts.first().copied().flatten().unwrap_or_default().to_owned();
                 if parts.iter().flatten().any(|part| !part.is_ascii()) {
-                    let sql = format!("UPDATE {table} SET names = $1 WHERE id = $2");
                     let args = vec![folded_names(&parts).into(), behind.as_str().into()];
-                    session.execute(sql.into(), args).await?;
+                    session.execute(format!("{fill} $1 WHERE id = $2").into(), args).await?;
                 }
             }
             if is_last {
                 break;
             }
         }
+        let parts: Vec<String> = columns.iter().map(|column| format!("coalesce({column}, '')")).collect();
+        let sql = format!("{fill} lower(({}){plainly}) WHERE names = ''", parts.join(" || '\n' || "));
+        session.execute(sql.into(), Vec::new()).await?;
     }
     Ok(())
 }

@@ -196,14 +196,14 @@ async fn try_change(
     }
     let mut info = before.value.info.clone();
     info.extend(more_info.clone());
+    // A secret that is taken out of it is taken from them.
+    let revoke = had_key && !values.contains_key("api_key");
     let (mut channels, mut told) = (Vec::new(), Vec::new());
     for (model, entry) in ask.admin().entries_naming(&ask.actor, name).await? {
         let id = ChannelId::from(model);
         let view = ask.admin().channel(&ask.actor, &id).await?;
         let entry = Value::Object(entry.value.metadata);
-        let (mut patch, warnings) = patch_for(ask, view.channel, &entry, Some(&values)).await?;
-        // A secret that is taken out of it is taken from them.
-        patch.revoke = had_key && !values.contains_key("api_key");
+        let (patch, warnings) = patch_for(ask, view.channel, &entry, Some(&values), revoke).await?;
         told.extend(warnings);
         channels.push((id, view.etag, patch));
     }

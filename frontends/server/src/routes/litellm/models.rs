@@ -4,6 +4,7 @@
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
+use sluicegate::channel::Auth;
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::core::{Caller, Needs};
 use sluicegate::tenant::Role;
@@ -203,7 +204,7 @@ async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (id, info) = id_of(&ask, &mut fields)?;
     let name = fields.text("model_name")?.value();
-    let params = fields.object("litellm_params")?.value().unwrap_or_default();
+    let mut params = fields.object("litellm_params")?.value().unwrap_or_default();
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let mut entry = entry_of(&ask, &id).await?;
     if let Some(name) = &name {
@@ -211,11 +212,15 @@ async fn update(ask: Ask) -> Result<Done> {
     }
     let named = credential_of(&entry).map(str::to_owned);
     let is_none = params.get("api_key").is_some_and(|key| key.is_null() || key == "");
+    if is_none {
+        // An empty one would be read as "take the provider's variable".
+        params.insert("api_key".to_owned(), Value::Null);
+    }
     merge(&mut entry["litellm_params"], params);
     merge(&mut entry["model_info"], info);
-    let (mut patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None).await?;
     // What it had of a credential that it doesn't name any more isn't its own.
-    patch.revoke = named.is_some() && named.as_deref() != credential_of(&entry);
+    let revoke = named.is_some() && named.as_deref() != credential_of(&entry);
+    let (mut patch, warnings) = patch_for(&ask, before.channel.clone(), &entry, None, revoke).await?;
     // An empty key means nothing to LiteLLM by itself: only with another address it says that there shall be none.
     let moves =
         (&patch.channel.endpoints, &patch.channel.auth) != (&before.channel.endpoints, &before.channel.auth);
@@ -239,20 +244,28 @@ async fn update(ask: Ask) -> Result<Done> {
     warned(row(&view, &entry), fields)
 }
 
-/// What a channel becomes by an entry, whose credential says `values` or what is kept of it.
+/// What a channel becomes by an entry, whose credential says `values` or what is kept of it. `revoke` says that the key that it has
+/// goes, unless another one is given.
 pub(super) async fn patch_for(
     ask: &Ask,
     before: Channel,
     entry: &Value,
     values: Option<&Map<String, Value>>,
+    revoke: bool,
 ) -> Result<(ChannelPatch, Vec<String>)> {
     let whole = filled(ask, entry, values).await?;
     let mut it = lower(&whole)?;
     let name = entry["model_name"].as_str().unwrap_or_default();
     it.channel.name = own_name(ask, name, before.id.as_str()).await?;
-    if whole["litellm_params"].get("api_key").is_none() {
+    let key = whole["litellm_params"].get("api_key");
+    if key.is_none_or(|key| key.is_null() || key == "") {
         // The one that it has stays, rather than the variable that a new one would take it from.
         it.channel.secret = SecretRef::None;
+        // Where none is needed an entry without one says nothing of how the one that there is is sent.
+        let stays = !revoke && before.secret != SecretRef::None && it.channel.endpoints == before.endpoints;
+        if stays && it.channel.auth == Auth::None {
+            it.channel.auth = before.auth.clone();
+        }
     }
     // What an entry says nothing of, whom it is kept to above all, stays as it is; and so does what somebody changes meanwhile.
     let said = it.channel;
@@ -274,7 +287,7 @@ pub(super) async fn patch_for(
         headers: if said.headers.is_empty() { before.headers.clone() } else { said.headers },
         ..before
     };
-    Ok((ChannelPatch { channel, secret: it.secret, entry: kept(entry), revoke: false }, it.warnings))
+    Ok((ChannelPatch { channel, secret: it.secret, entry: kept(entry), revoke }, it.warnings))
 }
 
 /// The entry that a channel was made of.
