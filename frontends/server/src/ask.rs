@@ -292,6 +292,11 @@ impl Visit {
         console::under_way_of(&self.req, &self.state)
     }
 
+    /// Whether whoever visits sees what a page says, and not what an answer holds.
+    pub fn sees_pages(&self) -> bool {
+        console::page::is_shown(&self.req)
+    }
+
     /// Where the visitor is.
     pub fn origin(&self) -> Origin {
         console::origin(&self.req, &self.state)

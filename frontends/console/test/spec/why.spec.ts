@@ -65,6 +65,19 @@ test('channels that were all out are told, each with why', async ({ as, world })
   await world.api.ask('DELETE', `/api/v1/channels/${id}`);
 });
 
+test('a sign-in through a provider that failed is told in the language of whoever comes back', async ({ visitor, world }) => {
+  const page = await visitor(world.gateway.url);
+  const headers = { accept: 'text/html' };
+  const answer = await page.request.get('/api/v1/session/oidc/nope', { headers, maxRedirects: 0 });
+  expect([answer.status(), answer.headers().location]).toEqual([302, '/login?error=not_found']);
+  await page.goto('/login?error=forbidden');
+  await expect(page.getByRole('alert')).toContainText('you have no account here');
+  await page.getByRole('button', { name: '中文' }).click();
+  await expect(page.getByRole('alert')).toContainText('请联系管理员开通');
+  await page.goto('/login?error=<b>');
+  await expect(page.getByRole('alert')).toContainText('通过身份提供商登录失败');
+});
+
 test('what the server refuses is said in Chinese', async ({ as }) => {
   const page = await as('super_admin', { language: 'zh' });
   const refuse = (code: string, param: string) => ({

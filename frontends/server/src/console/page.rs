@@ -78,6 +78,11 @@ pub fn fallback(req: &HttpRequest, source: Source) -> Option<HttpResponse> {
     file(req, source).or_else(|| is_visit(req.method(), req.headers()).then(|| page(req, source)).flatten())
 }
 
+/// Whether a browser is shown a page of the console at what it asks for, where the console isn't switched off.
+pub fn is_shown(req: &HttpRequest) -> bool {
+    on(req) && is_visit(req.method(), req.headers())
+}
+
 /// Whether somebody looks at a path with a browser. Programs that call the API don't prefer HTML, and bring a credential.
 fn is_visit(method: &Method, headers: &HeaderMap) -> bool {
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();

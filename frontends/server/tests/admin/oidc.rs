@@ -182,6 +182,35 @@ fn a_provider_that_is_wrong_lets_nobody_in() {
 }
 
 #[test]
+fn a_browser_is_led_to_the_sign_in_page_with_what_went_wrong() {
+    block_on(async {
+        let browser = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let provider = Provider::start().await;
+        let rig = gateway(&provider, "").await;
+        // Nobody knows them here.
+        provider.person(person(json!({})));
+        let trip = rig.sets_out(&provider, "").await;
+        let stranger = rig.send("GET", &trip.back, &[browser, ("cookie", &trip.cookie)], &Value::Null).await;
+        assert_eq!((stranger.status, &*location(&stranger)), (302, "/login?error=forbidden"));
+        assert!(stranger.headers.get("set-cookie").is_none());
+        for (path, kind) in [
+            ("/api/v1/session/oidc/nope", "not_found"),
+            ("/api/v1/session/oidc/corp/callback?code=a&state=b", "unauthenticated"),
+            ("/api/v1/session/oidc/nope/sign-out", "not_found"),
+        ] {
+            let answer = rig.send("GET", path, &[browser], &Value::Null).await;
+            assert_eq!((answer.status, location(&answer)), (302, format!("/login?error={kind}")), "{path}");
+            let program = rig.send("GET", path, &[("accept", "application/json")], &Value::Null).await;
+            assert!(matches!(program.status, 401 | 404), "{path}: {}", program.text());
+        }
+        provider.only_fault("down");
+        let rig = gateway(&provider, "").await;
+        let answer = rig.send("GET", "/api/v1/session/oidc/corp", &[browser], &Value::Null).await;
+        assert_eq!((answer.status, &*location(&answer)), (302, "/login?error=upstream_unavailable"));
+    });
+}
+
+#[test]
 fn nobody_is_taken_for_somebody_else() {
     block_on(async {
         let provider = Provider::start().await;

@@ -235,12 +235,34 @@ struct Begin {
 }
 
 async fn begin(visit: Visit) -> Result<Done> {
+    let done = set_out(&visit).await;
+    led_back(&visit, done)
+}
+
+async fn set_out(visit: &Visit) -> Result<Done> {
     let asked: Begin = visit.query()?;
     let begun = visit.admin().begin_sign_in(visit.param("provider"), asked.return_to.as_deref()).await?;
     Ok(Done::redirect(begun.url).cookie(visit.under_way(Some(&begun.cookie))))
 }
 
 async fn finish(visit: Visit) -> Result<Done> {
+    let done = come_back(&visit).await;
+    led_back(&visit, done)
+}
+
+/// Whoever is on their way by a browser reads at the sign-in page what went wrong, in their language; programs are told as ever.
+fn led_back(visit: &Visit, done: Result<Done>) -> Result<Done> {
+    let error = match done {
+        Err(error) if visit.sees_pages() => error,
+        done => return done,
+    };
+    let kind = error.kind().as_str();
+    let provider = visit.param("provider");
+    tracing::info!(provider, kind, error = %error, "a sign-in through a provider failed");
+    Ok(Done::redirect(format!("/login?error={kind}")))
+}
+
+async fn come_back(visit: &Visit) -> Result<Done> {
     let answer: ProviderAnswer = visit.query()?;
     let cookie = visit.under_way_of();
     let before = visit.signed().await.ok();
@@ -256,7 +278,8 @@ async fn finish(visit: Visit) -> Result<Done> {
 }
 
 async fn sign_out_at(visit: Visit) -> Result<Done> {
-    Ok(Done::redirect(visit.admin().sign_out_at(visit.param("provider")).await?))
+    let done = visit.admin().sign_out_at(visit.param("provider")).await.map(Done::redirect);
+    led_back(&visit, done)
 }
 
 async fn second_step(visit: Visit) -> Result<Done> {
