@@ -219,7 +219,7 @@ function About({ channel: it }: { channel: Channel }) {
           children: it.updated_at ? (
             <>
               {format.time(it.updated_at)}
-              {' · '}
+              {' ·\u00a0'}
               <Author of={it.updated_by} />
             </>
           ) : (

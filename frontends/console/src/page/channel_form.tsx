@@ -11,7 +11,7 @@ import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
 import { Offered } from './channel_offered';
 import { currencyOf, OwnPrice } from './channel_price';
-import { type ChannelValues, declared, edit, moves, ownOf, providers } from './provider';
+import { type ChannelValues, declared, edit, moves, nearer, ownOf, providers } from './provider';
 
 type Channel = Schemas['Channel'];
 type Values = ChannelValues;
@@ -105,9 +105,17 @@ function Fields({ before, price }: { before?: Channel; price?: string }) {
   const required = [{ required: true, message: t('form.required') }];
   return (
     <>
-      <Form.Item name="provider" label={t('channel.provider')} rules={required} extra={card?.region}>
+      <Form.Item
+        name="provider"
+        label={t('channel.provider')}
+        rules={required}
+        extra={card && t(`channel.region.${card.region}`, { defaultValue: card.region })}
+      >
         <Select
-          showSearch={{ optionFilterProp: ['label', 'value'] }}
+          showSearch={{
+            optionFilterProp: ['label', 'value'],
+            filterSort: (a, b, { searchValue }) => nearer(searchValue, a, b),
+          }}
           loading={catalogue.isPending}
           onChange={fill}
           options={catalogue.data?.map((it) => ({ value: it.id, label: it.name })) ?? []}

@@ -152,7 +152,7 @@ export default function GroupPage() {
                   children: (
                     <>
                       {format.time(group.created_at)}
-                      {' · '}
+                      {' ·\u00a0'}
                       <Author of={group.created_by} />
                     </>
                   ),

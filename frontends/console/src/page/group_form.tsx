@@ -97,7 +97,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
         </Form.Item>
       )}
       <Limits label={t('limit.title')} hint={t('limit.hint')} />
-      <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
+      <Form.Item name="models" label={t('key.models')} extra={t('group.modelsHint')}>
         <PickModels />
       </Form.Item>
       <Form.Item name="preferences" label={t('group.preferences')} extra={t('group.preferencesHint')}>

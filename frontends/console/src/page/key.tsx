@@ -152,7 +152,7 @@ export default function KeyPage() {
                   children: (
                     <>
                       {format.time(key.created_at)}
-                      {' · '}
+                      {' ·\u00a0'}
                       <Author of={key.created_by} />
                     </>
                   ),
@@ -163,7 +163,7 @@ export default function KeyPage() {
                   children: (
                     <>
                       {format.time(key.updated_at)}
-                      {' · '}
+                      {' ·\u00a0'}
                       <Author of={key.updated_by} />
                     </>
                   ),

@@ -38,6 +38,8 @@ export function KeyForm(props: {
   const zone = useZone();
   const key = props.key_;
   const tag = useTag(key);
+  // A key of a group that one isn't in is for others: it isn't one's own unless one says so.
+  const mine = (group?: string) => (!group || me.groups.includes(group) ? (me.user ?? undefined) : undefined);
   const run = async (values: Values): Promise<Schemas['IssuedKey'] | null> => {
     const limits = tree(values.limits ?? []);
     const body = {
@@ -73,7 +75,7 @@ export function KeyForm(props: {
       initial={
         key
           ? { ...key, limits: rows(key.limits), expires: key.expires_at ? zone.wall(key.expires_at) : null }
-          : { group: props.group, limits: [], user: me.user ?? undefined }
+          : { group: props.group, limits: [], user: mine(props.group) }
       }
       doubt={doubt}
       fields={{ expires_at: 'expires' }}
@@ -86,9 +88,7 @@ export function KeyForm(props: {
       </Form.Item>
       {!key && (
         <>
-          <Form.Item name="group" label={t('key.group')} extra={t('key.groupHint')}>
-            <Pick of="groups" />
-          </Form.Item>
+          <OfGroup mine={mine} />
           {may(me, 'administer') && (
             <Form.Item name="user" label={t('key.user')} extra={t('key.userHint')}>
               <Pick of="users" />
@@ -115,6 +115,20 @@ export function KeyForm(props: {
         </Form.Item>
       )}
     </Sheet>
+  );
+}
+
+/** Whose budget counts. Which one is chosen says whose key it is, until somebody says otherwise. */
+function OfGroup({ mine }: { mine: (group?: string) => string | undefined }) {
+  const { t } = useTranslation();
+  const form = Form.useFormInstance<Values>();
+  const follow = (group?: string) => {
+    if (!form.isFieldTouched('user')) form.setFieldValue('user', mine(group));
+  };
+  return (
+    <Form.Item name="group" label={t('key.group')} extra={t('key.groupHint')}>
+      <Pick of="groups" onChange={follow} />
+    </Form.Item>
   );
 }
 

@@ -50,16 +50,16 @@ export function OrganizationForm(props: {
       done={props.done}
       close={props.close}
     >
+      <Form.Item name="alias" label={t('organization.name')}>
+        <Input autoFocus maxLength={128} />
+      </Form.Item>
       {!before && (
         <Form.Item name="id" label={t('form.id')} extra={t('organization.idHint')}>
-          <Input autoFocus maxLength={128} />
+          <Input maxLength={128} />
         </Form.Item>
       )}
-      <Form.Item name="alias" label={t('organization.name')}>
-        <Input maxLength={128} />
-      </Form.Item>
       <Limits label={t('limit.title')} hint={t('limit.hint')} />
-      <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
+      <Form.Item name="models" label={t('key.models')} extra={t('organization.modelsHint')}>
         <PickModels />
       </Form.Item>
       {before && (

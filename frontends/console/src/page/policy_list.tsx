@@ -91,7 +91,7 @@ export default function PolicyList() {
               it.updated_at ? (
                 <>
                   {format.ago(it.updated_at)}
-                  {' · '}
+                  {' ·\u00a0'}
                   <Author of={it.updated_by} />
                 </>
               ) : (

@@ -122,7 +122,7 @@ export function PolicyVersions({
             render: (_, it) => (
               <>
                 {format.time(it.created_at)}
-                {' · '}
+                {' ·\u00a0'}
                 <Author of={it.created_by} />
               </>
             ),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Schemas } from '../api/client';
-import { type ChannelValues, declared, edit, moves, ownOf, type Provider } from './provider';
+import { type ChannelValues, declared, edit, moves, nearer, ownOf, type Provider } from './provider';
 
 const values: ChannelValues = {
   name: ' one ',
@@ -112,4 +112,17 @@ test.each([
 test('where nothing is sent any more, the credential is given up on purpose', () => {
   expect(edit(shown({ auth: 'none' }), saved)).toEqual({ auth: 'none', secret: '' });
   expect(edit(shown({ auth: 'none', secret: 's' }), saved)).toEqual({ auth: 'none', secret: 's' });
+});
+
+test('who is called as one searches comes first', () => {
+  const named = (value: string, label: string) => ({ value, label });
+  const found = [
+    named('azure', 'Azure OpenAI'),
+    named('hunyuan', 'Tencent Hunyuan (OpenAI compatible)'),
+    named('openaimax', 'OpenAIMax'),
+    named('openai', 'OpenAI'),
+  ];
+  const order = (searched: string) => found.toSorted((a, b) => nearer(searched, a, b)).map((it) => it.value);
+  expect(order('OpenAI ')).toEqual(['openai', 'openaimax', 'azure', 'hunyuan']);
+  expect(order('openai c')).toEqual(found.map((it) => it.value));
 });

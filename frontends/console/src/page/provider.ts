@@ -10,6 +10,19 @@ export async function providers(): Promise<Provider[]> {
   return (await take(api.GET('/api/v1/providers', { params: { query: { limit: '1000' } } }))).items;
 }
 
+type Named = { label: string; value: string };
+
+/** Which of two that were found is meant sooner: who is called so, then whose name begins so, then as the catalogue has them. */
+export function nearer(searched: string, a: Named, b: Named): number {
+  const text = searched.trim().toLowerCase();
+  const far = ({ label, value }: Named) => {
+    const names = [label.toLowerCase(), value.toLowerCase()];
+    if (names.includes(text)) return 0;
+    return names.some((it) => it.startsWith(text)) ? 1 : 2;
+  };
+  return far(a) - far(b);
+}
+
 type Model = Schemas['ChannelModel'];
 
 /** What is written of one model: prices for a million tokens, as people say them. */

@@ -208,7 +208,7 @@ export default function UserPage() {
                   children: (
                     <>
                       {format.time(user.created_at)}
-                      {' · '}
+                      {' ·\u00a0'}
                       <Author of={user.created_by} />
                     </>
                   ),

@@ -84,7 +84,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
         </Form.Item>
       )}
       <Limits label={t('limit.title')} hint={t('user.limitsHint')} />
-      <Form.Item name="models" label={t('key.models')} extra={t('key.modelsHint')}>
+      <Form.Item name="models" label={t('key.models')} extra={t('user.modelsHint')}>
         <PickModels />
       </Form.Item>
       {user && (

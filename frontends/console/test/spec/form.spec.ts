@@ -1,5 +1,6 @@
 // What the API lets somebody set is in the console's forms, and what is found by calling is gone on with.
 
+import { UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
 
 test('a group has other names for models, data of its own, and a ratio that only a super administrator sets', async ({ as, world }) => {
@@ -67,4 +68,37 @@ test('a channel that is cooling down says why and since when', async ({ as, worl
   await page.goto('/channels');
   await settled(page);
   await expect(page.getByRole('row', { name: /First channel/ })).toContainText('Rate limited, 2 minutes ago');
+});
+
+test('who is searched for by name is chosen, and what an upstream offers fits its form', async ({ as, world }) => {
+  const page = await as('super_admin');
+  await page.goto('/channels?create=1');
+  const form = page.getByRole('dialog').first();
+  await form.getByLabel('Provider').fill('OpenAI');
+  await expect(page.locator('.ant-select-item-option').first()).toHaveText('OpenAI');
+  await page.keyboard.press('Enter');
+  await expect(form.getByText('Worldwide')).toBeVisible();
+  await form.getByLabel('Address', { exact: true }).first().fill(`${world.upstream.url}/v1`);
+  await form.getByRole('textbox', { name: 'Credential', exact: true }).fill(UPSTREAM_KEY);
+  await form.getByRole('button', { name: "Fetch the upstream's models" }).click();
+  await expect(form.getByRole('checkbox', { name: 'gpt-4o-mini' })).toBeVisible();
+  const wide = await page.locator('.ant-drawer-body').evaluate((it) => it.scrollWidth - it.clientWidth);
+  expect(wide).toBe(0);
+});
+
+test("a key of a group of another organization is nobody's, until somebody is named", async ({ as, world }) => {
+  const page = await as('super_admin');
+  await page.goto('/keys?create=1');
+  const form = page.getByRole('dialog').first();
+  const user = form.locator('.ant-form-item', { hasText: 'User' }).last();
+  await expect(user).toContainText('super_admin@example.com');
+  await form.getByLabel('Alias').fill('For a service');
+  await form.getByLabel('Group', { exact: true }).click();
+  await page.locator('.ant-select-item-option', { hasText: 'Research' }).click();
+  await expect(user).not.toContainText('super_admin@example.com');
+  await form.getByRole('button', { name: 'Create', exact: true }).click();
+  await expect(page.getByTestId('secret')).toBeVisible();
+  const { items } = await world.api.get('/api/v1/keys?search=For%20a%20service');
+  expect([items.length, items[0].group, items[0].user]).toEqual([1, world.own.group, null]);
+  await world.api.ask('DELETE', `/api/v1/keys/${items[0].id}`);
 });
