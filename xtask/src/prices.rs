@@ -59,6 +59,12 @@ const TIER_RATES: usize = 6;
 /// Service tiers, and what the facts add to a name for each.
 const TIERS: [(&str, &str); 4] =
     [("batch", "_batches"), ("flex", "_flex"), ("priority", "_priority"), ("ultrafast", "_ultrafast")];
+/// Providers whose cache costs parts of input by rule: what was read from it, and what was written to it because the caller asked, in
+/// percent. Alibaba's <https://www.alibabacloud.com/help/en/model-studio/context-cache>, read on 2026-11-30.
+const CACHE_BY_RULE: [(&str, [(&str, u128); 2]); 2] = [
+    ("dashscope", [("cached_input", 20), ("cache_write", 125)]),
+    ("dashscope-cn", [("cached_input", 20), ("cache_write", 125)]),
+];
 /// Providers whose reasoning comes on top of the output ceiling.
 const EXTRA_REASONING: [&str; 3] = ["xai", "perplexity", "gemini"];
 
@@ -138,6 +144,9 @@ fn row(fact: &Row) -> Done<Row> {
     }
     let rules = json(get(fact, "tier_rules"))?;
     let tiers = long_prompts(&rules, &mut out)?;
+    let provider = get(fact, "provider");
+    let by_rule = CACHE_BY_RULE.iter().find(|(of, _)| *of == provider && get(fact, "mode") != "embedding");
+    let tiers = by_rule.map_or(Ok(tiers.clone()), |(_, parts)| of_input(parts, &mut out, &tiers))?;
     out.insert("tiers".to_owned(), tiers);
     out.insert("lacks".to_owned(), lacks(fact));
     if reasons_beyond_the_ceiling(fact) {
@@ -203,6 +212,40 @@ fn long_prompts(rules: &Value, out: &mut Row) -> Done<String> {
     tiers.sort_by_key(|(bound, _)| *bound);
     let text = |(bound, rule): (u64, &Value)| Ok(format!("{bound}:{}", rates_of(rule, TIER_RATES)?));
     Ok(tiers.into_iter().map(text).collect::<Done<Vec<_>>>()?.join("|"))
+}
+
+/// What costs parts of input, in percent, and has no price of its own: put into the row, and into the tiers that are returned.
+fn of_input(parts: &[(&str, u128)], out: &mut Row, tiers: &str) -> Done<String> {
+    for (name, percent) in parts {
+        let input = get(out, "input").to_owned();
+        if get(out, name).is_empty() && !input.is_empty() {
+            out.insert((*name).to_owned(), percent_of(&input, *percent)?);
+        }
+    }
+    let tier = |tier: &str| {
+        let mut text = tier.to_owned();
+        let rate = |name: &str| {
+            let rates = tier.split_once(':').map_or("", |(_, rates)| rates).split(';');
+            rates.filter_map(|pair| pair.split_once('=')).find(|(of, _)| *of == name).map(|(_, rate)| rate)
+        };
+        for (name, percent) in parts {
+            if let (Some(input), None) = (rate("input"), rate(name)) {
+                text.push_str(&format!(";{name}={}", percent_of(input, *percent)?));
+            }
+        }
+        Ok(text)
+    };
+    let all: Done<Vec<_>> = tiers.split('|').filter(|text| !text.is_empty()).map(tier).collect();
+    Ok(all?.join("|"))
+}
+
+/// So many hundredths of a decimal number, exactly.
+fn percent_of(text: &str, percent: u128) -> Done<String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: u128 =
+        format!("{whole}{fraction}").parse().map_err(|_| format!("`{text}` is no decimal number"))?;
+    let by = i32::try_from(fraction.len()).map_err(|_| format!("`{text}` is too long"))?;
+    shifted(&(digits * percent).to_string(), -by - 2)
 }
 
 /// `input=1;output=2`, of the first rates as an object has them.
@@ -503,5 +546,24 @@ mod tests {
             "p,m,chat,2,4,,,,,,,,,,,,1.25,,,flex:input=1;output@200000=3,1@2200-2400:input=1,2027-01-01:input=9,us=1.1,,,"
         );
         assert!(make("no head\n").is_err());
+    }
+
+    #[test]
+    fn a_cache_that_costs_parts_of_input_is_priced_by_them() {
+        let facts = "#version=1,date=2026-11-22\n\
+            upstream_model,provider,mode,input,output,cached_input,tier_rules\n\
+            m,dashscope,chat,0.4,1.2,,\"[{\"\"above_prompt_tokens\"\":1000,\"\"input\"\":0.022},{\"\"above_prompt_tokens\"\":2000,\"\"input\"\":1,\"\"cached_input\"\":0.1}]\"\n\
+            n,dashscope,chat,1,5,0.1,\n\
+            m,other,chat,0.4,1.2,,\n";
+        let made = make(facts).unwrap();
+        let rows: Vec<_> = made.lines().skip(2).collect();
+        assert_eq!(
+            rows,
+            [
+                "dashscope,m,chat,0.4,1.2,0.08,0.5,,,,,,,,,1000:input=0.022;cached_input=0.0044;cache_write=0.0275|2000:input=1;cached_input=0.1;cache_write=1.25,,,,,,,,,,",
+                "dashscope,n,chat,1,5,0.1,1.25,,,,,,,,,,,,,,,,,,,",
+                "other,m,chat,0.4,1.2,,,,,,,,,,,,,,,,,,,,,",
+            ]
+        );
     }
 }
