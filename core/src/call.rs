@@ -196,6 +196,58 @@ impl Format {
     }
 }
 
+/// Input tokens that a translation may add to a call, by what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Translated {
+    /// Words for what the target has no field for.
+    pub words: u64,
+    /// Schemas that an answer and strict tools are held to: Anthropic's objects are closed.
+    pub closed: u64,
+    /// All schemas: older models of Google's take no references.
+    pub written_out: u64,
+}
+
+impl Translated {
+    /// One more schema, which may grow by so many bytes.
+    pub fn add(&mut self, bytes: u64, is_held_to: bool) {
+        self.written_out = self.written_out.saturating_add(bytes);
+        if is_held_to {
+            self.closed = self.closed.saturating_add(bytes);
+        }
+    }
+
+    /// What it may be where a model, by the upstream's name, is called in the format `target`.
+    pub fn at(self, target: Format, model: &str) -> u64 {
+        let schemas = match target {
+            Format::AnthropicMessages => self.closed,
+            Format::GeminiGenerate if is_older_gemini(model) => self.written_out,
+            _ => 0,
+        };
+        self.words.saturating_add(schemas)
+    }
+
+    /// Anywhere.
+    pub fn most(self) -> u64 {
+        self.words.saturating_add(self.closed.max(self.written_out))
+    }
+
+    /// Whether nothing is added.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Whether a model of Google's is from before Gemini 2.5: without thinking, and with schemas in a part of OpenAPI's only.
+pub fn is_older_gemini(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let Some(rest) = name.strip_prefix("gemini-") else { return name.starts_with("gemma-") };
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let version = rest.get(..end).unwrap_or_default();
+    let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+    matches!((major.parse(), minor.parse().unwrap_or(0)), (Ok(0u32 | 1), _) | (Ok(2), 0..=4u32))
+}
+
 /// What a call asks for, as far as deciding needs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -212,10 +264,9 @@ pub struct Call {
     /// in the call can't be bounded from its body (a stored conversation, a file id): the context window counts then.
     #[serde(default)]
     pub input_bound: Option<u64>,
-    /// Input tokens that may come on top where the call is put in another format's words: schemas written otherwise, and words
-    /// for what that format has no field for.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub extra_translated: u64,
+    /// Input tokens that may come on top where the call is put in another format's words.
+    #[serde(default, skip_serializing_if = "Translated::is_none")]
+    pub extra_translated: Translated,
     /// The media among it: `input_bound` counts them by the worst formula, and a model's own may be less.
     #[serde(default)]
     pub media: Media,
@@ -364,7 +415,7 @@ impl Call {
             model: model.into(),
             stream: false,
             input_bound: Some(0),
-            extra_translated: 0,
+            extra_translated: Translated::default(),
             media: Media::default(),
             cache_writes: CacheWrites::default(),
             input_estimate: 0,

@@ -46,7 +46,7 @@ pub mod time;
 pub mod usage;
 
 pub use by_class::ByClass;
-pub use call::{Call, Format, Needs, Rehearsal, Thinking};
+pub use call::{Call, Format, Needs, Rehearsal, Thinking, Translated, is_older_gemini};
 pub use channel::{Channel, ChannelModel, Secret, SecretRef};
 pub use count::{CacheWrites, Counted, Counting, ImageRule, ImageSize, Media, Tokenizer};
 pub use decision::{DENIAL, Denial, Exclusion, Explanation, OutcomeClass, Reason};

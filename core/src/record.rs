@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::call::{Billed, Format, Needs, Rehearsal, Thinking};
+use crate::call::{Billed, Format, Needs, Rehearsal, Thinking, Translated};
 use crate::count::{CacheWrites, Counted, Media};
 use crate::decision::{Explanation, OutcomeClass, Reason};
 use crate::error::ErrorKind;
@@ -406,7 +406,7 @@ pub struct ReplayFacts {
     pub input_bound: Option<u64>,
     /// What a translation may add to it.
     #[serde(skip_serializing_if = "is_default")]
-    pub extra_translated: u64,
+    pub extra_translated: Translated,
     /// The media that it counts by the worst formula.
     #[serde(skip_serializing_if = "is_default")]
     pub media: Media,

@@ -238,7 +238,11 @@ impl Engine {
         }
         let upstream_model = candidate::upstream_name(model, admission.group());
         let thoughts = ceiling::thoughts(&admission.call, declared, model, &upstream_model, format);
-        let way = ceiling::Way { target: format, thoughts };
+        let translated = match admission.call.extra_translated {
+            _ if format == admission.call.format => 0,
+            extra => extra.at(format, upstream_model.as_str()),
+        };
+        let way = ceiling::Way { translated, thoughts };
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;

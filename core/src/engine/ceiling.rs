@@ -28,8 +28,8 @@ pub(super) struct Ceiling {
 /// How a call is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// The format that its upstream speaks.
-    pub(super) target: Format,
+    /// Input tokens that may come on top: it is put in another format's words.
+    pub(super) translated: u64,
     /// Tokens of each choice that thinking may add to the ceiling.
     pub(super) thoughts: u64,
 }
@@ -65,18 +65,17 @@ pub(super) fn initial(runtime: &Runtime, admission: &Admission, model: &ChannelM
 /// may make more tokens, and an image may be asked for in more detail. There the worst of all rules holds. What a translation may
 /// add nobody has counted.
 pub(super) fn input_bound(call: &Call, counted: &Counted, model: &ChannelModel, way: Way) -> u64 {
-    let translated = if way.target == call.format { 0 } else { call.extra_translated };
     // What the provider reads by itself fits the window, as what it was sent does.
     let bound = call.input_bound.filter(|_| !model.reads_more).map(|by_bytes| {
         if model.is_edited() {
             // What the channel writes into the body is sent, too.
-            return by_bytes.saturating_add(model.extra_input).saturating_add(translated);
+            return by_bytes.saturating_add(model.extra_input).saturating_add(way.translated);
         }
         let counted = model.tokenizer.and_then(|tokenizer| counted.by(tokenizer));
         let bound = counted.map_or(by_bytes, |counted| counted.min(by_bytes));
         let worst = call.media.tokens(Counting::Anybody);
         let bound = bound.saturating_sub(worst.saturating_sub(call.media.tokens(model.counting)));
-        bound.saturating_add(translated)
+        bound.saturating_add(way.translated)
     });
     match (bound, model.context_window) {
         (Some(bound), Some(window)) => bound.min(window),

@@ -36,7 +36,7 @@ fn most_input(admission: &Admission, model: &ChannelModel) -> Option<u64> {
     let call = &admission.call;
     // What hosted tools find is read as well.
     let by_bytes = call.input_bound.filter(|_| !model.reads_more && !call.open_ended)?;
-    Some(by_bytes.saturating_add(model.extra_input).saturating_add(call.extra_translated))
+    Some(by_bytes.saturating_add(model.extra_input).saturating_add(call.extra_translated.most()))
 }
 
 /// No more output than this was asked for, or reserved with its thoughts; `None` where nothing bounds it.

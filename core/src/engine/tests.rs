@@ -5,7 +5,7 @@ mod price;
 use std::sync::Arc;
 
 use super::*;
-use crate::call::{Call, Format, Needs};
+use crate::call::{Call, Format, Needs, Translated};
 use crate::channel::{Channel, ChannelModel, Endpoint};
 use crate::count::{CacheWrites, Counting, IMAGE_TOKENS_MAX, ImageRule, ImageSize, Media, Tokenizer};
 use crate::decision::{Denial, OutcomeClass};
@@ -504,12 +504,13 @@ fn what_a_translation_adds_is_reserved_where_there_is_one() {
     let engine =
         engine_with(|model| (model.context_window, model.tokenizer) = (None, Some(Tokenizer::O200kBase)));
     let open = caller(&engine, Vec::new(), &[]);
+    let extra_translated = Translated { words: 700, closed: 90_000, written_out: 90_000 };
     for (format, counted, tokens) in [
         (Format::OpenaiChat, None, 4_000),
         (Format::AnthropicMessages, None, 4_700),
         (Format::AnthropicMessages, Some(1_100), 1_800),
     ] {
-        let asks = Call { input_bound: Some(4_000), extra_translated: 700, ..call("m", Some(10)) };
+        let asks = Call { input_bound: Some(4_000), extra_translated, ..call("m", Some(10)) };
         let mut admission = engine.admit(Call { format, ..asks }, &open, NOW, 7).unwrap();
         admission.counted(Tokenizer::O200kBase, counted);
         let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("{format:?}") };

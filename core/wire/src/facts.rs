@@ -1,10 +1,15 @@
 //! What a scan finds out about a request.
 
+use memchr::memmem;
 use sluicegate_core::concern::Concern;
 use sluicegate_core::count::{CacheWrites, Counting, Media};
 use sluicegate_core::price::Variant;
-use sluicegate_core::{Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Thinking, Usage};
+use sluicegate_core::{
+    Call, CallId, Format, ModelName, Needs, Rehearsal, ServiceTier, Thinking, Translated, Usage,
+};
 use smallvec::SmallVec;
+
+use crate::reference;
 
 /// What an image plausibly costs.
 const IMAGE_TOKENS_TYPICAL: u64 = 1_000;
@@ -18,16 +23,30 @@ const TOOL_OVERHEAD: u64 = 16;
 const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
 
 /// What a translation says beside what the caller said: that JSON is wanted, and to go on with an answer that is begun.
-const TRANSLATED_OVERHEAD: u64 = 256;
-/// So much a schema may grow when it is put in another format's words: this many times, and by so many bytes.
-const REWRITTEN_MORE: u64 = 2;
-const REWRITTEN_LEAST: u64 = 128;
+pub(crate) const TRANSLATED_OVERHEAD: u64 = 256;
+/// How a letter of ASCII looks that is written as an escape.
+pub(crate) const ESCAPED: &str = "\\u00";
+/// So much a schema may grow when it is put in another format's words: as often as it is long with its references written out, and by
+/// so many bytes.
+const REWRITTEN_MORE: usize = 2;
+const REWRITTEN_LEAST: usize = 128;
+/// As often as it is long, and by so many bytes, may references make it longer, but by no more than that.
+// BOUND: they may multiply what a schema says, and a body may have many.
+const WRITTEN_OUT: usize = 4;
+const WRITTEN_OUT_LEAST: usize = 8 << 10;
+const WRITTEN_OUT_MAX: usize = 128 << 10;
 
-/// So long may a schema of so many bytes become when it is put in another format's words.
+/// So long may a schema become when it is put in another format's words.
 // BOUND: of references that are written out, and objects that are closed. What is reserved counts with it.
-pub(crate) fn rewritten(bytes: usize) -> usize {
-    let more = (bytes as u64).saturating_mul(REWRITTEN_MORE).saturating_add(REWRITTEN_LEAST);
-    usize::try_from(more).unwrap_or(usize::MAX).saturating_add(bytes)
+pub(crate) fn rewritten(schema: &str) -> usize {
+    let bytes = schema.len();
+    let more = bytes.saturating_mul(WRITTEN_OUT).saturating_add(WRITTEN_OUT_LEAST).min(WRITTEN_OUT_MAX);
+    let most = bytes.saturating_add(more);
+    let refers =
+        ["\"$ref\"", ESCAPED].iter().any(|mark| memmem::find(schema.as_bytes(), mark.as_bytes()).is_some());
+    let whole =
+        if refers { reference::written_out(schema).map_or(most, |bytes| bytes.min(most)) } else { bytes };
+    whole.saturating_mul(REWRITTEN_MORE).saturating_add(REWRITTEN_LEAST).saturating_add(bytes)
 }
 
 /// What a caller wants made up instead of asked.
@@ -112,9 +131,8 @@ pub struct Facts {
     pub text_bytes: u64,
     /// How many of them aren't ASCII.
     pub(crate) wide_bytes: u64,
-    /// Schemas that a translation may write otherwise, and the bytes of what holds them.
-    pub(crate) schemas: u32,
-    pub(crate) schema_bytes: u64,
+    /// What a translation may add.
+    pub translated: Translated,
     /// Messages, or inputs of an embedding.
     pub messages: u32,
     /// Tools declared, hosted ones included.
@@ -158,14 +176,6 @@ impl Facts {
         Some(sum.saturating_add(self.media.tokens(Counting::Anybody)))
     }
 
-    /// No more input tokens than this come on top where the request is put in another format's words.
-    pub fn extra_translated(&self) -> u64 {
-        self.schema_bytes
-            .saturating_mul(REWRITTEN_MORE)
-            .saturating_add(u64::from(self.schemas).saturating_mul(REWRITTEN_LEAST))
-            .saturating_add(TRANSLATED_OVERHEAD)
-    }
-
     /// A plausible count of input tokens: four ASCII bytes or three others make one.
     pub fn input_estimate(&self) -> u64 {
         let ascii = self.text_bytes.saturating_sub(self.wide_bytes);
@@ -200,7 +210,7 @@ impl Facts {
         call.fallbacks = self.fallbacks_with(others);
         call.stream = self.stream;
         call.input_bound = self.input_bound();
-        call.extra_translated = if format.is_chat() { self.extra_translated() } else { 0 };
+        call.extra_translated = if format.is_chat() { self.translated } else { Translated::default() };
         call.media = self.media;
         call.cache_writes = self.cache_writes;
         call.input_estimate = self.input_estimate();

@@ -65,6 +65,7 @@ mod plain;
 mod prepare;
 mod present;
 mod quirk;
+mod reference;
 mod report;
 mod scan;
 mod screen;

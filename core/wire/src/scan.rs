@@ -13,14 +13,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use memchr::memmem::Finder;
-use sluicegate_core::Format;
 use sluicegate_core::concern::{Concern, concern};
 use sluicegate_core::count::CacheWrites;
 use sluicegate_core::hash;
+use sluicegate_core::{Format, Translated};
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
-use crate::facts::Facts;
+use crate::facts::{ESCAPED, Facts, TRANSLATED_OVERHEAD, rewritten};
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
@@ -130,6 +130,7 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
 static CACHE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cache_control"));
 static STRICT_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"strict\""));
 static REFERENCE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"$ref\""));
+static ESCAPE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ESCAPED));
 static FOREIGN_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN));
 static FOREIGN_BYTES_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN_BYTES));
 
@@ -183,7 +184,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
     }
     facts.wide_bytes += cursor.saved as u64;
-    schemas(&mut facts, text, &members, cursor.saved > 0);
+    schemas(&mut facts, text, &members);
     facts.cache_writes = cache_writes(text, cursor.saved > 0);
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
@@ -196,26 +197,60 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
     Ok(Scanned { format, body, facts, members, foreign })
 }
 
-/// How much schemas take that a translation may write otherwise: those that an answer is held to, and those of tools that are held
-/// to them or refer to parts of themselves.
-fn schemas(facts: &mut Facts, text: &str, members: &Members, has_escapes: bool) {
+/// How much schemas may grow where a translation writes them otherwise: those that an answer is held to, those of tools, and among
+/// these the strict ones.
+fn schemas(facts: &mut Facts, text: &str, members: &Members) {
+    let mut sum = Translated { words: TRANSLATED_OVERHEAD, ..Translated::default() };
     for member in members {
         let raw = member.value.of(text);
-        let count = match member.field {
-            Field::ResponseFormat | Field::Text | Field::OutputConfig if facts.needs.json_schema => 1,
-            Field::GenerationConfig if facts.needs.json_schema => 1,
-            Field::Tools => {
-                let marks = [&*STRICT_MARK, &*REFERENCE_MARK];
-                let is_marked = marks.iter().any(|mark| mark.find(raw.as_bytes()).is_some());
-                if is_marked || has_escapes { facts.tools } else { 0 }
+        let is_form = matches!(
+            member.field,
+            Field::ResponseFormat | Field::Text | Field::OutputConfig | Field::GenerationConfig
+        );
+        if is_form && facts.needs.json_schema {
+            each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |schema, _| sum.add(grows(schema), true));
+        } else if member.field == Field::Tools {
+            let marks = [&*STRICT_MARK, &*REFERENCE_MARK, &*ESCAPE_MARK];
+            if marks.iter().any(|mark| mark.find(raw.as_bytes()).is_some()) {
+                each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |schema, is_strict| {
+                    sum.add(grows(schema), is_strict);
+                });
+            } else {
+                let most = (rewritten("").saturating_mul(facts.tools as usize)).saturating_add(raw.len() * 2);
+                sum.add(most as u64, false);
             }
-            _ => 0,
-        };
-        if count > 0 {
-            facts.schemas = facts.schemas.saturating_add(count);
-            facts.schema_bytes += raw.len() as u64;
         }
     }
+    facts.translated = sum;
+}
+
+/// What stands between a field and the schemas in it, so many deep at most.
+const HOLDERS: [&str; 4] = ["function", "jsonSchema", "format", "functionDeclarations"];
+const HOLDERS_DEPTH: usize = 3;
+/// What a schema is called there. Names are compared as Gemini's are: `input_schema` is `inputSchema`.
+const SCHEMAS: [&str; 6] =
+    ["parameters", "inputSchema", "schema", "parametersJsonSchema", "responseSchema", "responseJsonSchema"];
+
+/// Each schema, and whether the tool that has it is strict.
+fn each_schema<'a>(v: Val<'a>, depth: usize, found: &mut dyn FnMut(Val<'a>, bool)) {
+    for element in v.elements() {
+        each_schema(element, depth, found);
+    }
+    let mut is_strict = None;
+    for (name, value) in v.members() {
+        let name = crate::gemini::camel_case(&name);
+        if SCHEMAS.contains(&&*name) {
+            let is_strict =
+                is_strict.get_or_insert_with(|| v.get("strict").and_then(Val::as_bool) == Some(true));
+            found(value, *is_strict);
+        } else if HOLDERS.contains(&&*name) && depth > 0 {
+            each_schema(value, depth - 1, found);
+        }
+    }
+}
+
+fn grows(schema: Val<'_>) -> u64 {
+    rewritten(schema.raw()).saturating_sub(schema.raw().len()) as u64
 }
 
 struct Scan<'a> {

@@ -3,25 +3,19 @@
 // QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations): 400
 // for anything else, whatever the caller meant by it.
 
-mod reference;
-
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::facts::rewritten;
 use crate::json::{Kind, Object, Val, object};
 use crate::loss::Losses;
-use reference::Definitions;
+use crate::reference::{self, Definitions, Looks};
 
 /// So many are joined by `allOf`, and by the choices beside members.
 const LAYERS_MAX: usize = 64;
 /// Schemas are written this deep.
 // BOUND: of nesting.
 const DEPTH_MAX: usize = 64;
-/// So often as much as it is long is looked at of a schema, and a little.
-// BOUND: each schema is read with all that is in it, and a reference may bring in much of it again, and into descriptions.
-const LOOKS: usize = 32;
-const LOOKS_LEAST: usize = 16 << 10;
 /// Formats of texts that are taken.
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
@@ -48,13 +42,13 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Result<St
     if root.kind() != Kind::Object {
         return Ok(schema.to_owned());
     }
-    let definitions = Definitions::of(root);
-    match reference::leads_back(&definitions, &mut Looks::at(root)) {
+    let mut definitions = Definitions::of(root);
+    match reference::leads_back(&mut definitions, &mut Looks::at(root)) {
         Some(false) => {}
         Some(true) => return Err(Unclosed::Circle),
         None => return Err(Unclosed::Large),
     }
-    let most = rewritten(root.raw().len());
+    let most = rewritten(root.raw());
     let mut closer = Closer {
         definitions,
         most,
@@ -81,25 +75,6 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Result<St
     Ok(text)
 }
 
-/// How much may still be looked at, in bytes.
-struct Looks(usize);
-
-impl Looks {
-    fn at(root: Val<'_>) -> Self {
-        Self(root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST))
-    }
-
-    /// Whether there is time to look at it.
-    fn look(&mut self, v: Val<'_>) -> bool {
-        self.spend(v.raw().len())
-    }
-
-    fn spend(&mut self, bytes: usize) -> bool {
-        self.0 = self.0.saturating_sub(bytes);
-        self.0 > 0
-    }
-}
-
 struct Closer<'a> {
     definitions: Definitions<'a>,
     /// No more is written, in bytes.
@@ -120,62 +95,122 @@ struct Closer<'a> {
 /// A member's name, and what is said of it.
 type Property<'a> = (Cow<'a, str>, Vec<Val<'a>>);
 
+/// What is asked of a schema, read at once.
+#[derive(Clone, Copy)]
+struct Layer<'a> {
+    whole: Val<'a>,
+    kind: Option<Val<'a>>,
+    reference: Option<Val<'a>>,
+    properties: Option<Val<'a>>,
+    required: Option<Val<'a>>,
+    others: Option<Val<'a>>,
+    any_of: Option<Val<'a>>,
+    one_of: Option<Val<'a>>,
+    all_of: Option<Val<'a>>,
+}
+
+impl<'a> Layer<'a> {
+    fn of(whole: Val<'a>) -> Self {
+        let mut layer = Self {
+            whole,
+            kind: None,
+            reference: None,
+            properties: None,
+            required: None,
+            others: None,
+            any_of: None,
+            one_of: None,
+            all_of: None,
+        };
+        for (name, value) in whole.members() {
+            let place = match &*name {
+                "type" => &mut layer.kind,
+                "$ref" => &mut layer.reference,
+                "properties" => &mut layer.properties,
+                "required" => &mut layer.required,
+                "additionalProperties" => &mut layer.others,
+                "anyOf" => &mut layer.any_of,
+                "oneOf" => &mut layer.one_of,
+                "allOf" => &mut layer.all_of,
+                _ => continue,
+            };
+            *place = Some(value).filter(|value| !value.is_null());
+        }
+        layer
+    }
+
+    fn is_object(&self) -> bool {
+        let is_word = |word: Cow<'_, str>| word == "object";
+        self.properties.is_some()
+            || self.kind.is_some_and(|kind| {
+                kind.as_str().is_some_and(is_word) || kind.elements().filter_map(Val::as_str).any(is_word)
+            })
+    }
+}
+
 impl<'a> Closer<'a> {
+    /// A schema, if there is time to read it.
+    fn read(&mut self, schema: Val<'a>) -> Option<Layer<'a>> {
+        let in_time = self.looks.look(schema);
+        self.cut |= !in_time;
+        in_time.then(|| Layer::of(schema))
+    }
+
     /// The schema and all that it joins: each closed by itself, they would bar each other's members.
-    fn layers(&mut self, schema: Val<'a>) -> Vec<Val<'a>> {
-        let mut layers = vec![schema];
+    fn layers(&mut self, schema: Val<'a>) -> Vec<Layer<'a>> {
+        let mut layers: Vec<Layer<'a>> = self.read(schema).into_iter().collect();
+        let is_object = layers.first().is_some_and(Layer::is_object);
         let mut at = 0;
         while let Some(layer) = layers.get(at).copied() {
             at += 1;
-            let joined: Vec<Val<'a>> = layer.get("allOf").into_iter().flat_map(Val::elements).collect();
+            let joined: Vec<Val<'a>> = layer.all_of.into_iter().flat_map(Val::elements).collect();
             if layers.len() + joined.len() > LAYERS_MAX {
                 self.cut = true;
                 break;
             }
             // What an object refers to beside its members is joined as well.
-            if let Some(found) =
-                Some(layer).filter(|layer| is_object(*layer)).and_then(|it| self.referred(it))
-            {
-                layers.push(found);
-            }
+            let beside = Some(layer).filter(Layer::is_object).and_then(|layer| self.referred(&layer));
+            layers.extend(beside.and_then(|found| self.read(found)));
             let alone = at == 1 && joined.len() == 1;
             for inner in joined {
-                match self.referred(inner) {
+                let Some(layer) = self.read(inner) else { break };
+                let found = match self.referred(&layer) {
                     // One that joins nothing may stand as a reference.
-                    Some(found) if !alone || schema.get("properties").is_some() => layers.push(found),
-                    _ => layers.push(inner),
-                }
+                    Some(found) if !alone || is_object => self.read(found),
+                    _ => Some(layer),
+                };
+                layers.extend(found);
             }
         }
         layers
     }
 
     /// What a schema refers to.
-    fn referred(&mut self, schema: Val<'a>) -> Option<Val<'a>> {
-        self.definitions.resolve(&schema.get_str("$ref")?, &mut self.looks)
+    fn referred(&mut self, schema: &Layer<'a>) -> Option<Val<'a>> {
+        self.definitions.resolve(&schema.reference?.as_str()?, &mut self.looks)
     }
 
     /// What an object of these layers is one of: closed by themselves, these would bar its members, as it would theirs.
-    fn choices(&mut self, layers: &[Val<'a>]) -> Vec<Val<'a>> {
-        let mut choices: Vec<Val<'a>> = Vec::new();
+    fn choices(&mut self, layers: &[Layer<'a>]) -> Vec<Layer<'a>> {
+        let mut choices: Vec<Layer<'a>> = Vec::new();
         let mut at = 0;
-        while let Some(layer) = layers.iter().chain(&choices).nth(at).copied() {
+        while let Some(layer) = layers.get(at).or_else(|| choices.get(at - layers.len())).copied() {
             at += 1;
-            let inner = ["anyOf", "oneOf", "allOf"].into_iter().filter(|name| {
-                // What the layers join is among them.
-                *name != "allOf" || at > layers.len()
-            });
+            // What the layers join is among them.
+            let joined = layer.all_of.filter(|_| at > layers.len());
             let found: Vec<Val<'a>> =
-                inner.filter_map(|name| layer.get(name)).flat_map(Val::elements).collect();
-            if found.is_empty() {
-                continue;
-            }
-            if choices.len() + found.len() > LAYERS_MAX || !self.looks.look(layer) {
+                [layer.any_of, layer.one_of, joined].into_iter().flatten().flat_map(Val::elements).collect();
+            if choices.len() + found.len() > LAYERS_MAX {
                 self.cut = true;
                 break;
             }
             for inner in found {
-                choices.push(self.referred(inner).unwrap_or(inner));
+                let Some(layer) = self.read(inner) else { return choices };
+                let found = match self.referred(&layer) {
+                    Some(found) => self.read(found),
+                    None => Some(layer),
+                };
+                choices.extend(found);
             }
         }
         choices
@@ -196,16 +231,17 @@ impl<'a> Closer<'a> {
 
     fn say(&mut self, o: &mut Object<'_>, schema: Val<'a>) {
         let layers = self.layers(schema);
-        if !layers.iter().all(|layer| self.looks.look(*layer)) {
+        let is_object = layers.iter().any(Layer::is_object);
+        let choices = if is_object { self.choices(&layers) } else { Vec::new() };
+        // Each is read once more, with its members.
+        if self.cut || !layers.iter().chain(&choices).all(|layer| self.looks.look(layer.whole)) {
             self.cut = true;
             return;
         }
-        let is_object = layers.iter().any(|layer| is_object(*layer));
-        let choices = if is_object { self.choices(&layers) } else { Vec::new() };
         let mut said = String::new();
         let (mut moved, mut shown): (Vec<String>, Vec<&str>) = (Vec::new(), Vec::new());
         let mut written: HashMap<Cow<'a, str>, Val<'a>> = HashMap::new();
-        for (name, value) in layers.iter().flat_map(|layer| layer.members()) {
+        for (name, value) in layers.iter().flat_map(|layer| layer.whole.members()) {
             let joined = matches!(&*name, "properties" | "required" | "allOf") || name == "$ref" && is_object;
             if joined || SILENT.contains(&&*name) {
                 continue;
@@ -274,7 +310,7 @@ impl<'a> Closer<'a> {
     }
 
     /// The members of an object, of all layers and of what it may be, and that there are no others.
-    fn object(&mut self, o: &mut Object<'_>, layers: &[Val<'a>], choices: &[Val<'a>]) {
+    fn object(&mut self, o: &mut Object<'_>, layers: &[Layer<'a>], choices: &[Layer<'a>]) {
         let properties = properties(layers, choices);
         o.object("properties", |o| {
             for (name, said) in &properties {
@@ -286,7 +322,7 @@ impl<'a> Closer<'a> {
                 }
             }
         });
-        let required = layers.iter().filter_map(|layer| layer.get("required")).flat_map(Val::elements);
+        let required = layers.iter().filter_map(|layer| layer.required).flat_map(Val::elements);
         // Each once, and none that a closed object can't have.
         let mut known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
         let required: Vec<_> =
@@ -295,17 +331,17 @@ impl<'a> Closer<'a> {
             o.array("required", |a| required.iter().for_each(|name| a.str(name)));
         }
         o.bool("additionalProperties", false);
-        let others: Vec<_> = layers.iter().filter_map(|layer| layer.get("additionalProperties")).collect();
-        let bars = others.iter().any(|others| others.as_bool() == Some(false));
+        let bars =
+            layers.iter().filter_map(|layer| layer.others).any(|others| others.as_bool() == Some(false));
         self.shut |= !bars;
         self.emptied |= !bars && properties.is_empty();
     }
 }
 
 /// The members of layers, the first of a name; and of choices, which may say several things of one.
-fn properties<'a>(layers: &[Val<'a>], choices: &[Val<'a>]) -> Vec<Property<'a>> {
-    let of = |all: &[Val<'a>]| -> Vec<(Cow<'a, str>, Val<'a>)> {
-        all.iter().filter_map(|layer| layer.get("properties")).flat_map(Val::members).collect()
+fn properties<'a>(layers: &[Layer<'a>], choices: &[Layer<'a>]) -> Vec<Property<'a>> {
+    let of = |all: &[Layer<'a>]| -> Vec<(Cow<'a, str>, Val<'a>)> {
+        all.iter().filter_map(|layer| layer.properties).flat_map(Val::members).collect()
     };
     let mut properties: Vec<Property<'a>> = Vec::new();
     let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
@@ -326,15 +362,6 @@ fn properties<'a>(layers: &[Val<'a>], choices: &[Val<'a>]) -> Vec<Property<'a>> 
         }
     }
     properties
-}
-
-fn is_object(schema: Val<'_>) -> bool {
-    let named = schema.get("type");
-    let is_word = |word: Cow<'_, str>| word == "object";
-    schema.get("properties").is_some()
-        || named.is_some_and(|kind| {
-            kind.as_str().is_some_and(is_word) || kind.elements().filter_map(Val::as_str).any(is_word)
-        })
 }
 
 /// Whether a pattern looks neither around nor back.
@@ -384,6 +411,12 @@ mod tests {
                 r#"{"type":"object","additionalProperties":{"type":"string"}}"#,
                 r#"{"type":"object","properties":{},"additionalProperties":false}"#,
                 2,
+            ),
+            // One that only joins another has its members.
+            (
+                r##"{"type":"object","allOf":[{"$ref":"#/$defs/d"}],"additionalProperties":false,"$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}}}"##,
+                r##"{"type":"object","$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}},"properties":{"b":{"type":"string"}},"additionalProperties":false}"##,
+                0,
             ),
             (r#"{"oneOf":[{"type":"string"}]}"#, r#"{"anyOf":[{"type":"string"}]}"#, 1),
             (
@@ -438,7 +471,14 @@ mod tests {
         });
         // Each of many names says all of one large definition, and more.
         let large = many(10, &|at| format!(r#""m{at}":{{"type":"string","description":"some words"}}"#));
-        let multiplied = many(90, &|at| format!(r##""p{at}":{{"allOf":[{{"$ref":"#/$defs/d"}},{{}}]}}"##));
+        let multiplied = many(900, &|at| format!(r##""p{at}":{{"allOf":[{{"$ref":"#/$defs/d"}},{{}}]}}"##));
+        // Each of many names may be one of many, which are one large definition.
+        let silent = many(6_000, &|at| format!(r#""x{at}":0"#));
+        let choices = many(64, &|_| r##"{"$ref":"#/$defs/b"}"##.to_owned());
+        let chosen = many(200, &|at| format!(r##""p{at}":{{"allOf":[{{"$ref":"#/$defs/u"}},{{}}]}}"##));
+        let chosen = format!(
+            r#"{{"properties":{{{chosen}}},"$defs":{{"b":{{{silent}}},"u":{{"type":"object","anyOf":[{choices}]}}}}}}"#
+        );
         let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
         let circle = r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}"##.to_owned();
         for (schema, want) in [
@@ -447,12 +487,42 @@ mod tests {
                 format!(r#"{{"properties":{{{multiplied}}},"$defs":{{"d":{{"properties":{{{large}}}}}}}}}"#),
                 Unclosed::Large,
             ),
+            (chosen, Unclosed::Large),
             (deep, Unclosed::Large),
             (circle, Unclosed::Circle),
         ] {
             let mut losses = Losses::default();
             assert_eq!(closed(&schema, "p", &mut losses), Err(want), "{schema}");
             assert!(losses.is_empty(), "what isn't written has lost nothing");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_schema_is_closed_however_it_refers() {
+        let many = |n: usize, of: &dyn Fn(usize) -> String| (0..n).map(of).collect::<Vec<_>>().join(",");
+        // Twenty that inherit from one.
+        let base = many(10, &|at| format!(r#""b{at}":{{"type":"string","description":"What it is."}}"#));
+        let heirs = many(20, &|at| {
+            format!(
+                r##""d{at}":{{"allOf":[{{"$ref":"#/$defs/base"}},{{"type":"object","properties":{{"own{at}":{{"type":"string"}}}}}}]}}"##
+            )
+        });
+        let used = many(20, &|at| format!(r##""p{at}":{{"$ref":"#/$defs/d{at}"}}"##));
+        let inherits = format!(
+            r#"{{"type":"object","properties":{{{used}}},"$defs":{{"base":{{"type":"object","properties":{{{base}}}}},{heirs}}}}}"#
+        );
+        // Pointers to where something was said first.
+        let again = many(60, &|at| {
+            let description = "d".repeat(120);
+            format!(
+                r##""a{at}":{{"type":"object","properties":{{"n":{{"type":"string","description":"{description}"}}}}}},"b{at}":{{"$ref":"#/properties/a{at}"}}"##
+            )
+        });
+        let again = format!(r#"{{"type":"object","properties":{{{again}}}}}"#);
+        for (schema, closed_ones) in [(inherits, 22), (again, 61)] {
+            let text = closed(&schema, "p", &mut Losses::default()).unwrap();
+            assert!(text.len() <= rewritten(&schema) && Val::parse(&text).is_ok(), "{text}");
+            assert_eq!(text.matches(r#""additionalProperties":false"#).count(), closed_ones, "{text}");
         }
     }
 
@@ -468,7 +538,7 @@ mod tests {
         });
         let schema = format!(r#"{{"type":"object","properties":{{{named}}},"$defs":{{{defined}}}}}"#);
         let text = closed(&schema, "p", &mut Losses::default()).unwrap();
-        assert!((schema.len()..=rewritten(schema.len())).contains(&text.len()), "{}", text.len());
+        assert!((schema.len()..=rewritten(&schema)).contains(&text.len()), "{}", text.len());
         assert!(Val::parse(&text).is_ok());
     }
 

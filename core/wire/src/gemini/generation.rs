@@ -1,5 +1,7 @@
 //! What a model's generation takes and what it refuses, by its name.
 
+use sluicegate_core::is_older_gemini;
+
 use crate::ir::{Effort, Reasoning, Request};
 use crate::json::Object;
 use crate::loss::Losses;
@@ -18,19 +20,17 @@ pub(super) enum Generation {
 impl Generation {
     /// The generation of a model.
     pub(super) fn of(model: &str) -> Self {
-        let name = base(model);
-        let Some(rest) = name.strip_prefix("gemini-") else {
-            return if name.starts_with("gemma-") { Generation::Old } else { Generation::Budgets };
-        };
-        let version: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-        let (major, minor) = version.split_once('.').unwrap_or((&version, "0"));
-        match (major.parse::<u32>(), minor.parse::<u32>().unwrap_or(0)) {
-            (Ok(0 | 1), _) | (Ok(2), 0..=4) => Generation::Old,
-            (Ok(2), _) => Generation::Budgets,
-            (Ok(_), _) => Generation::Levels,
+        if is_older_gemini(model) {
+            return Generation::Old;
+        }
+        let Some(rest) = base(model).strip_prefix("gemini-") else { return Generation::Budgets };
+        let major: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        match major.parse::<u32>() {
+            Ok(0..=2) => Generation::Budgets,
+            Ok(_) => Generation::Levels,
             // `gemini-flash-latest` and the like name what is newest.
-            (Err(_), _) if rest.ends_with("latest") => Generation::Levels,
-            (Err(_), _) => Generation::Budgets,
+            Err(_) if rest.ends_with("latest") => Generation::Levels,
+            Err(_) => Generation::Budgets,
         }
     }
 }

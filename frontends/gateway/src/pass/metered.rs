@@ -11,7 +11,7 @@ use sluicegate_core::decision::Denial;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::quirk::{Quirks, RequestChange};
 use sluicegate_core::snapshot::{Snapshot, Unpriced};
-use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName};
+use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName, Translated};
 use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
 
 use super::allows;
@@ -226,7 +226,7 @@ impl Metered {
             _ => ceiling.saturating_add(thoughts).min(window.unwrap_or(UNKNOWN_OUTPUT).max(ceiling)),
         };
         // As it came, translated by nobody.
-        (call.format, call.extra_translated) = (Format::PassThrough, 0);
+        (call.format, call.extra_translated) = (Format::PassThrough, Translated::default());
         // A record of what never was a call of the channel's says for which model it was.
         call.model = ModelName::from(if may_call { group } else { own_name });
         call.fallbacks = None;

@@ -200,46 +200,122 @@ fn what_a_translation_adds_is_within_what_is_reserved() {
     let leaf = |n: usize| format!(r#""p{n}":{{"type":"object","properties":{{"x{n}":{{"minimum":1}}}}}}"#);
     let leaves: Vec<String> = (0..60).map(leaf).collect();
     let plain = format!(r#"{{"type":"object","properties":{{{}}}}}"#, leaves.join(","));
-    let joined: Vec<String> =
-        (0..6).map(|n| format!(r##""q{n}":{{"allOf":[{{"$ref":"#/$defs/d"}},{{}}]}}"##)).collect();
-    let multiplied = format!(
-        r#"{{"type":"object","properties":{{{}}},"$defs":{{"d":{{"properties":{{{}}}}}}}}}"#,
-        joined.join(","),
-        leaves[..20].join(",")
-    );
-    let mut grew = 0;
-    for schema in [r#"{"type":"object"}"#.to_owned(), plain, multiplied] {
+    // Each name says all of a definition, joined with more or as it is.
+    let multiplied = |used: &dyn Fn(usize) -> String, times: usize| {
+        let used: Vec<String> = (0..times).map(|n| format!(r#""q{n}":{}"#, used(n))).collect();
+        format!(
+            r#"{{"type":"object","properties":{{{}}},"$defs":{{"d":{{"properties":{{{}}}}}}}}}"#,
+            used.join(","),
+            leaves[..20].join(",")
+        )
+    };
+    let joined = multiplied(&|_| r##"{"allOf":[{"$ref":"#/$defs/d"},{}]}"##.to_owned(), 8);
+    let named = multiplied(&|_| r##"{"$ref":"#/$defs/d"}"##.to_owned(), 40);
+    let hidden = multiplied(&|_| r##"{"$re\u0066":"#/$defs/d"}"##.to_owned(), 40);
+    let endless = multiplied(&|_| r##"{"$ref":"#/$defs/d"}"##.to_owned(), 4_000);
+    let form = |schema: &str| {
+        format!(
+            r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{schema}}}}}"#
+        )
+    };
+    let tool = |more: &str, schema: &str| {
+        format!(r#""tools":[{{"type":"function","function":{{"name":"f",{more}"parameters":{schema}}}}}]"#)
+    };
+    let (mut grew, mut multiplied) = (0, 0);
+    for schema in [r#"{"type":"object"}"#.to_owned(), plain, joined, named, hidden, endless] {
         for rest in [
-            format!(
-                r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{schema}}}}}"#
-            ),
-            format!(
-                r#""tools":[{{"type":"function","function":{{"name":"f","strict":true,"parameters":{schema}}}}}]"#
-            ),
-            format!(
-                r#""tools":[{{"type":"function","function":{{"name":"f","\u0073trict":true,"parameters":{schema}}}}}]"#
-            ),
+            form(&schema),
+            tool(r#""strict":true,"#, &schema),
+            tool(r#""\u0073trict":true,"#, &schema),
+            tool("", &schema),
             r#""response_format":{"type":"json_object"}"#.to_owned(),
         ] {
-            let body = format!(
-                r#"{{"model":"gemini-2.0-flash","messages":[{{"role":"user","content":"hi"}}],{rest}}}"#
-            );
+            let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],{rest}}}"#);
             let scanned = scan(Format::OpenaiChat, &Bytes::from(body)).unwrap();
             let facts = scanned.facts();
-            for target in [Format::AnthropicMessages, Format::GeminiGenerate, Format::OpenaiResponses] {
-                let Ok(sent) = scanned.prepare(&crate::Edits::default(), target) else { continue };
-                let at = Some(crate::Addressed { model: "m", stream: false });
-                let sent = crate::scan_addressed(target, &sent.body, at).unwrap();
-                let (asked, sends) = (facts.input_bound().unwrap(), sent.facts().input_bound().unwrap());
-                assert!(
-                    sends <= asked + facts.extra_translated(),
-                    "{sends} of {asked} to {target:?}: {rest}"
-                );
-                grew += u32::from(sends > asked);
+            let rest = &rest[..rest.len().min(200)];
+            for (target, model) in [
+                (Format::AnthropicMessages, "claude-opus-4-5"),
+                (Format::GeminiGenerate, "gemini-2.0-flash"),
+                (Format::GeminiGenerate, "gemini-2.5-pro"),
+                (Format::OpenaiResponses, "gpt-5.2"),
+                (Format::CohereChat, "command-a-03-2025"),
+                (Format::OllamaChat, "qwen3:8b"),
+            ] {
+                let edits = crate::Edits { model: Some(model), ..crate::Edits::default() };
+                let sent = scanned.prepare(&edits, target);
+                let sent = sent.unwrap_or_else(|e| panic!("{target:?} refuses {rest}: {e}")).body;
+                // What upstreams alone speak is counted by its text.
+                let sends = if target.is_upstream_only() {
+                    sent.len() as u64
+                } else {
+                    let at = Some(crate::Addressed { model, stream: false });
+                    crate::scan_addressed(target, &sent, at).unwrap().facts().input_bound().unwrap()
+                };
+                let asked = facts.input_bound().unwrap();
+                let extra = facts.translated.at(target, model);
+                assert!(sends <= asked + extra, "{sends} of {asked} + {extra} to {target:?}: {rest}");
+                grew += u32::from(sends > asked + 256);
+                multiplied += u32::from(sends > 4 * asked);
             }
         }
     }
-    assert!(grew > 8, "{grew} would have passed what is reserved");
-    let plain = scan(Format::OpenaiChat, &Bytes::from_static(br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]}"#)).unwrap();
-    assert_eq!(plain.facts().extra_translated(), 256, "what isn't written otherwise takes nothing");
+    assert!(grew > 8 && multiplied > 4, "{grew} would have passed what is reserved, {multiplied} far");
+}
+
+#[test]
+fn only_what_is_written_otherwise_is_reserved() {
+    let of = |schema: usize| 2 * schema as u64 + 128;
+    let (plain, refers) =
+        (r#"{"type":"object"}"#, r##"{"items":{"$ref":"#/$defs/a"},"$defs":{"a":{"type":"string"}}}"##);
+    let tool = |more: &str, schema: &str| {
+        format!(r#""tools":[{{"type":"function","function":{{"name":"f"{more},"parameters":{schema}}}}}]"#)
+    };
+    let whole = |fields: &str| fields.len() - r#""tools":"#.len();
+    let once = tool("", plain);
+    for (fields, closed, written_out) in [
+        (r#""stop":"x""#.to_owned(), 0, 0),
+        (once.clone(), 0, of(whole(&once))),
+        (tool(r#","strict":true"#, plain), of(plain.len()), of(plain.len())),
+        (tool(r#","\u0073trict":true"#, plain), of(plain.len()), of(plain.len())),
+        (tool(r#","strict":false"#, plain), 0, of(plain.len())),
+        (tool("", refers), 0, of(refers.len() + 17)),
+        (tool(r#","description":"\u4f60""#, plain), 0, of(whole(&tool(r#","description":"\u4f60""#, plain)))),
+        (
+            format!(
+                r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{plain}}}}}"#
+            ),
+            of(plain.len()),
+            of(plain.len()),
+        ),
+    ] {
+        let translated = chat(&with(&fields)).unwrap().facts().translated;
+        assert_eq!((translated.closed, translated.written_out), (closed, written_out), "{fields}");
+        assert_eq!(translated.at(Format::OpenaiResponses, "m"), 256, "{fields}");
+        assert_eq!(translated.at(Format::GeminiGenerate, "gemini-2.5-pro"), 256, "{fields}");
+        assert_eq!(translated.at(Format::AnthropicMessages, "m"), 256 + closed, "{fields}");
+        assert_eq!(
+            translated.at(Format::GeminiGenerate, "models/gemini-2.0-flash"),
+            256 + written_out,
+            "{fields}"
+        );
+    }
+    // Each format has them elsewhere.
+    let gemini = format!(
+        r#"{{"contents":[{{"role":"user","parts":[{{"text":"a"}}]}}],"generation_config":{{"response_mime_type":"application/json","response_schema":{plain}}},"tools":[{{"function_declarations":[{{"name":"f","parameters_json_schema":{refers}}}]}}]}}"#
+    );
+    let at = Some(crate::Addressed { model: "m", stream: false });
+    let found =
+        crate::scan_addressed(Format::GeminiGenerate, &Bytes::from(gemini), at).unwrap().facts().translated;
+    assert_eq!((found.closed, found.written_out), (of(plain.len()), of(plain.len()) + of(refers.len() + 17)));
+    let tools = format!(
+        r#""tools":[{{"name":"f","strict":true,"input_schema":{refers}}}],"output_config":{{"format":{{"type":"json_schema","schema":{plain}}}}}"#
+    );
+    let found = anthropic(&with(&tools)).unwrap().facts().translated;
+    assert_eq!(found.closed, of(plain.len()) + of(refers.len() + 17));
+    let responses = format!(
+        r#"{{"model":"m","input":"a","text":{{"format":{{"type":"json_schema","name":"r","schema":{plain}}}}},"tools":[{{"type":"function","name":"f","strict":true,"parameters":{refers}}}]}}"#
+    );
+    let found = scan(Format::OpenaiResponses, &Bytes::from(responses)).unwrap().facts().translated;
+    assert_eq!(found.closed, of(plain.len()) + of(refers.len() + 17));
 }

@@ -1,0 +1,326 @@
+//! What the references of a schema refer to.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+
+use crate::json::{Bad, Cursor, Kind, Val, unescape};
+use crate::texts::place;
+
+/// So often as much as it is long is read of a schema, and a little.
+// BOUND: each schema is read with all that is in it, and a reference may bring in much of it again, and into descriptions.
+const LOOKS: usize = 64;
+const LOOKS_LEAST: usize = 128 << 10;
+
+/// How much may still be read of a schema, in bytes.
+pub(crate) struct Looks(usize);
+
+impl Looks {
+    pub(crate) fn at(root: Val<'_>) -> Self {
+        Self(root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST))
+    }
+
+    /// Whether there is time to read it once.
+    pub(crate) fn look(&mut self, v: Val<'_>) -> bool {
+        self.spend(v.raw().len())
+    }
+
+    fn spend(&mut self, bytes: usize) -> bool {
+        self.0 = self.0.saturating_sub(bytes);
+        self.0 > 0
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What pointers within a schema lead to.
+pub(crate) struct Definitions<'a> {
+    root: Val<'a>,
+    /// What stands in each object and list that one has led through, by where that begins.
+    // BOUND: each member of the schema stands in one of them.
+    within: HashMap<usize, HashMap<Cow<'a, str>, Val<'a>>>,
+}
+
+impl<'a> Definitions<'a> {
+    pub(crate) fn of(root: Val<'a>) -> Self {
+        Self { root, within: HashMap::new() }
+    }
+
+    /// What a pointer such as `#/$defs/a` leads to, as far as there is time.
+    pub(crate) fn resolve(&mut self, pointer: &str, looks: &mut Looks) -> Option<Val<'a>> {
+        let pointer = percent_decoded(pointer.strip_prefix('#')?);
+        let mut steps = pointer.split('/');
+        // What isn't a path is an anchor's name.
+        steps.next().filter(|before| before.is_empty())?;
+        let mut found = self.root;
+        for step in steps {
+            let within = match self.within.entry(found.raw().as_ptr() as usize) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(_) if !looks.look(found) => return None,
+                Entry::Vacant(new) => new.insert(named(found)),
+            };
+            let step = step.replace("~1", "/").replace("~0", "~");
+            found = within.get(step.as_str()).copied().filter(|found| !found.is_null())?;
+        }
+        Some(found)
+    }
+}
+
+/// What stands in an object or a list, by its name or number.
+fn named(v: Val<'_>) -> HashMap<Cow<'_, str>, Val<'_>> {
+    let listed = v.elements().enumerate().map(|(at, inner)| (Cow::Owned(at.to_string()), inner));
+    v.members().chain(listed).collect()
+}
+
+/// A pointer stands in an address, where `<` is `%3C`.
+fn percent_decoded(pointer: &str) -> Cow<'_, str> {
+    if !pointer.contains('%') {
+        return Cow::Borrowed(pointer);
+    }
+    let mut bytes = Vec::with_capacity(pointer.len());
+    let mut rest = pointer.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    String::from_utf8(bytes).map_or(Cow::Borrowed(pointer), Cow::Owned)
+}
+
+/// Whether a schema refers to itself, in however many steps; `None` when there isn't the time to tell.
+pub(crate) fn leads_back(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<bool> {
+    followed(definitions, looks).map(|(leads_back, _)| leads_back)
+}
+
+/// How long a schema is with what its references say in each place, each way once where they lead back; `None` when there
+/// isn't the time to tell.
+pub(crate) fn written_out(schema: &str) -> Option<usize> {
+    let root = Val::trusted(schema);
+    followed(&mut Definitions::of(root), &mut Looks::at(root)).map(|(_, bytes)| bytes)
+}
+
+/// Both.
+fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(bool, usize)> {
+    let whole = definitions.root.raw();
+    let found = references(whole);
+    // Each pointer once, by a number: which references stand in what it leads to, and where each of them leads.
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut within: Vec<Range<usize>> = Vec::new();
+    let mut leads_to: Vec<usize> = Vec::with_capacity(found.len());
+    // How long what it leads to is, written out as far as that is known.
+    let mut bytes: Vec<usize> = Vec::new();
+    for (_, pointer) in &found {
+        let number = *numbers.entry(pointer).or_insert(within.len());
+        leads_to.push(number);
+        if number == within.len() {
+            let at = definitions.resolve(pointer, looks).map_or(0..0, |v| place(whole, v));
+            let before = |end: usize| found.partition_point(|(at, _)| *at < end);
+            within.push(before(at.start)..before(at.end));
+            bytes.push(at.len());
+        }
+    }
+    if looks.is_over() {
+        return None;
+    }
+    // Depth first: one that is still open when it is met again is on a circle.
+    let mut leads_back = false;
+    let mut state = vec![State::New; within.len()];
+    for first in 0..within.len() {
+        let mut open = vec![(first, 0)];
+        while let Some((at, seen)) = open.last_mut() {
+            let (at, nth) = (*at, *seen);
+            *seen += 1;
+            if !looks.spend(1) {
+                return None;
+            }
+            if nth == 0 && state.get(at) == Some(&State::Done) {
+                open.pop();
+                continue;
+            }
+            set(&mut state, at, State::Open);
+            let next = within.get(at).and_then(|within| within.clone().nth(nth));
+            match next.and_then(|reference| leads_to.get(reference).copied()) {
+                None => {
+                    set(&mut state, at, State::Done);
+                    open.pop();
+                    // Who led here says all of it, too.
+                    if let Some((from, _)) = open.last() {
+                        add(&mut bytes, *from, at);
+                    }
+                }
+                Some(next) => match state.get(next) {
+                    Some(State::New) => open.push((next, 0)),
+                    Some(State::Done) => add(&mut bytes, at, next),
+                    Some(State::Open) | None => leads_back = true,
+                },
+            }
+        }
+    }
+    let all = leads_to.iter().filter_map(|number| bytes.get(*number));
+    Some((leads_back, all.fold(whole.len(), |sum, bytes| sum.saturating_add(*bytes))))
+}
+
+fn add(bytes: &mut [usize], to: usize, from: usize) {
+    let more = bytes.get(from).copied().unwrap_or(0);
+    if let Some(sum) = bytes.get_mut(to) {
+        *sum = sum.saturating_add(more);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    New,
+    Open,
+    Done,
+}
+
+fn set(states: &mut [State], at: usize, state: State) {
+    if let Some(known) = states.get_mut(at) {
+        *known = state;
+    }
+}
+
+/// The references within a schema, each with where it stands, in order.
+fn references(text: &str) -> Vec<(usize, Cow<'_, str>)> {
+    let mut found = Vec::new();
+    // INVARIANT: the text is valid JSON, of which nothing is misread.
+    let _ = walk(&mut Cursor::new(text), text, true, &mut found);
+    found
+}
+
+/// One pass over a schema, or over what holds schemas by names. Values that are only shown refer to nothing.
+// BOUND: the body's own nesting is bounded.
+fn walk<'a>(
+    cursor: &mut Cursor<'a>,
+    text: &'a str,
+    is_schema: bool,
+    found: &mut Vec<(usize, Cow<'a, str>)>,
+) -> Result<(), Bad> {
+    let kind = cursor.kind()?;
+    if !matches!(kind, Kind::Object | Kind::Array) {
+        return cursor.skip().map(drop);
+    }
+    let mut more = cursor.enter()?;
+    while more {
+        if kind == Kind::Array {
+            walk(cursor, text, true, found)?;
+            more = cursor.more(b']')?;
+            continue;
+        }
+        let name = unescape(cursor.name()?.0.of(text));
+        match &*name {
+            "$ref" if is_schema && cursor.kind()? == Kind::String => {
+                let pointer = cursor.skip()?;
+                found.push((pointer.start, unescape(pointer.of(text))));
+            }
+            "const" | "enum" | "default" | "example" | "examples" if is_schema => drop(cursor.skip()?),
+            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
+                if is_schema =>
+            {
+                walk(cursor, text, false, found)?;
+            }
+            _ => walk(cursor, text, true, found)?,
+        }
+        more = cursor.more(b'}')?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_that_refers_to_itself_is_known() {
+        for (schema, want) in [
+            (r##"{"properties":{"a":{"$ref":"#"}}}"##, true),
+            (
+                r##"{"$ref":"#/$defs/a","$defs":{"a":{"properties":{"b":{"$ref":"#/$defs/b"}}},"b":{"items":{"$ref":"#/$defs/a"}}}}"##,
+                true,
+            ),
+            (
+                r##"{"$ref":"#/$defs/a","$defs":{"a":{"properties":{"b":{"$ref":"#/$defs/b"},"c":{"$ref":"#/$defs/b"}}},"b":{}}}"##,
+                false,
+            ),
+            (r##"{"anyOf":[{},{"items":{"$ref":"#/anyOf/1"}}]}"##, true),
+            (r##"{"definitions":{"a~b":{"$ref":"#/definitions/a~0b"}}}"##, true),
+            // A member may have any name, and what is shown is no schema.
+            (r##"{"properties":{"$ref":{"type":"string"},"default":{"$ref":"#"}}}"##, true),
+            (r##"{"default":{"$ref":"#"},"examples":[{"$ref":"#"}],"enum":[{"$ref":"#"}]}"##, false),
+            (r##"{"$ref":"#/$defs/gone"}"##, false),
+            (r##"{"$ref":"#anchor","$defs":{"anchor":{"$anchor":"anchor"}}}"##, false),
+            (
+                r##"{"$defs":{"F<B>":{"items":{"$ref":"#/$defs/F%3CB%3e"}},"5%":{"$ref":"#/$defs/5%"}}}"##,
+                true,
+            ),
+            (r##"{"$defs":{"F<B>":{}},"items":{"$ref":"#/$defs/F%3CB%3E"}}"##, false),
+            (r#"{"type":"string"}"#, false),
+        ] {
+            let root = Val::trusted(schema);
+            let found = leads_back(&mut Definitions::of(root), &mut Looks::at(root));
+            assert_eq!(found, Some(want), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_large_schema_leads_back_only_if_it_does() {
+        // A chain of definitions, each of which refers to the next one twice.
+        let chain = |n: usize, last: &str| {
+            let one = |at: usize| {
+                let next = if at + 1 < n { format!("#/$defs/d{}", at + 1) } else { last.to_owned() };
+                format!(
+                    r#""d{at}":{{"properties":{{"a":{{"$ref":"{next}"}},"b":{{"items":{{"$ref":"{next}"}}}}}}}}"#
+                )
+            };
+            let all: Vec<String> = (0..n).map(one).collect();
+            format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{}}}}}"##, all.join(","))
+        };
+        for (last, want) in [("#/$defs/none", false), ("#/$defs/d1000", true)] {
+            let schema = chain(2_000, last);
+            let root = Val::trusted(&schema);
+            let mut looks = Looks::at(root);
+            assert_eq!(leads_back(&mut Definitions::of(root), &mut looks), Some(want));
+            assert!(looks.0 > schema.len() * (LOOKS - 2), "each is looked at once");
+        }
+    }
+
+    #[test]
+    fn what_a_schema_says_in_each_place_is_counted() {
+        let defined = r##""$defs":{"a":{"items":{"$ref":"#/$defs/b"}},"b":{"type":"string"}}"##;
+        let (a, b) = (r##"{"items":{"$ref":"#/$defs/b"}}"##.len(), r#"{"type":"string"}"#.len());
+        for (rest, more) in [
+            ("", b),
+            (r##""items":{"$ref":"#/$defs/a"},"##, b + (a + b)),
+            (
+                r##""anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/b"},{"$ref":"#/$defs/a"}],"##,
+                b + 2 * (a + b) + b,
+            ),
+        ] {
+            let schema = format!("{{{rest}{defined}}}");
+            assert_eq!(written_out(&schema), Some(schema.len() + more), "{schema}");
+        }
+        let itself = r##"{"items":{"$ref":"#"}}"##;
+        assert_eq!(written_out(itself), Some(2 * itself.len()), "once");
+    }
+
+    #[test]
+    fn pointers_to_anywhere_are_followed_at_once() {
+        // As zod-to-json-schema writes what it has said before.
+        let each = |n: usize| {
+            let description = "d".repeat(120);
+            format!(
+                r##""a{n}":{{"type":"object","description":"{description}"}},"b{n}":{{"$ref":"#/properties/a{n}"}}"##
+            )
+        };
+        let all: Vec<String> = (0..2_000).map(each).collect();
+        let schema = format!(r#"{{"properties":{{{}}}}}"#, all.join(","));
+        let root = Val::trusted(&schema);
+        let mut looks = Looks::at(root);
+        assert_eq!(leads_back(&mut Definitions::of(root), &mut looks), Some(false));
+        assert!(looks.0 > schema.len() * (LOOKS - 3), "each object is read once");
+    }
+}
