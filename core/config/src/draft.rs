@@ -355,6 +355,12 @@ pub(crate) fn facts_of(channel: &Channel, provider: &Provider, upstream: &str) -
         .or_else(|| if at_host.is_none() { model_facts_by_name(upstream) } else { None })
 }
 
+/// Whether the catalogue knows what a channel's model is, by the upstream's name.
+pub fn lists_model(channel: &Channel, upstream: &str) -> bool {
+    let provider = crate::catalogue::provider(channel.provider.as_str());
+    provider.is_some_and(|provider| facts_of(channel, &provider, upstream).is_some())
+}
+
 /// Says so when a model has no price.
 pub(crate) fn warn_unpriced(load: &mut Load<'_>, channel: &Channel, item: &Item<'_>, how: &str) {
     let unpriced: Vec<_> = channel

@@ -49,6 +49,7 @@ pub use catalogue::{
 };
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{Diagnostic, Severity};
+pub use draft::lists_model;
 pub use endpoint::endpoints_of;
 pub use environment::Environment;
 pub use host::{

@@ -144,6 +144,9 @@ pub struct LedgerAudit {
     pub differences: Vec<Difference>,
 }
 
+/// What is done to a budget, whose keys have its limits.
+const FOLLOWED: &str = "budget.update";
+
 impl Admin {
     /// How the ledger and its journal stand.
     ///
@@ -261,7 +264,7 @@ impl Admin {
         Ok(LedgerAudit { under_way: found.differing.saturating_sub(again.differing), ..again })
     }
 
-    /// When limits were put on counters that have less than records say, with the counters; within what time each.
+    /// When limits were put on counters, by hand or by a budget, that have less than records say, with the counters; within what time each.
     async fn limits_put(&self, differences: &[Difference]) -> Result<Vec<(CounterKey, Timestamp)>> {
         let (mut put, page) = (Vec::new(), Page { uncounted: true, ..Page::new(Page::MAX, 0) });
         for it in differences.iter().filter(|it| !it.of_held && it.balance < it.expected) {
@@ -281,8 +284,22 @@ impl Admin {
                 ScopeKind::Channel => filter.action = Some("channel.update".to_owned()),
                 _ => filter.target = Some(format!("{word} {id}")),
             }
-            let events = self.store().events(&filter, &Reach::ALL, page).await?;
-            for AuditEvent { event, .. } in events.items {
+            // A budget's keys follow it, and are named in its event.
+            let by_budget = (scope.kind == ScopeKind::Key).then(|| AuditFilter {
+                from: filter.from,
+                action: Some(FOLLOWED.to_owned()),
+                ..AuditFilter::default()
+            });
+            let mut events = self.store().events(&filter, &Reach::ALL, page).await?.items;
+            if let Some(filter) = by_budget {
+                let follows = |event: &AuditEvent| {
+                    let keys = event.event.detail["keys"].as_array();
+                    keys.is_some_and(|keys| keys.iter().any(|key| key == id))
+                };
+                let found = self.store().events(&filter, &Reach::ALL, page).await?.items;
+                events.extend(found.into_iter().filter(follows));
+            }
+            for AuditEvent { event, .. } in events {
                 let detail = match scope.kind == ScopeKind::Channel && event.target != format!("channel {id}")
                 {
                     true => &event.detail[id],

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use sluicegate_core::{ApiKey, ErrorKind, GroupId, KeyId, OrganizationId, Result, UserId};
 
+use super::access::places_in;
 use super::key::matches_filter;
 use super::{Actor, Admin};
 use crate::credential::KeyHash;
@@ -124,19 +125,17 @@ impl Admin {
         ids: impl IntoIterator<Item = &'a str>,
     ) -> Result<HashMap<String, String>> {
         let (reach, declared) = (actor.reach(), self.declared());
-        let (mut addresses, mut stored) = (HashMap::new(), Vec::new());
+        let (mut of_file, mut stored) = (Vec::new(), Vec::new());
         for id in ids.into_iter().collect::<HashSet<_>>() {
-            let user = UserId::from(id);
-            match declared.user(&user) {
-                Some(it) => {
-                    let groups = self.memberships(None, Some(&user)).await?.into_iter().map(|it| it.group);
-                    if reach.has_user(it, &groups.collect::<Vec<_>>()) {
-                        addresses.extend(it.email.clone().map(|email| (id.to_owned(), email)));
-                    }
-                }
+            match declared.user(&UserId::from(id)) {
+                Some(it) => of_file.push(it),
                 None => stored.push(id),
             }
         }
+        let places = self.places_of(&reach, &of_file).await?;
+        let seen = of_file.into_iter().filter(|it| reach.has_user(it, places_in(&places, &it.id)));
+        let mut addresses: HashMap<String, String> =
+            seen.filter_map(|it| Some((it.id.to_string(), it.email.clone()?))).collect();
         let found = self.store().user_addresses(&stored, &reach).await?;
         addresses.extend(found.into_iter().filter_map(|(id, email)| Some((id.to_string(), email?))));
         Ok(addresses)

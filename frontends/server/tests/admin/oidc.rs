@@ -282,6 +282,8 @@ fn groups_and_roles_follow_each_sign_in() {
         assert_eq!(member_of().await, (groups(&["research group_admin", "sales user"]), "user".to_owned()));
         let old = rig.by(&first, "GET", "/api/v1/me", &Value::Null).await;
         assert_eq!(old.status, 401, "who is another by then signs in again");
+        let new = json!({"id": "ours", "user": "ada", "group": "research"});
+        let key = rig.manage("POST", "/api/v1/keys", new).await["key"]["id"].clone();
         rig.arrives(&provider, ada(&[])).await;
         assert_eq!(
             member_of().await,
@@ -290,6 +292,13 @@ fn groups_and_roles_follow_each_sign_in() {
         );
         let events = rig.manage("GET", "/api/v1/audit?actor=issuer%20corp", Value::Null).await;
         let items = events["items"].as_array().unwrap().iter().rev();
+        let keys: Vec<_> = items.clone().map(|it| it["detail"]["removed"]["keys"]["ids"].clone()).collect();
+        let none = Value::Null;
+        assert_eq!(
+            keys,
+            [&none, &none, &none, &none, &none, &json!([key])].map(Clone::clone),
+            "with its place"
+        );
         let told: Vec<_> = items
             .map(|it| {
                 let (group, detail) = (it["group"].as_str().unwrap_or_default(), &it["detail"]);

@@ -439,6 +439,28 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
             let answer = rig.ask(method, path, token, &body).await;
             assert_eq!(answer.status, want, "{method} {path}: {}", answer.text());
         }
+        // A team is told with the keys and addresses that the token reads, too.
+        rig.manage("POST", "/api/v1/users", json!({"id": "ada", "email": "ada@corp.example"})).await;
+        rig.manage("POST", "/api/v1/groups", json!({"id": "rd"})).await;
+        rig.manage("POST", "/api/v1/groups/rd/members", json!({"user": "ada"})).await;
+        rig.manage("POST", "/api/v1/keys", json!({"alias": "rds", "group": "rd"})).await;
+        for (scopes, keys, addresses) in [
+            (json!(["groups:read"]), false, false),
+            (json!(["groups:read", "keys:read"]), true, false),
+            (json!(["groups:read", "users:read"]), false, true),
+            (json!(["read"]), true, true),
+        ] {
+            let made = make(json!({"name": "t", "scopes": scopes})).await.json();
+            let token = made["secret"].as_str().unwrap();
+            for path in ["/team/list", "/team/info?team_id=rd", "/v2/team/list"] {
+                let told = rig.ask("GET", path, token, &Value::Null).await;
+                assert_eq!(told.status, 200, "{scopes} {path}: {}", told.text());
+                let has = (told.text().contains("rds"), told.text().contains("ada@corp.example"));
+                let want = (keys && !path.starts_with("/v2"), addresses);
+                assert_eq!(has, want, "{scopes} {path}: {}", told.text());
+                assert!(told.text().contains("ada"), "{}", told.text());
+            }
+        }
         rig.later(24 * HOUR * 30);
         assert_eq!(rig.ask("GET", "/api/v1/groups", token, &Value::Null).await.status, 401, "it is over");
         let (cookie, _) = rig.sign_in("admin", PASSWORD).await;

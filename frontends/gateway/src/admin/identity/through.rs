@@ -18,8 +18,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::session::address_name;
 use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
+use crate::admin::seed::Seeds;
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, not_found, retried};
+use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, Then, not_found, retried};
 use crate::credential::{KeyHash, new_id};
 use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
 use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
@@ -360,7 +361,17 @@ impl Admin {
         };
         changes.push(Change::PutIdentity(identity, expect));
         let deed = Deed { detail, ..about("account.sign_in", &after) };
-        self.commit(&Actor::issuer(&provider.id), deed, changes).await?;
+        // Each place that is taken back goes in an event of its own, with the keys that go along: its group's administrators read it.
+        let is_taken = |change: &mut Change| matches!(change, Change::DeleteMembership(..));
+        let gone: Vec<Change> = changes.extract_if(.., is_taken).collect();
+        let mut deeds = vec![(deed, changes)];
+        deeds.extend(taken.iter().zip(gone).map(|(group, change)| {
+            let deed = Deed::new("member.remove", format!("group {group}"))
+                .of(&after.organization, Some(group), Some(&after.id))
+                .whole(&serde_json::json!({"group": group, "user": after.id}));
+            (deed, vec![change])
+        }));
+        self.write_all(&Actor::issuer(&provider.id), deeds, Seeds::new(), Then::Callers).await?;
         Ok(after)
     }
 

@@ -281,18 +281,33 @@ async fn limits_are_found_by_whose_they_are() {
 
 #[tokio::test]
 async fn the_ledgers_audit_tells_calls_that_a_new_limit_never_counts_from_what_is_wrong() {
-    for (put_at, ended_at, want) in [
+    for (put_at, ended_at, by_budget, want) in [
         // Under way when the limit was put, and recorded after it.
-        (500, 900, (1, 0)),
+        (500, 900, false, (1, 0)),
+        (500, 900, true, (1, 0)),
         // Over before; it should have been counted.
-        (500, 400, (0, 1)),
+        (500, 400, false, (0, 1)),
+        (500, 400, true, (0, 1)),
     ] {
         let w = used().await;
         let (operator, now) = (Actor::operator(), w.clock.now());
         w.clock.set(now.plus_ms(put_at));
         let limits = Limits(vec![Limit::strict(Metric::Requests, Window::Day, 100)]);
-        let patch = KeyPatch { limits: Patch::Set(limits), ..KeyPatch::default() };
-        w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        if by_budget {
+            // Another key's, and then this one's, too.
+            for holder in ["k2", "k1"] {
+                let budget = NamedScope { holders: vec![holder.into()], ..NamedScope::default() };
+                w.admin.create_named(&operator, NamedKind::Budget, holder, budget).await.unwrap();
+                let edit = |it: &mut NamedScope| {
+                    it.limits.clone_from(&limits.0);
+                    Ok(())
+                };
+                w.admin.update_named(&operator, NamedKind::Budget, holder, &edit).await.unwrap();
+            }
+        } else {
+            let patch = KeyPatch { limits: Patch::Set(limits), ..KeyPatch::default() };
+            w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        }
         assert_eq!(w.admin.audit_ledger(&operator).await.unwrap().differing, 0);
         let mut late = usage_record("late", now.as_ms(), "k1", Some("g1"), Some("u1"));
         late.ended_at = now.plus_ms(ended_at);
@@ -302,6 +317,6 @@ async fn the_ledgers_audit_tells_calls_that_a_new_limit_never_counts_from_what_i
         let patch = KeyPatch { blocked: Some(true), ..KeyPatch::default() };
         w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
         let audit = w.admin.audit_ledger(&operator).await.unwrap();
-        assert_eq!((audit.under_way, audit.differing), want, "{ended_at} {audit:?}");
+        assert_eq!((audit.under_way, audit.differing), want, "{ended_at} {by_budget} {audit:?}");
     }
 }

@@ -1,20 +1,22 @@
 //! `/model/…` and `/model_group/info`: channels, as LiteLLM's entries of a `model_list`. An entry is read by the same code as
 //! one of a file; it is kept beside its channel without its secrets, so that part of it can be changed.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen};
+use sluicegate::admin::{ChannelPatch, ChannelView, NamedKind, NewChannel, Seen, Sight};
 use sluicegate::channel::Auth;
 use sluicegate::config::{Environment, Severity, Source, load};
 use sluicegate::core::{Caller, Needs};
 use sluicegate::tenant::Role;
 use sluicegate::{
     Channel, ChannelId, ChannelModel, Error, ErrorKind, Limit, Metric, ModelName, Result, Secret, SecretRef,
-    Timestamp, Tokenizer, Window,
+    Snapshot, Timestamp, Tokenizer, Window,
 };
 
 use super::fields::{self, Fields, Query, Sent};
-use super::utility::Parameters;
+use super::utility::Kinds;
 use super::{body, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -354,20 +356,26 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     warned(row(&view, &entry), fields)
 }
 
-/// The models that the asker may call, and what serves them. Where a channel sends is for super administrators.
-async fn models(ask: &Ask) -> Result<Vec<Value>> {
-    let sight = ask.admin().sight(&ask.actor).await?;
-    let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let (mut data, mut parameters) = (Vec::new(), Parameters::default());
-    for channel in snapshot.channels().iter().filter(|channel| channel.enabled) {
-        let seen = |model: &&ChannelModel| may_call(ask, &model.group) && sight.sees(channel, model);
-        for model in channel.models.iter().filter(seen) {
-            let mut row = described(channel, model, ask.actor.is_super(), now);
-            can(&mut row["model_info"], &[(channel, model)], &mut parameters);
-            data.push(row);
-        }
+/// A model, by one of its channels.
+type Offered<'a> = (&'a Channel, &'a ChannelModel);
+
+/// The models that the asker may call, and what serves them.
+fn offered<'a>(ask: &Ask, sight: &Sight, snapshot: &'a Snapshot) -> Vec<Offered<'a>> {
+    let channels = snapshot.channels().iter().filter(|channel| channel.enabled);
+    let all = channels.flat_map(|channel| channel.models.iter().map(move |model| (channel, model)));
+    all.filter(|(channel, model)| may_call(ask, &model.group) && sight.sees(channel, model)).collect()
+}
+
+/// As they are shown. Where a channel sends is for super administrators.
+async fn shown_rows(ask: &Ask, offered: &[Offered<'_>]) -> Vec<Value> {
+    let (mut data, mut kinds) = (Vec::with_capacity(offered.len()), Kinds::default());
+    let now = ask.gateway().clock().now();
+    for (channel, model) in offered {
+        let mut row = described(channel, model, ask.actor.is_super(), now);
+        can(&mut row["model_info"], &[(channel, model)], &mut kinds).await;
+        data.push(row);
     }
-    Ok(data)
+    data
 }
 
 /// What serves a model: the first channel of it that the asker reaches.
@@ -390,10 +398,18 @@ pub(super) struct Served {
 impl Served {
     /// By one of its channels; with what calls are sent through it, and nothing else.
     pub(super) fn by(channel: &Channel, model: &ChannelModel) -> Self {
-        Self::of(model.group.as_str(), model.group.clone(), channel, model, 1)
+        let sent_by = Channel {
+            endpoints: channel.endpoints.clone(),
+            unknown_fields: channel.unknown_fields,
+            client_overrides: channel.client_overrides.clone(),
+            web_search: channel.web_search,
+            quirks: Arc::clone(&channel.quirks),
+            ..Channel::new("", "", channel.provider.clone())
+        };
+        Self::of(model.group.as_str(), model.group.clone(), sent_by, model, 1)
     }
 
-    fn of(name: &str, group: ModelName, channel: &Channel, model: &ChannelModel, ceiling: u64) -> Self {
+    fn of(name: &str, group: ModelName, channel: Channel, model: &ChannelModel, ceiling: u64) -> Self {
         Self {
             name: name.to_owned(),
             group,
@@ -402,7 +418,7 @@ impl Served {
             model: model.clone(),
             tokenizer: model.tokenizer,
             ceiling: model.max_output.map_or(ceiling, |most| most.min(ceiling)),
-            channel: Channel { models: Vec::new(), ..channel.clone() },
+            channel,
         }
     }
 
@@ -434,7 +450,10 @@ pub(super) async fn served(ask: &Ask, name: &str) -> Result<Option<Served>> {
     let ceiling = own.unwrap_or(snapshot.declared.quota.default_output);
     let all = group.candidates.iter().filter_map(|it| snapshot.resolve(*it));
     let mut seen = all.filter(|(channel, model)| channel.enabled && sight.sees(channel, model));
-    Ok(seen.next().map(|(channel, model)| Served::of(name, named.clone(), channel, model, ceiling)))
+    Ok(seen.next().map(|(channel, model)| {
+        let channel = Channel { models: Vec::new(), ..channel.clone() };
+        Served::of(name, named.clone(), channel, model, ceiling)
+    }))
 }
 
 /// As [`served`].
@@ -494,8 +513,12 @@ fn described(channel: &Channel, model: &ChannelModel, whole: bool, now: Timestam
 type Lacks = fn(&Needs) -> bool;
 
 /// What a model is known to take, of whichever channel. What the catalogue doesn't know of is null.
-fn can(row: &mut Value, served: &[(&Channel, &ChannelModel)], parameters: &mut Parameters) {
+async fn can(row: &mut Value, served: &[Offered<'_>], kinds: &mut Kinds) {
     let chats = served.iter().any(|(channel, _)| mode(channel) == "chat");
+    let mut all = Vec::with_capacity(served.len());
+    for (channel, model) in served {
+        all.push((kinds.of(channel, model).await, &model.lacks));
+    }
     let lacks: [(&str, Lacks); 4] = [
         ("supports_function_calling", |lacks| lacks.tools),
         ("supports_vision", |lacks| lacks.images),
@@ -503,46 +526,48 @@ fn can(row: &mut Value, served: &[(&Channel, &ChannelModel)], parameters: &mut P
         ("supports_response_schema", |lacks| lacks.json_schema),
     ];
     for (name, lacks) in lacks {
-        let known = served.iter().filter(|(_, model)| model.context_window.is_some() || lacks(&model.lacks));
-        row[name] = json!(known.map(|(_, model)| chats && !lacks(&model.lacks)).reduce(|a, b| a || b));
+        let known = all.iter().filter(|(known, own)| known.is_listed || lacks(own));
+        row[name] = json!(known.map(|(_, own)| chats && !lacks(own)).reduce(|a, b| a || b));
     }
     let mut names: Vec<&str> = Vec::new();
-    for (channel, model) in served.iter().filter(|_| chats) {
-        for name in parameters.of(channel, model) {
-            if !names.contains(name) {
-                names.push(name);
-            }
+    for name in all.iter().flat_map(|(known, _)| &known.parameters) {
+        if !names.contains(name) {
+            names.push(name);
         }
     }
     row["supported_openai_params"] = if chats { json!(names) } else { Value::Null };
 }
 
-/// Of these, what the query picks: `litellm_model_id`, `search`.
-async fn picked(ask: &Ask, query: &Query) -> Result<Vec<Value>> {
-    let mut data = models(ask).await?;
+/// Of what the asker may call, what the query picks: `litellm_model_id`, `search`.
+fn picked<'a>(ask: &Ask, query: &Query, sight: &Sight, snapshot: &'a Snapshot) -> Result<Vec<Offered<'a>>> {
+    let mut all = offered(ask, sight, snapshot);
     if let Some(id) = query.text("litellm_model_id") {
-        data.retain(|it| it["model_info"]["id"] == id);
-        if data.is_empty() {
+        all.retain(|(channel, model)| id_in(channel, model) == id);
+        if all.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no model with the id `{id}`")));
         }
     }
     if let Some(text) = query.text("search").map(str::to_lowercase) {
-        data.retain(|it| it["model_name"].as_str().is_some_and(|name| name.to_lowercase().contains(&text)));
+        all.retain(|(_, model)| model.group.as_str().to_lowercase().contains(&text));
     }
-    Ok(data)
+    Ok(all)
 }
 
 async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    Done::ok(&json!({ "data": picked(&ask, &query).await? })).map(|done| done.warning(query.finish()))
+    let (sight, snapshot) = (ask.admin().sight(&ask.actor).await?, ask.gateway().engine().snapshot());
+    let data = shown_rows(&ask, &picked(&ask, &query, &sight, &snapshot)?).await;
+    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
 }
 
 async fn info_pages(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
-    let (all, (number, size)) = (picked(&ask, &query).await?, pages(&query, "size", 50)?);
+    let (sight, snapshot) = (ask.admin().sight(&ask.actor).await?, ask.gateway().engine().snapshot());
+    let (all, (number, size)) = (picked(&ask, &query, &sight, &snapshot)?, pages(&query, "size", 50)?);
     let (total, size) = (all.len(), size as usize);
     let skip = usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(size);
-    let data: Vec<Value> = all.into_iter().skip(skip).take(size).collect();
+    let page: Vec<Offered<'_>> = all.into_iter().skip(skip).take(size).collect();
+    let data = shown_rows(&ask, &page).await;
     Done::ok(&json!({
         "data": data, "total_count": total, "current_page": number, "total_pages": total.div_ceil(size), "size": size,
     }))
@@ -564,7 +589,7 @@ async fn hub(ask: Ask) -> Result<Done> {
 async fn group_rows(ask: &Ask, wanted: Option<&str>) -> Result<Vec<Value>> {
     let sight = ask.admin().sight(&ask.actor).await?;
     let (snapshot, now) = (ask.gateway().engine().snapshot(), ask.gateway().clock().now());
-    let (mut data, mut parameters) = (Vec::new(), Parameters::default());
+    let (mut data, mut kinds) = (Vec::new(), Kinds::default());
     for name in snapshot.model_names().into_iter().filter(|name| may_call(ask, name)) {
         if wanted.is_some_and(|wanted| wanted != name.as_str()) {
             continue;
@@ -574,7 +599,7 @@ async fn group_rows(ask: &Ask, wanted: Option<&str>) -> Result<Vec<Value>> {
         let served: Vec<_> = all.filter(|(channel, model)| sight.sees(channel, model)).collect();
         if !served.is_empty() {
             let mut row = group_row(name, &served, now);
-            can(&mut row, &served, &mut parameters);
+            can(&mut row, &served, &mut kinds).await;
             data.push(row);
         }
     }

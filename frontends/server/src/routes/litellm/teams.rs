@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember, Patch,
-    SpendQuery, UserView,
+    Access, GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,
+    Patch, SpendQuery, UserView,
 };
 use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, UserFilter};
 use sluicegate::{
@@ -150,7 +150,10 @@ async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let view = ask.admin().group(&ask.actor, query.required("team_id")?).await?;
     let filter = KeyFilter { group: Some(view.group.id.clone()), ..KeyFilter::default() };
-    let keys = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
+    let keys = match may_read(&ask, "keys") {
+        true => Some(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?),
+        false => None,
+    };
     let spent = spent_by_member(&ask, &view.group.id).await?;
     let membership = |m: &MemberView| {
         let spend = spent.get(m.membership.user.as_str()).copied().unwrap_or_default();
@@ -161,13 +164,11 @@ async fn info(ask: Ask) -> Result<Done> {
     let mut team = [row(&view)];
     with_addresses(&ask, &mut team).await?;
     let [team] = team;
-    Done::ok(&json!({
-        "team_id": view.group.id,
-        "team_info": team,
-        "keys": keys.items.iter().map(keys::row).collect::<Vec<_>>(),
-        "team_memberships": memberships,
-    }))
-    .map(|done| done.warning(query.finish()))
+    let mut answer = json!({"team_id": view.group.id, "team_info": team, "team_memberships": memberships});
+    if let Some(keys) = keys {
+        answer["keys"] = keys.items.iter().map(keys::row).collect();
+    }
+    Done::ok(&answer).map(|done| done.warning(query.finish()))
 }
 
 /// What each member spent in a team, in nano-USD.
@@ -194,8 +195,10 @@ async fn list(ask: Ask) -> Result<Done> {
         let found = ask.admin().groups(&ask.actor, &filter, page).await?;
         let last = found.items.is_empty();
         let mut rows: Vec<_> = found.items.iter().map(row_in_list).collect();
-        let mut keys = keys_of(&ask, &found.items, KEYS_MAX.saturating_sub(shown)).await?;
-        for (row, view) in rows.iter_mut().zip(&found.items) {
+        let is_shown = may_read(&ask, "keys");
+        let most = if is_shown { KEYS_MAX.saturating_sub(shown) } else { 0 };
+        let mut keys = keys_of(&ask, &found.items, most).await?;
+        for (row, view) in rows.iter_mut().zip(&found.items).filter(|_| is_shown) {
             let keys = keys.remove(view.group.id.as_str()).unwrap_or_default();
             shown += keys.len();
             row.insert("keys".to_owned(), keys.into());
@@ -212,6 +215,11 @@ async fn list(ask: Ask) -> Result<Done> {
             return Done::ok(&all).map(|done| done.warning(warnings));
         }
     }
+}
+
+/// Whether what the asker acts by reads these, too: a token for groups needn't.
+fn may_read(ask: &Ask, area: &str) -> bool {
+    ask.actor.may(area, Access::Read).is_ok()
 }
 
 /// So many keys are shown with teams.
@@ -242,6 +250,9 @@ async fn keys_of(ask: &Ask, teams: &[GroupView], most: usize) -> Result<HashMap<
 
 /// Tells with members of teams the addresses that the asker may see.
 async fn with_addresses(ask: &Ask, rows: &mut [Map<String, Value>]) -> Result<()> {
+    if !may_read(ask, "users") {
+        return Ok(());
+    }
     let members = |row: &mut Map<String, Value>| -> Vec<Value> {
         row.get("members_with_roles").and_then(Value::as_array).cloned().unwrap_or_default()
     };

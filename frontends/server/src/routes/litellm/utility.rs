@@ -1,13 +1,14 @@
 //! `/utils/…`: how many tokens a prompt has, which parameters a model takes, what a request becomes on its way.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::http::Method;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use sluicegate::prepare::{Ready, Unsent, Way, prepare};
 use sluicegate::wire::{self, Scanned, WireError};
-use sluicegate::{Channel, ChannelModel, Error, ErrorKind, Format, Result};
+use sluicegate::{Channel, ChannelId, ChannelModel, Error, ErrorKind, Format, Result};
 
 use super::fields::{self, Fields};
 use super::models::{self, Served};
@@ -136,19 +137,60 @@ fn arrives(served: &Served, name: &str, value: &Value, beside: &Value) -> bool {
     }
 }
 
-/// Which parameters of chats arrive at models, each kind of channel and model looked at once.
-#[derive(Default)]
-pub(super) struct Parameters(HashMap<(String, String), Vec<&'static str>>);
+/// What there is to know of a model by a channel.
+pub(super) struct Known {
+    /// Whether the catalogue has it.
+    pub is_listed: bool,
+    /// Which parameters of chats arrive at it.
+    pub parameters: Vec<&'static str>,
+}
 
-impl Parameters {
-    /// Those that arrive at a model by a channel.
-    pub(super) fn of(&mut self, channel: &Channel, model: &ChannelModel) -> &[&'static str] {
-        let formats: Vec<_> = channel.endpoints.iter().map(|endpoint| endpoint.format.as_str()).collect();
-        let kind = format!("{} {formats:?} {:?} {:?}", channel.provider, channel.quirks, channel.body_edits);
-        self.0
-            .entry((kind, model.upstream.to_string()))
-            .or_insert_with(|| supported(&Served::by(channel, model)))
+/// What was found out, by a digest of what it depends on and the upstream's name: it takes a request made ready for each parameter.
+type Found = HashMap<(u64, String), Arc<Known>>;
+static FOUND: Mutex<Option<Found>> = Mutex::new(None);
+/// So much is kept; then it begins anew.
+// BOUND: of memory.
+const FOUND_MAX: usize = 10_000;
+
+fn with_found<T>(then: impl FnOnce(&mut Found) -> T) -> T {
+    // Whoever panicked has left a map that is whole.
+    let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    then(found.get_or_insert_default())
+}
+
+/// What is known of models, each channel written down once.
+#[derive(Default)]
+pub(super) struct Kinds(HashMap<ChannelId, u64>);
+
+impl Kinds {
+    /// What is known of a model by a channel.
+    pub(super) async fn of(&mut self, channel: &Channel, model: &ChannelModel) -> Arc<Known> {
+        let kind = *self.0.entry(channel.id.clone()).or_insert_with(|| kind_of(channel));
+        let key = (kind, model.upstream.to_string());
+        if let Some(known) = with_found(|found| found.get(&key).map(Arc::clone)) {
+            return known;
+        }
+        // Calls that this thread serves come first.
+        tokio::task::yield_now().await;
+        let known = Arc::new(Known {
+            is_listed: sluicegate::config::lists_model(channel, &key.1),
+            parameters: supported(&Served::by(channel, model)),
+        });
+        with_found(|found| {
+            if found.len() >= FOUND_MAX {
+                found.clear();
+            }
+            found.insert(key, Arc::clone(&known));
+        });
+        known
     }
+}
+
+/// A digest of all that [`prepared`] and the catalogue heed of a channel.
+fn kind_of(channel: &Channel) -> u64 {
+    let Channel { provider, endpoints, unknown_fields, client_overrides, web_search, quirks, .. } = channel;
+    let all = format!("{:?}", (provider, endpoints, unknown_fields, client_overrides, web_search, quirks));
+    sluicegate::core::hash::stable(all.as_bytes())
 }
 
 /// The parameters of chats that arrive at a model.
@@ -275,6 +317,32 @@ mod tests {
                 }
                 (Err(error), Err(why)) => assert!(error.message().contains(why), "{error}"),
                 (got, want) => panic!("{unknown:?}, {is_strict}: {want:?}, {:?}", got.is_ok()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_remembered_by_all_that_it_depends_on() {
+        use sluicegate::core::channel::UnknownFields;
+        let served = served(Format::AnthropicMessages);
+        let plain = Kinds::default().of(&served.channel, &served.model).await;
+        assert!(Arc::ptr_eq(&plain, &Kinds::default().of(&served.channel, &served.model).await));
+        assert!(!plain.is_listed && plain.parameters.contains(&"tools"));
+        type Change = fn(&mut Channel);
+        let others: [(&str, Change); 4] = [
+            ("format", |it| it.endpoints[0].format = Format::OpenaiChat),
+            ("unknown fields", |it| it.unknown_fields = UnknownFields::Refuse),
+            ("web search", |it| it.web_search = Some(true)),
+            ("provider", |it| it.provider = "openai".into()),
+        ];
+        for (name, change) in others {
+            let mut channel = served.channel.clone();
+            change(&mut channel);
+            let other = Kinds::default().of(&channel, &served.model).await;
+            assert!(!Arc::ptr_eq(&plain, &other), "{name}");
+            if name == "web search" {
+                let has = |known: &Known| known.parameters.contains(&"web_search_options");
+                assert_eq!((has(&plain), has(&other)), (false, true));
             }
         }
     }
