@@ -358,5 +358,6 @@ fn matches_filter(filter: &UserFilter, user: &User) -> bool {
     filter.organization.as_ref().is_none_or(|wanted| user.organization == *wanted)
         && filter.email.as_deref().is_none_or(is_theirs)
         && (filter.roles.is_empty() || filter.roles.contains(&user.role))
+        && (filter.ids.is_empty() || filter.ids.contains(&user.id))
         && filter.search.as_deref().is_none_or(has)
 }

@@ -293,6 +293,9 @@ pub struct UserFilter {
     /// This one.
     #[serde(skip)]
     pub id: Option<UserId>,
+    /// One of these; any where none is named.
+    #[serde(skip)]
+    pub ids: Vec<UserId>,
     /// That have limits.
     #[serde(skip)]
     pub limited: Option<Limited>,

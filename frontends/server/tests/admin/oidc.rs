@@ -282,7 +282,7 @@ fn groups_and_roles_follow_each_sign_in() {
         assert_eq!(member_of().await, (groups(&["research group_admin", "sales user"]), "user".to_owned()));
         let old = rig.by(&first, "GET", "/api/v1/me", &Value::Null).await;
         assert_eq!(old.status, 401, "who is another by then signs in again");
-        let new = json!({"id": "ours", "user": "ada", "group": "research"});
+        let new = json!({"alias": "ours", "user": "ada", "group": "research"});
         let key = rig.manage("POST", "/api/v1/keys", new).await["key"]["id"].clone();
         rig.arrives(&provider, ada(&[])).await;
         assert_eq!(

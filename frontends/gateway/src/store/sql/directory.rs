@@ -136,6 +136,9 @@ impl SqlStore {
                     filter.group.as_ref().map(GroupId::as_str),
                 );
             find.maybe("id = ?", filter.id.as_ref().map(UserId::as_str));
+            if !filter.ids.is_empty() {
+                find.one_of("id", filter.ids.iter().map(UserId::as_str));
+            }
             limited(&mut find, filter.limited, "id", "user");
             if !roles.is_empty() {
                 find.one_of("role", roles.iter().map(String::as_str));

@@ -370,7 +370,7 @@ fn offered<'a>(ask: &Ask, sight: &Sight, snapshot: &'a Snapshot) -> Vec<Offered<
 async fn shown_rows(ask: &Ask, offered: &[Offered<'_>]) -> Vec<Value> {
     let (mut data, mut kinds) = (Vec::with_capacity(offered.len()), Kinds::default());
     let now = ask.gateway().clock().now();
-    for (channel, model) in offered {
+    for &(channel, model) in offered {
         let mut row = described(channel, model, ask.actor.is_super(), now);
         can(&mut row["model_info"], &[(channel, model)], &mut kinds).await;
         data.push(row);
