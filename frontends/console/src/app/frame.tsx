@@ -7,6 +7,7 @@ import MoonOutlined from '@ant-design/icons-svg/es/asn/MoonOutlined';
 import SearchOutlined from '@ant-design/icons-svg/es/asn/SearchOutlined';
 import SunOutlined from '@ant-design/icons-svg/es/asn/SunOutlined';
 import UserOutlined from '@ant-design/icons-svg/es/asn/UserOutlined';
+import { useQuery } from '@tanstack/react-query';
 import { memo, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import {
@@ -18,6 +19,7 @@ import {
   useNavigation,
   useNavigationType,
 } from 'react-router';
+import { api, take } from '../api/client';
 import { Icon } from '../part/icon';
 import { Push, Spinner, Waiting } from '../part/plain';
 import { NotFound } from './boundary';
@@ -238,10 +240,25 @@ function Display() {
   );
 }
 
+/** What somebody is called: their id says little where the gateway made it up. */
+function useCalled(): string {
+  const me = useMe();
+  const id = me.user ?? '';
+  const { data } = useQuery({
+    queryKey: ['users', 'one', id],
+    queryFn: () => take(api.GET('/api/v1/users/{user}', { params: { path: { user: id } } })),
+    enabled: id !== '',
+    staleTime: 60_000,
+    retry: false,
+  });
+  return data?.alias || data?.email || id || me.name;
+}
+
 function Self() {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const me = useMe();
+  const called = useCalled();
   const menu = useRef<HTMLDivElement>(null);
   const go = (to: string) => {
     menu.current?.hidePopover();
@@ -253,11 +270,11 @@ function Self() {
         type="button"
         className="push push-text"
         popoverTarget="self"
-        aria-label={t('frame.self', { name: me.name })}
+        aria-label={t('frame.self', { name: called })}
       >
         <Icon of={UserOutlined} />
         <span className="hide-small cut" style={{ maxWidth: 180 }}>
-          {me.user ?? me.name}
+          {called}
         </span>
       </button>
       <div ref={menu} id="self" popover="auto" className="self">

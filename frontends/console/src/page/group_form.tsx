@@ -175,28 +175,45 @@ function Aliases() {
   );
 }
 
-export function MemberForm(props: { group: string; member?: Schemas['Member']; close: () => void }) {
+/** Somebody's place in a group: begun at the group, or at the person. */
+export function MemberForm(props: {
+  group?: string;
+  user?: string;
+  member?: Schemas['Member'];
+  close: () => void;
+}) {
   const { t } = useTranslation();
   const doubt = useLimitDoubt();
   const { member } = props;
-  type Member = { user: string; role: Schemas['Member']['role']; limits?: LimitRow[] };
+  type Member = { group: string; user: string; role: Schemas['Member']['role']; limits?: LimitRow[] };
   return (
     <Sheet<Member>
-      title={t(member ? 'group.changeMember' : 'group.addMember')}
+      title={t(member ? 'group.changeMember' : props.user ? 'user.join' : 'group.addMember')}
       submit={t(member ? 'form.save' : 'form.add')}
       stale={['groups', 'users']}
       initial={member ? { ...member, limits: rows(member.limits) } : { role: 'user', limits: [] }}
       doubt={doubt}
-      run={({ user, role, limits }) => {
-        const body = { role, limits: tree(limits ?? []) };
-        const path = { group: props.group, user: member?.user ?? user };
+      run={(values) => {
+        const { role } = values;
+        const body = { role, limits: tree(values.limits ?? []) };
+        const user = member?.user ?? props.user ?? values.user;
+        const path = { group: props.group ?? values.group, user };
         return member
           ? take(api.PATCH('/api/v1/groups/{group}/members/{user}', { params: { path }, body }))
           : take(api.POST('/api/v1/groups/{group}/members', { params: { path }, body: { ...body, user } }));
       }}
       close={props.close}
     >
-      {!member && (
+      {!props.group && (
+        <Form.Item
+          name="group"
+          label={t('key.group')}
+          rules={[{ required: true, message: t('form.required') }]}
+        >
+          <Pick of="groups" />
+        </Form.Item>
+      )}
+      {!member && !props.user && (
         <Form.Item
           name="user"
           label={t('key.user')}

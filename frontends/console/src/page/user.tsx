@@ -17,6 +17,7 @@ import { SecretOnce } from '../part/secret';
 import { SessionTable, TokenTable } from '../part/sign_in';
 import { Sums } from '../part/sums';
 import { Fullest, LimitStates } from '../part/use';
+import { MemberForm } from './group_form';
 import { UserForm } from './user_form';
 
 export default function UserPage() {
@@ -32,6 +33,7 @@ export default function UserPage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
+  const [joining, setJoining] = useState(false);
   const [password, setPassword] = useState<string | null>(null);
   const [invitation, setInvitation] = useState<string | null>(null);
   const path = { user: id };
@@ -62,6 +64,12 @@ export default function UserPage() {
     // Where the gateway doesn't know its public address, this page does.
     setInvitation(new URL(made.url, window.location.origin).href);
   };
+  /** The first way in of somebody who has none, whom nothing is taken from by it. */
+  const begin = (how: () => Promise<void>) =>
+    how().then(
+      () => setQuery({}, { replace: true }),
+      (error: Error) => message.error(words(error)),
+    );
   return (
     <Page
       title={name}
@@ -166,17 +174,12 @@ export default function UserPage() {
             showIcon
             title={t('user.fresh')}
             action={
-              <Button
-                type="primary"
-                onClick={() =>
-                  give().then(
-                    () => setQuery({}, { replace: true }),
-                    (error: Error) => message.error(words(error)),
-                  )
-                }
-              >
-                {t('user.password')}
-              </Button>
+              <span className="row">
+                <Button type="primary" onClick={() => begin(invite)}>
+                  {t('user.inviteFirst')}
+                </Button>
+                <Button onClick={() => begin(give)}>{t('user.passwordFirst')}</Button>
+              </span>
             }
           />
         )}
@@ -217,7 +220,10 @@ export default function UserPage() {
             />
           </Card>
         </div>
-        <Card title={t('user.memberships')}>
+        <Card
+          title={t('user.memberships')}
+          extra={write && <Button onClick={() => setJoining(true)}>{t('user.join')}</Button>}
+        >
           <Table<Schemas['Member']>
             aria-label={t('user.memberships')}
             size="small"
@@ -226,7 +232,12 @@ export default function UserPage() {
             pagination={false}
             scroll={{ x: 'max-content' }}
             locale={{
-              emptyText: <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('user.noGroups')} />,
+              emptyText: (
+                <Empty
+                  image={Empty.PRESENTED_IMAGE_SIMPLE}
+                  description={t(write ? 'user.noGroupsYet' : 'user.noGroups')}
+                />
+              ),
             }}
             columns={[
               {
@@ -246,6 +257,7 @@ export default function UserPage() {
         {may(me, 'organization') && <SessionTable user={user.id} />}
         {may(me, 'organization') && <TokenTable user={user.id} />}
       </div>
+      {joining && <MemberForm user={user.id} close={() => setJoining(false)} />}
       {editing && <UserForm user={user} close={() => setEditing(false)} />}
       {invitation !== null && (
         <SecretOnce secret={invitation} title={t('user.invitation')} close={() => setInvitation(null)} />

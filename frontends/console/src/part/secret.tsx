@@ -5,12 +5,13 @@ import { Alert, Button, Modal, Tabs, Typography, theme } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
 
-export function Code({ text }: { text: string }) {
+/** With `wrap`, one long word is broken rather than scrolled. */
+export function Code({ text, wrap }: { text: string; wrap?: boolean }) {
   const { token } = theme.useToken();
   return (
     <div style={{ position: 'relative' }}>
       <pre
-        className="code mono"
+        className={wrap ? 'code code-wrap mono' : 'code mono'}
         tabIndex={0}
         style={{ background: token.colorFillTertiary, color: token.colorText }}
       >
@@ -89,7 +90,7 @@ export function SecretOnce(props: { secret: string; title: string; model?: strin
     >
       <Alert type="warning" showIcon title={t('secret.once')} style={{ marginBottom: 12 }} />
       <div data-testid="secret">
-        <Code text={props.secret} />
+        <Code text={props.secret} wrap />
       </div>
       {props.model !== undefined && <Snippets secret={props.secret} model={props.model} />}
     </Modal>

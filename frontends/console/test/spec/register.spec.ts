@@ -100,3 +100,34 @@ test('who is invited sets their own password, once', async ({ as, visitor, world
   await choose();
   await expect(guest.getByRole('alert')).toContainText("doesn't count");
 });
+
+test('somebody new is put into a group and invited where they were made, and is called by their name', async ({ as, visitor, world }) => {
+  const page = await as('super_admin');
+  await page.goto('/users?create=1');
+  const form = page.getByRole('dialog').first();
+  await form.getByLabel('E-mail address').fill('lin@example.com');
+  await form.getByLabel('Name', { exact: true }).fill('Lin');
+  await form.getByLabel('Organization').click();
+  await page.locator('.ant-select-item-option', { hasText: 'Acme' }).click();
+  await form.getByRole('button', { name: 'Create', exact: true }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Lin');
+  await page.getByRole('button', { name: 'Add to a group' }).click();
+  await form.getByLabel('Group', { exact: true }).click();
+  await page.locator('.ant-select-item-option', { hasText: 'Research' }).click();
+  await form.getByLabel('Role in the group').click();
+  await page.locator('.ant-select-item-option', { hasText: 'Group administrator' }).click();
+  await form.getByRole('button', { name: 'Add', exact: true }).click();
+  const groups = page.getByRole('table', { name: 'Groups' });
+  await expect(groups).toContainText('Research');
+  await expect(groups).toContainText('Group administrator');
+  await page.getByRole('button', { name: 'Invite by a link' }).click();
+  const link = /http\S+#invitation=[\w.-]+/.exec((await page.getByTestId('secret').textContent()) ?? '')?.[0] ?? '';
+  await page.getByRole('button', { name: 'I have saved it' }).click();
+  await expect(page.getByText("can't sign in yet")).toHaveCount(0);
+  const guest = await visitor(world.gateway.url);
+  await guest.goto(link);
+  await guest.getByLabel('New password').fill(PASSWORD);
+  await guest.getByLabel('Repeat the password').fill(PASSWORD);
+  await guest.getByRole('button', { name: 'Continue' }).click();
+  await expect(guest.getByRole('button', { name: 'Signed in as Lin' })).toBeVisible();
+});
