@@ -1,3 +1,4 @@
+import EditOutlined from '@ant-design/icons-svg/es/asn/EditOutlined';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { App, Button, Card, Descriptions, Skeleton, Table, Tag } from 'antd';
 import { useState } from 'react';
@@ -12,6 +13,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
+import { Icon } from '../part/icon';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
 import { Figures, lost } from '../part/sums';
@@ -253,7 +255,20 @@ function ModelTable({ channel }: { channel: Channel }) {
             className: 'num',
             render: (_, it) =>
               it.price?.input != null ? (
-                format.price(it.price.input)
+                <>
+                  {format.price(it.price.input)}
+                  {channel.source !== 'file' && (
+                    <>
+                      {' '}
+                      <Link
+                        to={`?price=${encodeURIComponent(it.group)}`}
+                        aria-label={t('channel.price', { model: it.group })}
+                      >
+                        <Icon of={EditOutlined} />
+                      </Link>
+                    </>
+                  )}
+                </>
               ) : (
                 <>
                   <Tag color="warning">{t('price.unpriced')}</Tag>

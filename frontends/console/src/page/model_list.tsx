@@ -247,7 +247,14 @@ function Prices({ model }: { model: string }) {
           {
             title: t('request.channel'),
             key: 'channel',
-            render: (_, it) => it.channel_name ?? it.channel ?? it.provider,
+            render: (_, it) =>
+              it.channel ? (
+                <Link to={`/channels/${encodeURIComponent(it.channel)}`}>
+                  {it.channel_name ?? it.channel}
+                </Link>
+              ) : (
+                it.provider
+              ),
           },
           { title: t('channel.upstream'), dataIndex: 'upstream', className: 'mono' },
           {

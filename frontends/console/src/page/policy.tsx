@@ -179,7 +179,14 @@ export default function PolicyPage() {
                     write={write}
                     version={version.data}
                     touched={touched}
-                    saved={() => change({ new: undefined, version: undefined })}
+                    // The first version waits to be put into use, which is done where versions are.
+                    saved={() =>
+                      change({
+                        new: undefined,
+                        version: undefined,
+                        ...(filter.new && { tab: 'versions' }),
+                      })
+                    }
                   />
                 </>
               ),

@@ -146,7 +146,8 @@ function option({ times, unit, series, dark, still, format: person }: Picture) {
     },
     yAxis: kinds.map((kind, index) => ({
       type: 'value',
-      minInterval: kind === 'number' ? 1 : undefined,
+      // Steps that are finer than what is written of an amount would all be called the same.
+      minInterval: kind === 'number' ? 1 : kind === 'money' ? 1000 : undefined,
       // Nothing at all would be shown between nothing and nothing.
       max: series.every((it) => it.kind !== kind || it.values.every((value) => !value))
         ? kind === 'money'

@@ -102,3 +102,21 @@ test("a key of a group of another organization is nobody's, until somebody is na
   expect([items.length, items[0].group, items[0].user]).toEqual([1, world.own.group, null]);
   await world.api.ask('DELETE', `/api/v1/keys/${items[0].id}`);
 });
+
+test('a price is changed from where it is listed, and a first policy is put into use where it was saved', async ({ as, world }) => {
+  const page = await as('super_admin');
+  await page.goto('/models?search=gpt-4o-mini');
+  await page.getByRole('button', { name: 'Expand row' }).first().click();
+  await page.getByRole('table', { name: 'Prices' }).getByRole('link', { name: 'First channel' }).first().click();
+  await page.getByRole('link', { name: 'Prices and bounds of gpt-4o-mini', exact: true }).click();
+  const form = page.getByRole('dialog').first();
+  await expect(form.getByRole('spinbutton', { name: /^Input/ })).toHaveValue(/^0\.15/);
+  await form.getByRole('button', { name: 'Close' }).click();
+  await page.goto('/policies/just-begun?new=1');
+  await page.getByRole('button', { name: 'Save as a version' }).click();
+  await expect(page.getByRole('tab', { name: 'Versions' })).toHaveAttribute('aria-selected', 'true');
+  await page.getByRole('button', { name: 'Activate' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Activate' }).click();
+  await expect(page.getByText('Version 1 is active')).toBeVisible();
+  await world.api.ask('DELETE', '/api/v1/policies/just-begun');
+});
