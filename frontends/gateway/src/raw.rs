@@ -123,13 +123,12 @@ impl RawStream {
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
         if let Some(mut reader) = self.reader.take() {
             let end = if class == OutcomeClass::ClientGone { End::ClientGone } else { End::Eof };
-            // It is longer than can be read.
-            let is_unread = reader.ended();
-            let is_part = class != OutcomeClass::Ok || is_unread;
+            // It broke off, or is longer than can be read.
+            let is_part = class != OutcomeClass::Ok || reader.ended();
             reader.finish(end, &mut |_| {});
             self.observed = reader.observed().clone();
             // Of a stream it has counted what was delivered; of a body nothing is known until its end.
-            if is_part && self.passed > 0 && !self.streams && (is_unread || self.observed.error.is_none()) {
+            if is_part && self.passed > 0 && !self.streams {
                 self.observed.first_content = true;
                 if self.observed.output_bytes == 0 {
                     self.observed.output_bytes = self.passed;
