@@ -13,6 +13,9 @@ use crate::texts::place;
 const LOOKS: usize = 64;
 const LOOKS_LEAST: usize = 128 << 10;
 
+/// A step from a reference to another takes as long as reading so many bytes.
+const STEP_BYTES: usize = 4;
+
 /// How much may still be read of a schema, in bytes.
 pub(crate) struct Looks(usize);
 
@@ -36,12 +39,46 @@ impl Looks {
     }
 }
 
+/// So many bytes a member costs while it waits for those before it to be written.
+const MEMBER_BYTES: usize = 80;
+const HELD: usize = 8;
+const HELD_LEAST: usize = 1 << 20;
+
+/// How much may still wait in memory while what is within it is written.
+// BOUND: references may bring in an object with many members on each level.
+pub(crate) struct Held {
+    left: usize,
+    is_over: bool,
+}
+
+impl Held {
+    pub(crate) fn at(root: Val<'_>) -> Self {
+        Self { left: root.raw().len().saturating_mul(HELD).saturating_add(HELD_LEAST), is_over: false }
+    }
+
+    /// Whether there is room for so many members. What is held is let go of again.
+    pub(crate) fn hold(&mut self, members: usize) -> bool {
+        let left = self.left.checked_sub(members.saturating_mul(MEMBER_BYTES));
+        self.is_over |= left.is_none();
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+
+    pub(crate) fn let_go(&mut self, members: usize) {
+        self.left = self.left.saturating_add(members.saturating_mul(MEMBER_BYTES));
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
 /// What pointers within a schema lead to.
 pub(crate) struct Definitions<'a> {
     root: Val<'a>,
     /// What stands in each object and list that one has led through, by where that begins.
     // BOUND: each member of the schema stands in one of them.
-    within: HashMap<usize, HashMap<Cow<'a, str>, Val<'a>>>,
+    within: HashMap<usize, Within<'a>>,
 }
 
 impl<'a> Definitions<'a> {
@@ -60,19 +97,35 @@ impl<'a> Definitions<'a> {
             let within = match self.within.entry(found.raw().as_ptr() as usize) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(_) if !looks.look(found) => return None,
-                Entry::Vacant(new) => new.insert(named(found)),
+                Entry::Vacant(new) => new.insert(Within::of(found)),
             };
             let step = step.replace("~1", "/").replace("~0", "~");
-            found = within.get(step.as_str()).copied().filter(|found| !found.is_null())?;
+            found = within.get(&step).filter(|found| !found.is_null())?;
         }
         Some(found)
     }
 }
 
-/// What stands in an object or a list, by its name or number.
-fn named(v: Val<'_>) -> HashMap<Cow<'_, str>, Val<'_>> {
-    let listed = v.elements().enumerate().map(|(at, inner)| (Cow::Owned(at.to_string()), inner));
-    v.members().chain(listed).collect()
+/// What stands in an object, by its name, or in a list, by its number.
+enum Within<'a> {
+    Object(HashMap<Cow<'a, str>, Val<'a>>),
+    List(Vec<Val<'a>>),
+}
+
+impl<'a> Within<'a> {
+    fn of(v: Val<'a>) -> Self {
+        match v.kind() {
+            Kind::Array => Self::List(v.elements().collect()),
+            _ => Self::Object(v.members().collect()),
+        }
+    }
+
+    fn get(&self, step: &str) -> Option<Val<'a>> {
+        match self {
+            Self::Object(members) => members.get(step).copied(),
+            Self::List(elements) => elements.get(step.parse::<usize>().ok()?).copied(),
+        }
+    }
 }
 
 /// A pointer stands in an address, where `<` is `%3C`.
@@ -107,17 +160,24 @@ pub(crate) fn written_out(schema: &str) -> Option<usize> {
 fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(bool, usize)> {
     let whole = definitions.root.raw();
     let found = references(whole);
-    // Each pointer once, by a number: which references stand in what it leads to, and where each of them leads.
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    // Each place that a pointer leads to once, by a number: which references stand in it, and where each of them leads.
+    let mut pointers: HashMap<&str, usize> = HashMap::new();
+    let mut places: HashMap<(usize, usize), usize> = HashMap::new();
     let mut within: Vec<Range<usize>> = Vec::new();
     let mut leads_to: Vec<usize> = Vec::with_capacity(found.len());
     // How long what it leads to is, written out as far as that is known.
     let mut bytes: Vec<usize> = Vec::new();
     for (_, pointer) in &found {
-        let number = *numbers.entry(pointer).or_insert(within.len());
+        if let Some(number) = pointers.get(&**pointer) {
+            leads_to.push(*number);
+            continue;
+        }
+        let at = definitions.resolve(pointer, looks).map_or(0..0, |v| place(whole, v));
+        // There are many ways to write a pointer.
+        let number = *places.entry((at.start, at.end)).or_insert(within.len());
+        pointers.insert(pointer, number);
         leads_to.push(number);
         if number == within.len() {
-            let at = definitions.resolve(pointer, looks).map_or(0..0, |v| place(whole, v));
             let before = |end: usize| found.partition_point(|(at, _)| *at < end);
             within.push(before(at.start)..before(at.end));
             bytes.push(at.len());
@@ -134,7 +194,7 @@ fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(boo
         while let Some((at, seen)) = open.last_mut() {
             let (at, nth) = (*at, *seen);
             *seen += 1;
-            if !looks.spend(1) {
+            if !looks.spend(STEP_BYTES) {
                 return None;
             }
             if nth == 0 && state.get(at) == Some(&State::Done) {

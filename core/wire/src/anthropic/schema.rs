@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::facts::rewritten;
 use crate::json::{Kind, Object, Val, object};
 use crate::loss::Losses;
-use crate::reference::{self, Definitions, Looks};
+use crate::reference::{self, Definitions, Held, Looks};
 
 /// So many are joined by `allOf`, and by the choices beside members.
 const LAYERS_MAX: usize = 64;
@@ -54,6 +54,7 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Result<St
         most,
         depth: 0,
         looks: Looks::at(root),
+        held: Held::at(root),
         shut: false,
         emptied: false,
         moved: false,
@@ -82,6 +83,7 @@ struct Closer<'a> {
     most: usize,
     depth: usize,
     looks: Looks,
+    held: Held,
     /// An object had been open.
     shut: bool,
     /// An object had been open that names no members.
@@ -170,19 +172,31 @@ impl<'a> Closer<'a> {
             }
             // What an object refers to beside its members is joined as well.
             let beside = Some(layer).filter(Layer::is_object).and_then(|layer| self.referred(&layer));
-            layers.extend(beside.and_then(|found| self.read(found)));
+            layers.extend(beside.and_then(|found| self.joined(found)));
             let alone = at == 1 && joined.len() == 1;
             for inner in joined {
                 let Some(layer) = self.read(inner) else { break };
                 let found = match self.referred(&layer) {
                     // One that joins nothing may stand as a reference.
-                    Some(found) if !alone || is_object => self.read(found),
+                    Some(found) if (!alone || is_object) && !layer.is_object() => self.joined(found),
                     _ => Some(layer),
                 };
                 layers.extend(found);
             }
         }
         layers
+    }
+
+    /// What a reference led to, or what that refers to by itself.
+    // BOUND: of looks.
+    fn joined(&mut self, found: Val<'a>) -> Option<Layer<'a>> {
+        let mut layer = self.read(found)?;
+        while !layer.is_object()
+            && let Some(next) = self.referred(&layer)
+        {
+            layer = self.read(next)?;
+        }
+        Some(layer)
     }
 
     /// What a schema refers to.
@@ -207,7 +221,7 @@ impl<'a> Closer<'a> {
             for inner in found {
                 let Some(layer) = self.read(inner) else { return choices };
                 let found = match self.referred(&layer) {
-                    Some(found) => self.read(found),
+                    Some(found) => self.joined(found),
                     None => Some(layer),
                 };
                 choices.extend(found);
@@ -312,6 +326,10 @@ impl<'a> Closer<'a> {
     /// The members of an object, of all layers and of what it may be, and that there are no others.
     fn object(&mut self, o: &mut Object<'_>, layers: &[Layer<'a>], choices: &[Layer<'a>]) {
         let properties = properties(layers, choices);
+        if !self.held.hold(properties.len()) {
+            self.cut = true;
+            return;
+        }
         o.object("properties", |o| {
             for (name, said) in &properties {
                 match said.as_slice() {
@@ -322,6 +340,7 @@ impl<'a> Closer<'a> {
                 }
             }
         });
+        self.held.let_go(properties.len());
         let required = layers.iter().filter_map(|layer| layer.required).flat_map(Val::elements);
         // Each once, and none that a closed object can't have.
         let mut known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
@@ -411,6 +430,12 @@ mod tests {
                 r#"{"type":"object","additionalProperties":{"type":"string"}}"#,
                 r#"{"type":"object","properties":{},"additionalProperties":false}"#,
                 2,
+            ),
+            // An alias stands between.
+            (
+                r##"{"type":"object","allOf":[{"$ref":"#/$defs/e"}],"$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false},"e":{"$ref":"#/$defs/d"}}}"##,
+                r##"{"type":"object","$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false},"e":{"$ref":"#/$defs/d"}},"properties":{"b":{"type":"string"}},"additionalProperties":false}"##,
+                0,
             ),
             // One that only joins another has its members.
             (

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::facts::rewritten;
 use crate::json::{Kind, Object, Val, object};
-use crate::reference::{Definitions, Looks};
+use crate::reference::{Definitions, Held, Looks};
 
 /// References are followed this deep, or less deep where that would be too much; a schema that refers to itself ends there as
 /// any object.
@@ -35,8 +35,10 @@ pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
     cleaner.most = most;
     for depth in DEPTHS {
         (cleaner.depth, cleaner.left, cleaner.lossy) = (depth, SCHEMAS_MAX, false);
+        (cleaner.looks, cleaner.held) = (Looks::at(root), Held::at(root));
         let text = object(|o| cleaner.write(o, root, 0));
-        if text.len() <= most {
+        // What there was no time or room for is missing anywhere in it.
+        if text.len() <= most && !cleaner.looks.is_over() && !cleaner.held.is_over() {
             return (Some(text), cleaner.lossy);
         }
     }
@@ -51,6 +53,7 @@ struct Cleaner<'a> {
     most: usize,
     left: usize,
     looks: Looks,
+    held: Held,
     lossy: bool,
 }
 
@@ -82,6 +85,7 @@ impl<'a> Cleaner<'a> {
             most: usize::MAX,
             left: SCHEMAS_MAX,
             looks: Looks::at(root),
+            held: Held::at(root),
             lossy: false,
         }
     }
@@ -90,14 +94,16 @@ impl<'a> Cleaner<'a> {
     fn layers(&mut self, schema: Val<'a>) -> Vec<Layer<'a>> {
         let (mut found, mut layers) = (vec![schema], Vec::new());
         while let Some(whole) = found.get(layers.len()).copied() {
-            if !self.looks.look(whole) || found.len() >= LAYERS_MAX {
+            if !self.looks.look(whole) {
                 self.lossy = true;
                 break;
             }
             let layer = Layer::of(whole);
             let pointer = layer.get("$ref").and_then(Val::as_str);
             found.extend(pointer.and_then(|pointer| self.definitions.resolve(&pointer, &mut self.looks)));
-            found.extend(layer.get("allOf").into_iter().flat_map(Val::elements).take(LAYERS_MAX));
+            let mut joined = layer.get("allOf").into_iter().flat_map(Val::elements);
+            found.extend(joined.by_ref().take(LAYERS_MAX.saturating_sub(found.len())));
+            self.lossy |= joined.next().is_some();
             layers.push(layer);
         }
         layers
@@ -161,7 +167,7 @@ impl<'a> Cleaner<'a> {
 
     /// Whether nothing more is read or written: what is too long is not sent.
     fn is_full(&self, o: &Object<'_>) -> bool {
-        self.looks.is_over() || o.len() > self.most
+        self.looks.is_over() || self.held.is_over() || o.len() > self.most
     }
 
     /// An object or a list without what is in it, and anything else as it is.
@@ -209,7 +215,7 @@ impl<'a> Cleaner<'a> {
         match kind {
             "OBJECT" => {
                 let properties = properties(layers);
-                if properties.is_empty() {
+                if properties.is_empty() || !self.held.hold(properties.len()) {
                     return;
                 }
                 o.object("properties", |o| {
@@ -221,6 +227,7 @@ impl<'a> Cleaner<'a> {
                         o.object(name, |o| self.write(o, *schema, depth + 1));
                     }
                 });
+                self.held.let_go(properties.len());
                 let required =
                     layers.iter().filter_map(|layer| layer.get("required")).flat_map(Val::elements);
                 let known: HashSet<&str> = properties.iter().map(|(name, _)| &**name).collect();
@@ -540,6 +547,46 @@ mod tests {
         let schema = format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{}}}}}"##, defined.join(","));
         let (text, lossy) = clean(&schema);
         assert!(lossy && (1_000..rewritten(&schema)).contains(&text.len()), "{}", text.len());
+    }
+
+    #[test]
+    fn what_stands_behind_a_deep_tree_keeps_its_type() {
+        for kinds in [2, 5, 20] {
+            let node = |n: usize| {
+                format!(
+                    r##""n{n}":{{"type":"object","properties":{{"left":{{"$ref":"#/$defs/e"}},"right":{{"$ref":"#/$defs/e"}},"args":{{"type":"array","items":{{"$ref":"#/$defs/e"}}}},"name":{{"type":"string"}},"kind":{{"const":"n{n}"}}}},"required":["kind"]}}"##
+                )
+            };
+            let nodes: Vec<String> = (0..kinds).map(node).collect();
+            let any: Vec<String> = (0..kinds).map(|n| format!(r##"{{"$ref":"#/$defs/n{n}"}}"##)).collect();
+            let schema = format!(
+                r##"{{"type":"object","properties":{{"root":{{"$ref":"#/$defs/e"}},"title":{{"type":"string"}}}},"$defs":{{"e":{{"anyOf":[{}]}},{}}}}}"##,
+                any.join(","),
+                nodes.join(",")
+            );
+            let (text, lossy) = clean(&schema);
+            assert!(lossy && text.ends_with(r#""title":{"type":"STRING"}}}"#), "{kinds}: {text}");
+        }
+    }
+
+    #[test]
+    fn all_that_a_schema_joins_is_read_or_missed_by_name() {
+        let joined: Vec<String> =
+            (0..40).map(|n| format!(r#"{{"properties":{{"p{n}":{{"type":"string"}}}}}}"#)).collect();
+        let (text, lossy) = clean(&format!(r#"{{"type":"object","allOf":[{}]}}"#, joined.join(",")));
+        assert!(lossy && text.matches("STRING").count() == LAYERS_MAX - 1, "{text}");
+    }
+
+    #[test]
+    fn members_that_wait_are_counted() {
+        // They wait on each of its levels.
+        let many: String = (0..20_000).map(|n| format!(r#","{n}":0"#)).collect();
+        let schema = format!(r##"{{"type":"object","properties":{{"a":{{"$ref":"#"}}{many}}}}}"##);
+        let mut cleaner = Cleaner::of(Val::trusted(&schema));
+        cleaner.most = rewritten(&schema);
+        object(|o| cleaner.write(o, Val::trusted(&schema), 0));
+        assert!(cleaner.held.is_over());
+        assert!(cleaned(&schema).1);
     }
 
     #[test]
