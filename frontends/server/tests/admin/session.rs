@@ -461,6 +461,25 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
                 assert!(told.text().contains("ada"), "{}", told.text());
             }
         }
+        rig.manage("PATCH", "/api/v1/groups/rd", json!({"alias": "research"})).await;
+        rig.manage("POST", "/api/v1/organizations", json!({"id": "default"})).await;
+        for (scopes, path, told) in [
+            (json!(["users:read"]), "/user/info?user_id=ada", [false, false, true]),
+            (json!(["users:read", "groups:read"]), "/user/info?user_id=ada", [true, false, true]),
+            (
+                json!(["organizations:read"]),
+                "/organization/info?organization_id=default",
+                [false, false, false],
+            ),
+            (json!(["organizations:read", "groups:read"]), "/organization/list", [true, false, false]),
+            (json!(["organizations:read", "users:read"]), "/organization/list", [false, false, true]),
+        ] {
+            let made = make(json!({"name": "t", "scopes": scopes})).await.json();
+            let answer = rig.ask("GET", path, made["secret"].as_str().unwrap(), &Value::Null).await;
+            assert_eq!(answer.status, 200, "{scopes} {path}: {}", answer.text());
+            let has = ["research", "rds", "ada@corp.example"].map(|word| answer.text().contains(word));
+            assert_eq!(has, told, "{scopes} {path}: {}", answer.text());
+        }
         rig.later(24 * HOUR * 30);
         assert_eq!(rig.ask("GET", "/api/v1/groups", token, &Value::Null).await.status, 401, "it is over");
         let (cookie, _) = rig.sign_in("admin", PASSWORD).await;

@@ -184,7 +184,7 @@ async fn fill_names(session: &mut dyn Session, dialect: Dialect) -> Result<()> {
                 behind = parts.first().copied().flatten().unwrap_or_default().to_owned();
                 if parts.iter().flatten().any(|part| !part.is_ascii()) {
                     let args = vec![folded_names(&parts).into(), behind.as_str().into()];
-                    session.execute(format!("{fill} $1 WHERE id = $2").into(), args).await?;
+                    session.execute(format!("{fill} $1 WHERE id = $2 AND names = ''").into(), args).await?;
                 }
             }
             if is_last {

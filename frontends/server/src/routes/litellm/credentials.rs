@@ -191,6 +191,8 @@ async fn try_change(
     for (name, value) in sent {
         match value {
             Value::Null => drop(values.remove(name)),
+            // An empty key is none.
+            Value::String(text) if name == "api_key" && text.is_empty() => drop(values.remove(name)),
             value => drop(values.insert(name.clone(), value.clone())),
         }
     }

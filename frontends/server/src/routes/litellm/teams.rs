@@ -217,8 +217,8 @@ async fn list(ask: Ask) -> Result<Done> {
     }
 }
 
-/// Whether what the asker acts by reads these, too: a token for groups needn't.
-fn may_read(ask: &Ask, area: &str) -> bool {
+/// Whether what the asker acts by reads these, too: a token for others needn't.
+pub(super) fn may_read(ask: &Ask, area: &str) -> bool {
     ask.actor.may(area, Access::Read).is_ok()
 }
 

@@ -9,6 +9,7 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::BudgetChange;
 use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
+use super::teams::may_read;
 use super::{body, keys, once, pages, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -125,7 +126,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let view = ask.admin().user(&ask.actor, &id).await?;
     let keys = keys_of(&ask, &id).await?;
     let mut teams = Vec::new();
-    for member in &view.memberships {
+    for member in view.memberships.iter().filter(|_| may_read(&ask, "groups")) {
         if let Ok(group) = ask.admin().group(&ask.actor, member.membership.group.as_str()).await {
             teams.push(super::teams::row(&group));
         }
@@ -142,17 +143,27 @@ async fn info(ask: Ask) -> Result<Done> {
 /// Whoever is no user and may see everything is shown the first page of everything.
 async fn everything(ask: &Ask) -> Result<Done> {
     let page = Page::new(Page::MAX, 0);
-    let keys = ask.admin().keys(&ask.actor, &KeyFilter::default(), page).await?;
-    let teams = ask.admin().groups(&ask.actor, &GroupFilter::default(), page).await?;
+    let keys = match may_read(ask, "keys") {
+        true => ask.admin().keys(&ask.actor, &KeyFilter::default(), page).await?.items,
+        false => Vec::new(),
+    };
+    let teams = match may_read(ask, "groups") {
+        true => ask.admin().groups(&ask.actor, &GroupFilter::default(), page).await?.items,
+        false => Vec::new(),
+    };
     Done::ok(&json!({
         "user_id": null,
         "user_info": null,
-        "keys": keys.items.iter().map(keys::row).collect::<Vec<_>>(),
-        "teams": teams.items.iter().map(super::teams::row).collect::<Vec<_>>(),
+        "keys": keys.iter().map(keys::row).collect::<Vec<_>>(),
+        "teams": teams.iter().map(super::teams::row).collect::<Vec<_>>(),
     }))
 }
 
+/// Those that what the asker acts by reads.
 async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
+    if !may_read(ask, "keys") {
+        return Ok(Vec::new());
+    }
     let filter = KeyFilter { user: Some(user.clone()), ..KeyFilter::default() };
     Ok(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?.items)
 }
