@@ -334,7 +334,7 @@ mod tests {
         let others: [(&str, Change); 4] = [
             ("format", |it| it.endpoints[0].format = Format::OpenaiChat),
             ("unknown fields", |it| it.unknown_fields = UnknownFields::Refuse),
-            ("web search", |it| it.web_search = Some(false)),
+            ("web search", |it| it.web_search = Some(true)),
             ("provider", |it| it.provider = "openai".into()),
         ];
         for (name, change) in others {
@@ -344,7 +344,7 @@ mod tests {
             assert!(!Arc::ptr_eq(&plain, &other), "{name}");
             if name == "web search" {
                 let has = |known: &Known| known.parameters.contains(&"web_search_options");
-                assert_eq!((has(&plain), has(&other)), (true, false));
+                assert_eq!((has(&plain), has(&other)), (false, true));
             }
         }
     }
