@@ -141,6 +141,12 @@ impl<'a> Layer<'a> {
         layer
     }
 
+    /// What it says itself: no reference that was followed.
+    fn said(&self) -> impl Iterator<Item = (Cow<'a, str>, Val<'a>)> + use<'a> {
+        let is_followed = self.reference.is_none();
+        self.whole.members().filter(move |(name, _)| name != "$ref" || !is_followed)
+    }
+
     fn is_object(&self) -> bool {
         let is_word = |word: Cow<'_, str>| word == "object";
         self.properties.is_some()
@@ -171,32 +177,41 @@ impl<'a> Closer<'a> {
                 break;
             }
             // What an object refers to beside its members is joined as well.
-            let beside = Some(layer).filter(Layer::is_object).and_then(|layer| self.referred(&layer));
-            layers.extend(beside.and_then(|found| self.joined(found)));
+            let has_beside = |layer: &Layer<'a>| layer.is_object() || layer.all_of.is_some();
+            let beside = Some(layer).filter(has_beside).and_then(|layer| self.referred(&layer));
+            if let Some(found) = beside {
+                if let Some(layer) = layers.get_mut(at - 1) {
+                    layer.reference = None;
+                }
+                self.join(found, &mut layers);
+            }
             let alone = at == 1 && joined.len() == 1;
             for inner in joined {
                 let Some(layer) = self.read(inner) else { break };
-                let found = match self.referred(&layer) {
+                match self.referred(&layer) {
                     // One that joins nothing may stand as a reference.
-                    Some(found) if (!alone || is_object) && !layer.is_object() => self.joined(found),
-                    _ => Some(layer),
-                };
-                layers.extend(found);
+                    Some(found) if (!alone || is_object) && !layer.is_object() => {
+                        self.join(found, &mut layers);
+                    }
+                    _ => layers.push(layer),
+                }
             }
         }
         layers
     }
 
-    /// What a reference led to, or what that refers to by itself.
-    // BOUND: of looks.
-    fn joined(&mut self, found: Val<'a>) -> Option<Layer<'a>> {
-        let mut layer = self.read(found)?;
-        while !layer.is_object()
-            && let Some(next) = self.referred(&layer)
-        {
-            layer = self.read(next)?;
+    /// What a reference led to, with what that refers to by itself.
+    fn join(&mut self, mut found: Val<'a>, layers: &mut Vec<Layer<'a>>) {
+        // BOUND: values that are only shown may refer in a circle.
+        for _ in 0..LAYERS_MAX {
+            let Some(layer) = self.read(found) else { return };
+            let next = Some(layer).filter(|layer| !layer.is_object()).and_then(|layer| self.referred(&layer));
+            // One that is followed needn't be said.
+            layers.push(Layer { reference: layer.reference.filter(|_| next.is_none()), ..layer });
+            let Some(next) = next else { return };
+            found = next;
         }
-        Some(layer)
+        self.cut = true;
     }
 
     /// What a schema refers to.
@@ -220,11 +235,10 @@ impl<'a> Closer<'a> {
             }
             for inner in found {
                 let Some(layer) = self.read(inner) else { return choices };
-                let found = match self.referred(&layer) {
-                    Some(found) => self.joined(found),
-                    None => Some(layer),
-                };
-                choices.extend(found);
+                match self.referred(&layer) {
+                    Some(found) => self.join(found, &mut choices),
+                    None => choices.push(layer),
+                }
             }
         }
         choices
@@ -255,7 +269,7 @@ impl<'a> Closer<'a> {
         let mut said = String::new();
         let (mut moved, mut shown): (Vec<String>, Vec<&str>) = (Vec::new(), Vec::new());
         let mut written: HashMap<Cow<'a, str>, Val<'a>> = HashMap::new();
-        for (name, value) in layers.iter().flat_map(|layer| layer.whole.members()) {
+        for (name, value) in layers.iter().flat_map(Layer::said) {
             let joined = matches!(&*name, "properties" | "required" | "allOf") || name == "$ref" && is_object;
             if joined || SILENT.contains(&&*name) {
                 continue;
@@ -435,6 +449,17 @@ mod tests {
             (
                 r##"{"type":"object","allOf":[{"$ref":"#/$defs/e"}],"$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false},"e":{"$ref":"#/$defs/d"}}}"##,
                 r##"{"type":"object","$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false},"e":{"$ref":"#/$defs/d"}},"properties":{"b":{"type":"string"}},"additionalProperties":false}"##,
+                0,
+            ),
+            (
+                r##"{"allOf":[{"$ref":"#/$defs/e"},{"description":"x"}],"$defs":{"d":{"type":"string"},"e":{"$ref":"#/$defs/d","title":"t"}}}"##,
+                r##"{"$defs":{"d":{"type":"string"},"e":{"$ref":"#/$defs/d","title":"t"}},"title":"t","type":"string","description":"x"}"##,
+                0,
+            ),
+            // What stands beside a reference is joined with it.
+            (
+                r##"{"type":"object","properties":{"a":{"type":"string"}},"allOf":[{"$ref":"#/$defs/e"}],"$defs":{"e":{"$ref":"#/$defs/d","allOf":[{"properties":{"c":{"type":"string"}}}]},"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}},"additionalProperties":false}"##,
+                r##"{"type":"object","$defs":{"e":{"properties":{"b":{"type":"string"},"c":{"type":"string"}},"additionalProperties":false},"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}},"properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{"type":"string"}},"additionalProperties":false}"##,
                 0,
             ),
             // One that only joins another has its members.

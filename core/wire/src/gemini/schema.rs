@@ -33,12 +33,18 @@ pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
     }
     let most = rewritten(root.raw());
     cleaner.most = most;
+    // What there is no time or room for isn't tried again but at the least depth.
+    let mut was_over = false;
     for depth in DEPTHS {
+        if was_over && depth > 1 {
+            continue;
+        }
         (cleaner.depth, cleaner.left, cleaner.lossy) = (depth, SCHEMAS_MAX, false);
         (cleaner.looks, cleaner.held) = (Looks::at(root), Held::at(root));
         let text = object(|o| cleaner.write(o, root, 0));
         // What there was no time or room for is missing anywhere in it.
-        if text.len() <= most && !cleaner.looks.is_over() && !cleaner.held.is_over() {
+        was_over = cleaner.looks.is_over() || cleaner.held.is_over();
+        if text.len() <= most && !was_over {
             return (Some(text), cleaner.lossy);
         }
     }
@@ -100,7 +106,13 @@ impl<'a> Cleaner<'a> {
             }
             let layer = Layer::of(whole);
             let pointer = layer.get("$ref").and_then(Val::as_str);
-            found.extend(pointer.and_then(|pointer| self.definitions.resolve(&pointer, &mut self.looks)));
+            // A reference may lead to one, and so on, and back. Each of those that are joined has one at most.
+            match pointer {
+                Some(pointer) if found.len() < 2 * LAYERS_MAX => {
+                    found.extend(self.definitions.resolve(&pointer, &mut self.looks));
+                }
+                pointer => self.lossy |= pointer.is_some(),
+            }
             let mut joined = layer.get("allOf").into_iter().flat_map(Val::elements);
             found.extend(joined.by_ref().take(LAYERS_MAX.saturating_sub(found.len())));
             self.lossy |= joined.next().is_some();
@@ -127,6 +139,10 @@ impl<'a> Cleaner<'a> {
                 choices.push(choice);
             }
         }
+        if !self.held.hold(choices.len()) {
+            self.lossy = true;
+            return o.str("type", "OBJECT");
+        }
         if let Some(text) = first("description").and_then(Val::as_str) {
             o.str("description", &text);
         }
@@ -148,6 +164,10 @@ impl<'a> Cleaner<'a> {
             }
             ([_, ..], _) => o.array("anyOf", |a| {
                 for choice in &choices {
+                    if a.len() > self.most {
+                        self.lossy = true;
+                        return;
+                    }
                     a.object(|o| self.write(o, *choice, depth + 1));
                 }
             }),
@@ -163,6 +183,7 @@ impl<'a> Cleaner<'a> {
                 self.typed(o, &kind, &layers, depth);
             }
         }
+        self.held.let_go(choices.len());
     }
 
     /// Whether nothing more is read or written: what is too long is not sent.
@@ -567,6 +588,44 @@ mod tests {
             let (text, lossy) = clean(&schema);
             assert!(lossy && text.ends_with(r#""title":{"type":"STRING"}}}"#), "{kinds}: {text}");
         }
+    }
+
+    #[test]
+    fn references_that_lead_to_references_have_an_end() {
+        let title = "x".repeat(1 << 20);
+        let chain: Vec<String> =
+            (0..5_000).map(|n| format!(r##""a{n}":{{"$ref":"#/$defs/a{}"}}"##, n + 1)).collect();
+        for (defs, last) in [
+            (r##""a0":{"$ref":"#/$defs/a0"}"##.to_owned(), "to itself"),
+            (r##""a0":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a0"}"##.to_owned(), "in a circle"),
+            (chain.join(","), "in a chain"),
+        ] {
+            let schema = format!(
+                r##"{{"title":"{title}","properties":{{"b":{{"$ref":"#/$defs/a0"}},"c":{{"type":"string"}}}},"$defs":{{{defs}}}}}"##
+            );
+            let root = Val::trusted(&schema);
+            let mut cleaner = Cleaner::of(root);
+            let one = Val::trusted(&schema).get("properties").and_then(|all| all.get("b")).unwrap();
+            assert!(cleaner.layers(one).len() <= 2 * LAYERS_MAX && cleaner.lossy, "{last}");
+            let (text, lossy) = cleaned(&schema);
+            assert!(lossy && text.unwrap().contains(r#""c":{"type":"STRING"}"#), "{last}");
+        }
+        // Each of many that are joined has its own.
+        let joined: Vec<String> = (0..31).map(|n| format!(r##"{{"$ref":"#/$defs/d{n}"}}"##)).collect();
+        let defs: Vec<String> =
+            (0..31).map(|n| format!(r#""d{n}":{{"properties":{{"p{n}":{{"type":"string"}}}}}}"#)).collect();
+        let schema =
+            format!(r#"{{"type":"object","allOf":[{}],"$defs":{{{}}}}}"#, joined.join(","), defs.join(","));
+        assert_eq!(clean(&schema).0.matches("STRING").count(), 31);
+    }
+
+    #[test]
+    fn choices_that_wait_are_counted_and_not_all_written() {
+        let schema = format!(r##"{{"anyOf":[{{"$ref":"#"}}{}]}}"##, ",{}".repeat(200_000));
+        let mut cleaner = Cleaner::of(Val::trusted(&schema));
+        cleaner.most = rewritten(&schema);
+        let text = object(|o| cleaner.write(o, Val::trusted(&schema), 0));
+        assert!(text.len() < 2 * cleaner.most && cleaner.held.is_over(), "{}", text.len());
     }
 
     #[test]

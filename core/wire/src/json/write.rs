@@ -88,6 +88,11 @@ impl Object<'_> {
 }
 
 impl Array<'_> {
+    /// How much was written so far of what this list stands in, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     pub(crate) fn str(&mut self, text: &str) {
         separate(self.out, &mut self.first);
         escape_into(self.out, text);
