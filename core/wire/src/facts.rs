@@ -22,8 +22,10 @@ const TOOL_OVERHEAD: u64 = 16;
 /// A tool whose schema the provider holds, such as `bash_20250124` (at most 735 tokens are documented).
 const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
 
-/// What a translation says beside what the caller said: that JSON is wanted, and to go on with an answer that is begun.
+/// What a translation says beside what the caller said: that JSON is wanted, what a tool takes, and to go on with an answer that is begun.
 pub(crate) const TRANSLATED_OVERHEAD: u64 = 256;
+/// The same where a call says nothing of how to answer, and has no tools.
+pub(crate) const TRANSLATED_OVERHEAD_PLAIN: u64 = 128;
 /// How a letter of ASCII looks that is written as an escape.
 pub(crate) const ESCAPED: &str = "\\u00";
 /// So much a schema may grow when it is put in another format's words: as often as it is long with its references written out, and by

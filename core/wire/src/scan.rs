@@ -20,7 +20,7 @@ use sluicegate_core::{Format, Translated};
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
-use crate::facts::{ESCAPED, Facts, TRANSLATED_OVERHEAD, rewritten};
+use crate::facts::{ESCAPED, Facts, TRANSLATED_OVERHEAD, TRANSLATED_OVERHEAD_PLAIN, rewritten};
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
 pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
@@ -200,14 +200,16 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
 /// How much schemas may grow where a translation writes them otherwise: those that an answer is held to, those of tools, and among
 /// these the strict ones.
 fn schemas(facts: &mut Facts, text: &str, members: &Members) {
-    let mut sum = Translated { words: TRANSLATED_OVERHEAD, ..Translated::default() };
+    let is_form = |field: &Field| {
+        matches!(field, Field::ResponseFormat | Field::Text | Field::OutputConfig | Field::GenerationConfig)
+    };
+    // Words are put in for what a target has no field for: how to answer, and what tools are.
+    let says_more = facts.tools > 0 || members.iter().any(|member| is_form(&member.field));
+    let words = if says_more { TRANSLATED_OVERHEAD } else { TRANSLATED_OVERHEAD_PLAIN };
+    let mut sum = Translated { words, ..Translated::default() };
     for member in members {
         let raw = member.value.of(text);
-        let is_form = matches!(
-            member.field,
-            Field::ResponseFormat | Field::Text | Field::OutputConfig | Field::GenerationConfig
-        );
-        if is_form && facts.needs.json_schema {
+        if is_form(&member.field) && facts.needs.json_schema {
             each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |schema, _| sum.add(grows(schema), true));
         } else if member.field == Field::Tools {
             let marks = [&*STRICT_MARK, &*REFERENCE_MARK, &*ESCAPE_MARK];
