@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 
+use percent_encoding::percent_decode_str;
+
 use crate::json::{Bad, Cursor, Kind, Val, unescape};
 use crate::texts::place;
 
@@ -88,7 +90,9 @@ impl<'a> Definitions<'a> {
 
     /// What a pointer such as `#/$defs/a` leads to, as far as there is time.
     pub(crate) fn resolve(&mut self, pointer: &str, looks: &mut Looks) -> Option<Val<'a>> {
-        let pointer = percent_decoded(pointer.strip_prefix('#')?);
+        let pointer = pointer.strip_prefix('#')?;
+        // It stands in an address, where `<` is `%3C`.
+        let pointer = percent_decode_str(pointer).decode_utf8().unwrap_or(Cow::Borrowed(pointer));
         let mut steps = pointer.split('/');
         // What isn't a path is an anchor's name.
         steps.next().filter(|before| before.is_empty())?;
@@ -126,22 +130,6 @@ impl<'a> Within<'a> {
             Self::List(elements) => elements.get(step.parse::<usize>().ok()?).copied(),
         }
     }
-}
-
-/// A pointer stands in an address, where `<` is `%3C`.
-fn percent_decoded(pointer: &str) -> Cow<'_, str> {
-    if !pointer.contains('%') {
-        return Cow::Borrowed(pointer);
-    }
-    let mut bytes = Vec::with_capacity(pointer.len());
-    let mut rest = pointer.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let digits = after.first_chunk::<2>().filter(|_| *first == b'%');
-        let byte = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8(bytes).map_or(Cow::Borrowed(pointer), Cow::Owned)
 }
 
 /// Whether a schema refers to itself, in however many steps; `None` when there isn't the time to tell.
