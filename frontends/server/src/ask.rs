@@ -65,6 +65,11 @@ impl Asker {
 }
 
 impl Ask {
+    /// Whether what the asker acts by reads what is of this area, too: a token for another needn't.
+    pub fn may_read(&self, area: &str) -> bool {
+        self.actor.may(area, Access::Read).is_ok()
+    }
+
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
         let mut payload = payload.into_inner();
         // Who isn't known has nothing of theirs taken.

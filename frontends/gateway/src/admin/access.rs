@@ -63,11 +63,6 @@ pub(super) fn check_id(param: &'static str, id: &str) -> Result<()> {
     }
 }
 
-/// The groups that a user is in, of [`Admin::places_of`].
-pub(super) fn places_in<'a>(places: &'a HashMap<String, Vec<GroupId>>, user: &UserId) -> &'a [GroupId] {
-    places.get(user.as_str()).map(Vec::as_slice).unwrap_or_default()
-}
-
 impl Admin {
     /// A group that an actor may see, by id or alias. Declared ones come first.
     ///
@@ -145,19 +140,19 @@ impl Admin {
         self.members_by(&filter, |it| it.user.as_str(), ids).await
     }
 
-    /// The groups that these users are in, where it matters to somebody of this reach.
-    pub(super) async fn places_of(
-        &self,
-        reach: &Reach,
-        users: &[&User],
-    ) -> Result<HashMap<String, Vec<GroupId>>> {
-        if reach.narrow.is_none() {
-            return Ok(HashMap::new());
+    /// Those of these users whom somebody of this reach sees: by one question about the groups that they are in, where that matters.
+    pub(super) async fn seen<'a>(&self, reach: &Reach, users: Vec<&'a User>) -> Result<Vec<&'a User>> {
+        let mut places = HashMap::new();
+        if reach.narrow.is_some() {
+            let ids: Vec<&str> = users.iter().map(|it| it.id.as_str()).collect();
+            places = self.members_of_users(&ids).await?;
         }
-        let ids: Vec<&str> = users.iter().map(|it| it.id.as_str()).collect();
-        let found = self.members_of_users(&ids).await?;
-        let groups = |all: Vec<Stored<Membership>>| all.into_iter().map(|it| it.value.group).collect();
-        Ok(found.into_iter().map(|(user, all)| (user, groups(all))).collect())
+        let is_seen = |user: &&User| {
+            let groups = places.get(user.id.as_str()).into_iter().flatten();
+            let groups: Vec<GroupId> = groups.map(|it| it.value.group.clone()).collect();
+            reach.has_user(user, &groups)
+        };
+        Ok(users.into_iter().filter(is_seen).collect())
     }
 
     async fn members_by(

@@ -8,7 +8,6 @@ use sluicegate_core::{
     ApiKey, Group, GroupId, Limit, Membership, OrganizationId, Result, Scope, ScopeKind, User, UserId,
 };
 
-use super::access::places_in;
 use super::{Actor, Admin, LimitUse};
 use crate::store::{After, GroupFilter, KeyFilter, Limited, Listing, MemberFilter, Narrow, Page, UserFilter};
 
@@ -353,10 +352,8 @@ impl Admin {
     ) -> Result<()> {
         let (reach, declared) = (actor.reach(), self.declared());
         let of_file = declared.users().filter(|it| !it.limits.is_empty() && filter.fits(&Party::of_user(it)));
-        let of_file: Vec<&User> = of_file.collect();
-        let places = self.places_of(&reach, &of_file).await?;
-        let seen = of_file.into_iter().filter(|it| reach.has_user(it, places_in(&places, &it.id)));
-        all.extend(seen.map(Party::of_user));
+        let seen = self.seen(&reach, of_file.collect()).await?;
+        all.extend(seen.into_iter().map(Party::of_user));
         let which = UserFilter {
             organization: filter.organization.clone(),
             id: filter.one(filter.user.as_ref().map(UserId::as_str)).map(Into::into),

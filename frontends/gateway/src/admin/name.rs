@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 
 use sluicegate_core::{ApiKey, ErrorKind, GroupId, KeyId, OrganizationId, Result, UserId};
 
-use super::access::places_in;
 use super::key::matches_filter;
 use super::{Actor, Admin};
 use crate::credential::KeyHash;
@@ -132,8 +131,7 @@ impl Admin {
                 None => stored.push(id),
             }
         }
-        let places = self.places_of(&reach, &of_file).await?;
-        let seen = of_file.into_iter().filter(|it| reach.has_user(it, places_in(&places, &it.id)));
+        let seen = self.seen(&reach, of_file).await?.into_iter();
         let mut addresses: HashMap<String, String> =
             seen.filter_map(|it| Some((it.id.to_string(), it.email.clone()?))).collect();
         let found = self.store().user_addresses(&stored, &reach).await?;

@@ -10,7 +10,7 @@ use sluicegate_core::{
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
-use super::access::{as_stored, both, check_id, places_in};
+use super::access::{as_stored, both, check_id};
 use super::bulk::Step;
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
@@ -211,9 +211,7 @@ impl Admin {
         };
         let is_in = |user: &User| in_group.as_ref().is_none_or(|all| all.iter().any(|it| it.user == user.id));
         let of_file = declared.users().filter(|user| matches_filter(filter, user) && is_in(user));
-        let of_file: Vec<&User> = of_file.collect();
-        let places = self.places_of(&reach, &of_file).await?;
-        let seen = of_file.into_iter().filter(|user| reach.has_user(user, places_in(&places, &user.id)));
+        let seen = self.seen(&reach, of_file.collect()).await?.into_iter();
         let mut file: Vec<Stored<User>> = seen.map(|user| as_stored(user.clone(), user.created_at)).collect();
         file.sort_by(|a, b| a.value.id.cmp(&b.value.id));
         let stored = |page| self.store().users(filter, &reach, page);

@@ -59,17 +59,13 @@ async fn whole(ask: &Ask, view: &OrganizationView) -> Result<Map<String, Value>>
     let (mut row, page) = (row(view), Page::new(Page::MAX, 0));
     let mine = Some(view.organization.id.clone());
     let users = UserFilter { organization: mine.clone(), ..UserFilter::default() };
-    let members: Vec<Value> = match teams::may_read(ask, "users") {
+    let members: Vec<Value> = match ask.may_read("users") {
         true => ask.admin().users(&ask.actor, &users, page).await?.items.iter().map(member).collect(),
         false => Vec::new(),
     };
     let groups = GroupFilter { organization: mine, ..GroupFilter::default() };
-    let found = match teams::may_read(ask, "groups") {
-        true => ask.admin().groups(&ask.actor, &groups, page).await?.items,
-        false => Vec::new(),
-    };
     row.insert("members".to_owned(), members.into());
-    row.insert("teams".to_owned(), found.iter().map(teams::row).collect::<Vec<_>>().into());
+    row.insert("teams".to_owned(), teams::told(ask, &groups).await?.into());
     Ok(row)
 }
 

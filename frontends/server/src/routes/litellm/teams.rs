@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    Access, GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,
-    Patch, SpendQuery, UserView,
+    GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember, Patch,
+    SpendQuery, UserView,
 };
 use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, UserFilter};
 use sluicegate::{
@@ -150,7 +150,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let view = ask.admin().group(&ask.actor, query.required("team_id")?).await?;
     let filter = KeyFilter { group: Some(view.group.id.clone()), ..KeyFilter::default() };
-    let keys = match may_read(&ask, "keys") {
+    let keys = match ask.may_read("keys") {
         true => Some(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?),
         false => None,
     };
@@ -195,7 +195,7 @@ async fn list(ask: Ask) -> Result<Done> {
         let found = ask.admin().groups(&ask.actor, &filter, page).await?;
         let last = found.items.is_empty();
         let mut rows: Vec<_> = found.items.iter().map(row_in_list).collect();
-        let is_shown = may_read(&ask, "keys");
+        let is_shown = ask.may_read("keys");
         let most = if is_shown { KEYS_MAX.saturating_sub(shown) } else { 0 };
         let mut keys = keys_of(&ask, &found.items, most).await?;
         for (row, view) in rows.iter_mut().zip(&found.items).filter(|_| is_shown) {
@@ -217,9 +217,13 @@ async fn list(ask: Ask) -> Result<Done> {
     }
 }
 
-/// Whether what the asker acts by reads these, too: a token for others needn't.
-pub(super) fn may_read(ask: &Ask, area: &str) -> bool {
-    ask.actor.may(area, Access::Read).is_ok()
+/// The first page of teams, where what the asker acts by reads any.
+pub(super) async fn told(ask: &Ask, filter: &GroupFilter) -> Result<Vec<Value>> {
+    if !ask.may_read("groups") {
+        return Ok(Vec::new());
+    }
+    let found = ask.admin().groups(&ask.actor, filter, Page::new(Page::MAX, 0)).await?;
+    Ok(found.items.iter().map(|view| Value::Object(row(view))).collect())
 }
 
 /// So many keys are shown with teams.
@@ -250,7 +254,7 @@ async fn keys_of(ask: &Ask, teams: &[GroupView], most: usize) -> Result<HashMap<
 
 /// Tells with members of teams the addresses that the asker may see.
 async fn with_addresses(ask: &Ask, rows: &mut [Map<String, Value>]) -> Result<()> {
-    if !may_read(ask, "users") {
+    if !ask.may_read("users") {
         return Ok(());
     }
     let members = |row: &mut Map<String, Value>| -> Vec<Value> {

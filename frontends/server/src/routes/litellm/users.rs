@@ -9,7 +9,6 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::BudgetChange;
 use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
-use super::teams::may_read;
 use super::{body, keys, once, pages, query, so_far, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
@@ -124,9 +123,10 @@ async fn info(ask: Ask) -> Result<Done> {
     }
     let id = asked_for(&ask, &query)?;
     let view = ask.admin().user(&ask.actor, &id).await?;
-    let keys = keys_of(&ask, &id).await?;
+    let of_user = KeyFilter { user: Some(id.clone()), ..KeyFilter::default() };
+    let keys = keys_told(&ask, &of_user).await?;
     let mut teams = Vec::new();
-    for member in view.memberships.iter().filter(|_| may_read(&ask, "groups")) {
+    for member in view.memberships.iter().filter(|_| ask.may_read("groups")) {
         if let Ok(group) = ask.admin().group(&ask.actor, member.membership.group.as_str()).await {
             teams.push(super::teams::row(&group));
         }
@@ -142,30 +142,22 @@ async fn info(ask: Ask) -> Result<Done> {
 
 /// Whoever is no user and may see everything is shown the first page of everything.
 async fn everything(ask: &Ask) -> Result<Done> {
-    let page = Page::new(Page::MAX, 0);
-    let keys = match may_read(ask, "keys") {
-        true => ask.admin().keys(&ask.actor, &KeyFilter::default(), page).await?.items,
-        false => Vec::new(),
-    };
-    let teams = match may_read(ask, "groups") {
-        true => ask.admin().groups(&ask.actor, &GroupFilter::default(), page).await?.items,
-        false => Vec::new(),
-    };
+    let keys = keys_told(ask, &KeyFilter::default()).await?;
+    let teams = super::teams::told(ask, &GroupFilter::default()).await?;
     Done::ok(&json!({
         "user_id": null,
         "user_info": null,
         "keys": keys.iter().map(keys::row).collect::<Vec<_>>(),
-        "teams": teams.iter().map(super::teams::row).collect::<Vec<_>>(),
+        "teams": teams,
     }))
 }
 
-/// Those that what the asker acts by reads.
-async fn keys_of(ask: &Ask, user: &UserId) -> Result<Vec<KeyView>> {
-    if !may_read(ask, "keys") {
+/// The first page of keys, where what the asker acts by reads any.
+async fn keys_told(ask: &Ask, filter: &KeyFilter) -> Result<Vec<KeyView>> {
+    if !ask.may_read("keys") {
         return Ok(Vec::new());
     }
-    let filter = KeyFilter { user: Some(user.clone()), ..KeyFilter::default() };
-    Ok(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?.items)
+    Ok(ask.admin().keys(&ask.actor, filter, Page::new(Page::MAX, 0)).await?.items)
 }
 
 /// So many may be named at once.
