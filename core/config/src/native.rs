@@ -6,7 +6,9 @@ mod check;
 mod guardrail;
 mod manual;
 mod pass;
+mod policy;
 mod price;
+mod routing;
 mod schema;
 mod section;
 mod tenant;
@@ -18,14 +20,10 @@ pub(crate) use section::{BODY_EDIT, EDIT_CONDITION, Section};
 pub(crate) use tenant::to_json;
 
 use indexmap::IndexMap;
-use sluicegate_core::by_class::ByClass;
-use sluicegate_core::channel::{Timeouts, Translation};
-use sluicegate_core::decision::OutcomeClass;
-use sluicegate_core::ids::{GroupId, KeyId, ModelName, OrganizationId};
+use sluicegate_core::channel::Translation;
+use sluicegate_core::ids::ModelName;
 use sluicegate_core::limit::Mode;
-use sluicegate_core::snapshot::{
-    Attachment, Declared, ModuleSource, OnPolicyError, OnUnknown, PolicySource, Strategy, TagFilter, Unpriced,
-};
+use sluicegate_core::snapshot::{Declared, OnUnknown, Unpriced};
 
 use crate::diagnostic::Severity;
 use crate::host::{
@@ -36,7 +34,7 @@ use crate::limits::read_limits;
 use crate::price_file::ListedPrice;
 use crate::quantity::{parse_bytes, parse_duration_ms};
 use crate::reader::{Fields, Item, Load};
-use crate::routes::{self, Reference};
+use crate::routes;
 use crate::yaml::Value;
 
 /// The organization of whatever names none.
@@ -46,15 +44,6 @@ pub(crate) const DEFAULT_ORGANIZATION: &str = "default";
 const STATUSES_ARE_OURS: &str = "this version answers New API's routes with its own statuses and texts yet";
 
 const TRANSLATIONS: [(&str, Translation); 2] = [("drop", Translation::Drop), ("strict", Translation::Strict)];
-
-const STRATEGIES: [(&str, Strategy); 6] = [
-    ("weighted", Strategy::Weighted),
-    ("least_busy", Strategy::LeastBusy),
-    ("lowest_latency", Strategy::LowestLatency),
-    ("lowest_cost", Strategy::LowestCost),
-    ("usage", Strategy::Usage),
-    ("affinity", Strategy::Affinity),
-];
 
 /// The prices of a file, whatever else is in it.
 pub(crate) fn listed_prices(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> {
@@ -99,11 +88,11 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
         check::everybodys(load, &item, host);
     }
     if let Some(item) = fields.get("routing") {
-        routing(load, &item, declared);
+        routing::read(load, &item, declared);
     }
     let mut references = Vec::new();
     if let Some(item) = fields.get("model_groups") {
-        model_groups(load, &item, declared, &mut references);
+        routing::model_groups(load, &item, declared, &mut references);
     }
     if let Some(item) = fields.get("auth") {
         auth::lower(load, &item, &mut host.auth);
@@ -117,20 +106,20 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     }
     tenant::lower(load, &fields, declared, &currencies);
     if let Some(item) = fields.get("aliases") {
-        aliases(load, &item, declared, &mut references);
+        routing::aliases(load, &item, declared, &mut references);
     }
     if let Some(item) = fields.get("fallbacks") {
-        fallbacks(load, &item, declared, &mut references);
+        routing::fallbacks(load, &item, declared, &mut references);
     }
     if let Some(item) = fields.get("policies") {
-        policies(load, &item, declared);
+        policy::read(load, &item, declared);
     }
     if let Some(item) = fields.get("guardrails") {
         guardrail::lower(load, &item, declared);
     }
     guardrail::check_asked(load, &fields, declared);
     if let Some(item) = fields.get("policy_modules") {
-        policy_modules(load, &item, declared);
+        policy::read_modules(load, &item, declared);
     }
     routes::check(load, declared, &references, entry);
 }
@@ -438,302 +427,6 @@ fn quotas(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
     }
     if let Some(value) = fields.boolean(load, "apply_user_limits_to_group_keys") {
         declared.quota.apply_user_limits_to_group_keys = value;
-    }
-}
-
-fn routing(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared) {
-    let Some(fields) = Fields::open_section(load, item, &section::ROUTING) else { return };
-    let routing = &mut declared.routing;
-    if let Some(item) = fields.get("strategy")
-        && let Some(strategy) = item.word(load, &STRATEGIES)
-    {
-        routing.strategy = strategy;
-    }
-    for (key, setting) in [
-        ("retries", &mut routing.retries),
-        ("max_attempts", &mut routing.max_attempts),
-        ("max_fallbacks", &mut routing.max_fallbacks),
-        ("allowed_fails", &mut routing.allowed_fails),
-        ("failure_min_calls", &mut routing.failure_min_calls),
-    ] {
-        if let Some(value) = fields.unsigned_32(load, key) {
-            *setting = value;
-        }
-    }
-    if let Some(item) = fields.get("retries_by") {
-        routing.retries_by = by_class(load, &item, &section::RETRIES_BY);
-    }
-    if let Some(item) = fields.get("allowed_fails_by") {
-        routing.allowed_fails_by = by_class(load, &item, &section::ALLOWED_FAILS_BY);
-    }
-    if let Some(item) = fields.get("affinity_load_percent")
-        && let Some(percent) = item.unsigned_32(load)
-    {
-        routing.affinity_load_percent = percent;
-        if (1..100).contains(&percent) {
-            let message = "a channel can't take less than its fair part of the calls";
-            item.say(load, Severity::Error, "invalid_value", message, "write 0, or 100 or more");
-        }
-    }
-    if let Some(item) = fields.get("tag_filter") {
-        routing.tag_filter = item.word(load, &[("any", TagFilter::Any), ("all", TagFilter::All)]);
-    }
-    declared.tag_prefix = fields.text(load, "tag_prefix").unwrap_or_default();
-    if let Some(allowed) = fields.boolean(load, "allow_mock_parameters") {
-        routing.allow_mock_parameters = allowed;
-    }
-    if let Some(item) = fields.get("allowed_failure_percent") {
-        routing.allowed_failure_percent = item.unsigned_32(load);
-        if routing.allowed_failure_percent.is_some_and(|percent| percent > 100) {
-            let message = "must be from 0 to 100";
-            item.say(load, Severity::Error, "invalid_value", message, "write a number from 0 to 100");
-        }
-        if fields.get("allowed_fails").is_none() {
-            // Whoever goes by the share doesn't go by a number that a busy channel always reaches.
-            routing.allowed_fails = u32::MAX;
-        }
-    }
-    if fields.get("allowed_fails").is_some() {
-        routing.failure_min_percent = 0;
-    }
-    if let Some(item) = fields.get("failure_min_percent")
-        && let Some(percent) =
-            item.parsed(load, "a number from 0 to 100", |text| text.parse().ok().filter(|n| *n <= 100))
-    {
-        routing.failure_min_percent = percent;
-    }
-    if !(1..=64).contains(&routing.max_attempts)
-        && let Some(item) = fields.get("max_attempts")
-    {
-        item.say(
-            load,
-            Severity::Error,
-            "invalid_value",
-            "must be from 1 to 64",
-            "write a number from 1 to 64",
-        );
-    }
-    for (key, setting) in [
-        ("backoff", &mut routing.backoff_ms),
-        ("backoff_max", &mut routing.backoff_max_ms),
-        ("cooldown", &mut routing.cooldown_ms),
-        ("deadline", &mut routing.deadline_ms),
-    ] {
-        if let Some(value) = fields.get(key).and_then(|item| item.duration_ms(load)) {
-            *setting = value;
-        }
-    }
-    if let Some(item) = fields.get("timeouts") {
-        routing.timeouts = timeouts(load, &item).or(routing.timeouts);
-    }
-}
-
-/// Counts by class of failure: the section's keys are classes.
-fn by_class(load: &mut Load<'_>, item: &Item<'_>, section: &Section) -> ByClass {
-    let mut counts = ByClass::NONE;
-    let Some(fields) = Fields::open_section(load, item, section) else { return counts };
-    for class in OutcomeClass::ALL {
-        if let Some(count) = fields.unsigned_32(load, class.as_str()) {
-            counts.set(class, count);
-        }
-    }
-    counts
-}
-
-pub(super) fn timeouts(load: &mut Load<'_>, item: &Item<'_>) -> Timeouts {
-    let Some(fields) = Fields::open_section(load, item, &section::TIMEOUTS) else {
-        return Timeouts::default();
-    };
-    let mut read = |key: &str| fields.get(key).and_then(|item| item.duration_ms(load));
-    Timeouts {
-        connect_ms: read("connect"),
-        first_byte_ms: read("first_byte"),
-        between_bytes_ms: read("between_bytes"),
-        total_ms: read("total"),
-    }
-}
-
-fn model_groups<'n>(
-    load: &mut Load<'_>,
-    item: &Item<'n>,
-    declared: &mut Declared,
-    references: &mut Vec<Reference<'n>>,
-) {
-    if !item.is_map(load) {
-        return;
-    }
-    for (name, child) in item.children() {
-        let Some(fields) = Fields::open_section(load, &child, &section::MODEL_GROUP) else { continue };
-        let strategy = fields.get("strategy").and_then(|item| item.word(load, &STRATEGIES));
-        let settings = declared.model_groups.entry(name.into()).or_default();
-        settings.strategy = strategy;
-        settings.default_output = fields.unsigned(load, "default_output");
-        settings.retries = fields.unsigned_32(load, "retries");
-        if let Some(item) = fields.get("retries_by") {
-            settings.retries_by = by_class(load, &item, &section::RETRIES_BY);
-        }
-        if let Some(item) = fields.get("downgrade_to") {
-            settings.downgrade_to = routes::read_targets(load, &item, name, references);
-        }
-    }
-}
-
-fn aliases<'n>(
-    load: &mut Load<'_>,
-    item: &Item<'n>,
-    declared: &mut Declared,
-    references: &mut Vec<Reference<'n>>,
-) {
-    if !item.is_map(load) {
-        return;
-    }
-    for (alias, child) in item.children() {
-        let Some(target) = child.filled(load) else { continue };
-        let meaning = format!("calls for `{alias}` can't be served");
-        references.push(Reference { model: target.clone(), item: child, meaning });
-        declared.aliases.insert(alias.into(), target.as_str().into());
-    }
-    routes::flatten_aliases(load, declared, item);
-}
-
-fn fallbacks<'n>(
-    load: &mut Load<'_>,
-    item: &Item<'n>,
-    declared: &mut Declared,
-    references: &mut Vec<Reference<'n>>,
-) {
-    let Some(fields) = Fields::open_section(load, item, &section::FALLBACKS) else { return };
-    let into = &mut declared.fallbacks;
-    if let Some(item) = fields.get("general") {
-        routes::read_fallbacks(load, &item, &mut into.general, Some(&mut into.default), references);
-    }
-    if let Some(item) = fields.get("context_window") {
-        routes::read_fallbacks(load, &item, &mut into.context_window, None, references);
-    }
-    if let Some(item) = fields.get("content_policy") {
-        routes::read_fallbacks(load, &item, &mut into.content_policy, None, references);
-    }
-    if let Some(item) = fields.get("default") {
-        into.default.extend(routes::read_targets(load, &item, "", references));
-    }
-}
-
-fn policies(load: &mut Load<'_>, list: &Item<'_>, declared: &mut Declared) {
-    for item in list.list(load) {
-        let Some(fields) = Fields::open_section(load, &item, &section::POLICY) else { continue };
-        let Some(name) = required(load, &fields, "name") else { continue };
-        let on_error = fields.get("on_error").and_then(|item| {
-            item.word(
-                load,
-                &[("fail_open", OnPolicyError::FailOpen), ("fail_closed", OnPolicyError::FailClosed)],
-            )
-        });
-        let text = script_text(load, &item, &fields, &format!("the policy `{name}`"));
-        let attached = attachment(load, &item, &fields, declared, &name);
-        if let (Some(text), Some(attached)) = (text, attached) {
-            let on_error = on_error.unwrap_or_default();
-            declared.policies.push(PolicySource { name, text, attached, on_error });
-        }
-    }
-}
-
-/// The text of a script, or what is wrong with how it is named.
-fn script_text(load: &mut Load<'_>, item: &Item<'_>, fields: &Fields<'_>, what: &str) -> Option<String> {
-    match (fields.get("script"), fields.get("file")) {
-        // A script may hold `${…}` of its own: it is taken as it is written.
-        (Some(script), None) => match &script.node.value {
-            Value::Scalar { text, .. } => Some(text.clone()),
-            _ => {
-                script.wrong(load, "a text");
-                None
-            }
-        },
-        (None, Some(file)) => script_file(load, &file),
-        _ => {
-            let message = format!("{what} needs either a `script` or a `file`");
-            item.say(load, Severity::Error, "missing_key", message, "write one of the two");
-            None
-        }
-    }
-}
-
-fn policy_modules(load: &mut Load<'_>, map: &Item<'_>, declared: &mut Declared) {
-    if !map.is_map(load) {
-        return;
-    }
-    for (name, item) in map.children() {
-        let Some(fields) = Fields::open_section(load, &item, &section::POLICY_MODULE) else { continue };
-        if let Some(text) = script_text(load, &item, &fields, &format!("the module `{name}`")) {
-            declared.policy_modules.push(ModuleSource { name: name.to_owned(), text });
-        }
-    }
-}
-
-/// Whose calls a policy steers.
-fn attachment(
-    load: &mut Load<'_>,
-    item: &Item<'_>,
-    fields: &Fields<'_>,
-    declared: &Declared,
-    name: &str,
-) -> Option<Attachment> {
-    let named: Vec<&str> =
-        ["organization", "group", "key"].into_iter().filter(|key| fields.get(key).is_some()).collect();
-    let kind = match named.as_slice() {
-        [] => return Some(Attachment::Everybody),
-        [kind] => *kind,
-        _ => {
-            let message = format!("the policy `{name}` is attached to several at once");
-            let remedy = "name an organization, a group or a key: who is meant is then one of them";
-            item.say(load, Severity::Error, "conflicting_keys", message, remedy);
-            return None;
-        }
-    };
-    let whose = fields.text(load, kind)?;
-    let (attached, is_known, code) = match kind {
-        "organization" => {
-            let mut all = declared.organizations.iter();
-            let found = all.clone().find(|it| it.id.as_str() == whose);
-            let found = found.or_else(|| all.find(|it| it.alias.as_deref() == Some(whose.as_str())));
-            let is_known = found.is_some() || whose == OrganizationId::DEFAULT;
-            let id = found.map_or_else(|| OrganizationId::from(whose.as_str()), |it| it.id.clone());
-            (Attachment::Organization(id), is_known, "unknown_organization")
-        }
-        "key" => {
-            let mut keys = declared.keys.iter().map(|(key, _)| key);
-            let found = keys.clone().find(|key| key.id.as_str() == whose);
-            let found = found.or_else(|| keys.find(|key| key.alias.as_deref() == Some(whose.as_str())));
-            let id = found.map_or_else(|| KeyId::from(whose.as_str()), |key| key.id.clone());
-            (Attachment::Key(id), found.is_some(), "unknown_key")
-        }
-        _ => {
-            let is_known = tenant::has_group(declared, &whose);
-            let id = tenant::group_id(declared, GroupId::from(whose.as_str()));
-            (Attachment::Group(id), is_known, "unknown_group")
-        }
-    };
-    if let (false, Some(at)) = (is_known, fields.get(kind)) {
-        let message = format!("there is no {kind} `{whose}` in this file: the policy steers nobody");
-        let remedy = match kind {
-            "key" => "declare the key, or create it over the API and name it by its id".to_owned(),
-            _ => format!("declare the {kind}, or create it over the API"),
-        };
-        at.say(load, Severity::Warning, code, message, remedy);
-    }
-    Some(attached)
-}
-
-fn script_file(load: &mut Load<'_>, item: &Item<'_>) -> Option<String> {
-    let name = item.filled(load)?;
-    let base = load.files.get(usize::from(item.node.place.file)).cloned().unwrap_or_default();
-    let path = crate::include::beside(&base, &name);
-    match (load.environment.file)(&path) {
-        Ok(text) => Some(text),
-        Err(why) => {
-            let message = format!("the script `{path}` can't be read: {why}");
-            item.say(load, Severity::Error, "unreadable_file", message, "correct the path");
-            None
-        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Reads usage, errors and progress from an answer as it passes, without keeping or copying it.
 
+mod anthropic;
 mod any;
 mod cohere;
+mod gemini;
 mod ollama;
+mod responses;
 mod search;
 mod single;
 
@@ -21,7 +24,7 @@ use crate::observed::Observed;
 use crate::quirk::{Ended, asked_cache_ppm, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
-use crate::usage::{Absurd, AnthropicCounts, Counts, gemini, research_queries, responses};
+use crate::usage::{Absurd, AnthropicCounts, Counts, research_queries};
 
 pub use any::charged_by;
 
@@ -250,156 +253,10 @@ impl Tap {
         }
     }
 
-    fn gemini(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
-        if let Some(usage) = parts.usage {
-            // What its head says in `x-gemini-service-tier`: the tier that is billed.
-            note(&mut self.observed.served_tier, crate::gemini::member(usage, "serviceTier"));
-            self.report(gemini(usage));
-        }
-        if parts.error.is_some() {
-            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
-        }
-        let named = |v: Val<'_>, name| crate::gemini::member(v, name).is_some_and(|word| !word.is_null());
-        // A prompt that is blocked has no candidates.
-        self.observed.finished |= parts.feedback.is_some_and(|feedback| named(feedback, "blockReason"));
-        for candidate in parts.candidates.into_iter().flat_map(Val::elements) {
-            let reason = crate::gemini::member(candidate, "finishReason").and_then(Val::as_str);
-            self.observed.finished |= reason.is_some_and(|word| word != "FINISH_REASON_UNSPECIFIED");
-            let content = candidate.get("content").and_then(|content| content.get("parts"));
-            content.into_iter().flat_map(Val::elements).for_each(|part| self.gemini_part(part));
-            self.grounded(candidate);
-        }
-        Seen {
-            usage_only: false,
-            model: parts
-                .model
-                .filter(|(v, _)| v.kind() == Kind::String)
-                .map(|(_, span)| span.start..span.end),
-        }
-    }
-
-    fn gemini_part(&mut self, part: Val<'_>) {
-        for (name, value) in part.members() {
-            match (&*name, value.kind()) {
-                ("text", Kind::String) => self.output(value),
-                ("functionCall", Kind::Object) => {
-                    value.get("name").into_iter().for_each(|name| self.output(name));
-                    self.observed.first_content = true;
-                    self.observed.output_bytes += value.get("args").map_or(0, |args| args.raw().len() as u64);
-                }
-                // Media, code and what it printed: their raw length is more than their text.
-                ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
-                    self.observed.first_content = true;
-                    self.raw_bytes(value.raw());
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// What isn't read as text: media, and lists of parts.
     fn raw_bytes(&mut self, raw: &str) {
         self.observed.output_bytes += raw.len() as u64;
         self.observed.raw_bytes += raw.len() as u64;
-    }
-
-    /// An event of a stream of responses, or a whole one.
-    fn responses(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
-        if let Some(number) = parts.number.and_then(Val::as_u64) {
-            self.next_number = number.saturating_add(1);
-        }
-        let mut seen = Seen::default();
-        let Some(kind) = parts.kind.and_then(Val::as_str) else {
-            // A whole response has no type.
-            for item in parts.output.into_iter().flat_map(Val::elements) {
-                self.item(item);
-            }
-            self.output_done(parts.output);
-            self.responses_usage(parts.usage);
-            seen.model =
-                parts.model.filter(|(v, _)| v.kind() == Kind::String).map(|(_, span)| span.start..span.end);
-            return seen;
-        };
-        if kind == "error" {
-            self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
-        } else if kind.ends_with(".delta") {
-            if let Some(delta) = parts.delta.filter(|delta| delta.kind() == Kind::String) {
-                self.output(delta);
-            }
-        } else if kind == "response.output_item.added" {
-            let name = parts.item.and_then(|item| item.get("name")).filter(|v| v.kind() == Kind::String);
-            name.into_iter().for_each(|name| self.output(name));
-        } else if kind == "response.output_item.done" {
-            // Pictures come whole, with the item's end.
-            let made = parts.item.and_then(|item| item.get("result")).filter(|v| v.kind() == Kind::String);
-            if let Some(picture) = made {
-                self.observed.first_content = true;
-                self.raw_bytes(picture.raw());
-            }
-            parts.item.into_iter().for_each(|item| self.item_done(item));
-        } else if let Some((response, span)) = parts.response {
-            note(&mut self.observed.response_id, response.get("id"));
-            note(&mut self.observed.served_model, response.get("model"));
-            seen.model = model_in(text, span);
-            self.terminal(&kind, response);
-        }
-        seen
-    }
-
-    fn terminal(&mut self, kind: &str, response: Val<'_>) {
-        if !matches!(kind, "response.completed" | "response.incomplete" | "response.failed") {
-            return;
-        }
-        self.observed.closed = true;
-        self.output_done(response.get("output"));
-        // What it began with is what was asked for; this is what served it.
-        if let Some(tier) = response.get("service_tier") {
-            self.observed.served_tier = None;
-            note(&mut self.observed.served_tier, Some(tier));
-        }
-        if kind == "response.failed" {
-            let fault = Fault::classify(0, response.raw().as_bytes());
-            self.observed.error.get_or_insert(fault);
-            return self.failed(response.get("usage"));
-        }
-        if !self.observed.first_content {
-            // Some send nothing but the end.
-            for item in response.get("output").into_iter().flat_map(Val::elements) {
-                self.item(item);
-            }
-        }
-        self.responses_usage(response.get("usage"));
-        self.observed.finished = true;
-    }
-
-    /// A failure that says what was used is billed.
-    fn failed(&mut self, usage: Option<Val<'_>>) {
-        self.responses_usage(usage);
-        self.observed.finished = self.observed.usage.is_some_and(|usage| usage.total_tokens() > 0);
-    }
-
-    fn responses_usage(&mut self, usage: Option<Val<'_>>) {
-        if let Some(usage) = usage {
-            self.report(responses(usage));
-            self.cached(usage);
-        }
-    }
-
-    /// An item of a whole output.
-    fn item(&mut self, item: Val<'_>) {
-        self.observed.first_content = true;
-        for (name, value) in item.members() {
-            match (&*name, value.kind()) {
-                ("name" | "arguments" | "input", Kind::String) => self.output(value),
-                ("content" | "summary", Kind::Array) => {
-                    for part in value.elements() {
-                        let text = part.get("text").or_else(|| part.get("refusal"));
-                        text.filter(|v| v.kind() == Kind::String).into_iter().for_each(|v| self.output(v));
-                    }
-                }
-                _ => {}
-            }
-        }
     }
 
     fn openai(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
@@ -574,81 +431,6 @@ impl Tap {
         for (name, value) in function.into_iter().flat_map(Val::members) {
             if matches!(&*name, "name" | "arguments" | "input") && value.kind() == Kind::String {
                 self.output(value);
-            }
-        }
-    }
-
-    fn anthropic(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
-        let kind = parts.kind.and_then(Val::as_str).unwrap_or_default();
-        let mut seen = Seen::default();
-        match &*kind {
-            "message_start" => {
-                if let Some((message, span)) = parts.message {
-                    note(&mut self.observed.response_id, message.get("id"));
-                    note(&mut self.observed.served_model, message.get("model"));
-                    seen.model = model_in(text, span);
-                    if let Some(usage) = message.get("usage") {
-                        self.counts.begin(usage);
-                        self.counted(usage);
-                    }
-                }
-            }
-            "content_block_start" => {
-                let block = parts.block.and_then(|b| b.get_str("type"));
-                // A text block starts empty; a tool call's name is content.
-                if let Some(block) = parts
-                    .block
-                    .filter(|_| block.as_deref() != Some("text") && block.as_deref() != Some("thinking"))
-                {
-                    self.observed.first_content = true;
-                    self.block(block);
-                } else if let Some(block) = parts.block {
-                    self.block(block);
-                }
-            }
-            "content_block_delta" => {
-                if let Some(delta) = parts.delta {
-                    self.block(delta);
-                }
-            }
-            "message_delta" => {
-                self.merge(parts.usage);
-                self.observed.finished |= parts.delta.is_some_and(|d| d.get("stop_reason").is_some());
-            }
-            "message_stop" => {
-                self.observed.closed = true;
-                self.observed.finished = true;
-            }
-            "error" => {
-                self.fail(Fault::classify_at(self.errors(), 0, text.as_bytes()));
-            }
-            "message" => {
-                for block in parts.content.into_iter().flat_map(Val::elements) {
-                    self.observed.first_content = true;
-                    self.block(block);
-                }
-                seen.model = parts
-                    .model
-                    .filter(|(v, _)| v.kind() == Kind::String)
-                    .map(|(_, span)| span.start..span.end);
-                self.merge(parts.usage);
-            }
-            _ => {}
-        }
-        seen
-    }
-
-    /// A content block or a delta of one.
-    fn block(&mut self, block: Val<'_>) {
-        self.block_searched(block);
-        for (name, value) in block.members() {
-            match (&*name, value.kind()) {
-                ("text" | "partial_json" | "thinking" | "name", Kind::String) => self.output(value),
-                ("input", Kind::Object) if value.raw().len() > 2 => {
-                    self.observed.first_content = true;
-                    self.observed.output_bytes += value.raw().len() as u64;
-                }
-                _ => {}
             }
         }
     }

@@ -1,35 +1,38 @@
 //! The gateway: the engine with real time, sockets and stores around it.
 
+mod host;
+mod inner;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::channel::Translation;
 use sluicegate_core::count::Tokenizer;
-use sluicegate_core::engine::{BoundCaller, Explained, ShadowReport};
-use sluicegate_core::ports::{Alert, RecordStore};
-use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
+use sluicegate_core::engine::{BoundCaller, Explained};
+use sluicegate_core::ports::RecordStore;
+use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
     Call, CallId, Caller, Channel, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName,
-    OrganizationId, Result, Retry, Secret, Snapshot, Timestamp, UsageRecord, hash,
+    OrganizationId, Result, Retry, Secret, Snapshot, Timestamp,
 };
 use sluicegate_wire::conversation::foreground;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-use crate::admin::{About, Actor, Admin, AdminHost, AdminParts, Trial, Trialled};
+use self::host::Around;
+use crate::admin::{Actor, Admin, AdminParts};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::background::{self, End, Jobs};
 use crate::body_text::BodyText;
 use crate::credential::KeyHash;
 use crate::directory::Directory;
 use crate::guardrail::{Guardrails, OwnGuardrail};
-use crate::journal::{Journal, Owner};
-use crate::jwt::{self, Issuers, Providers};
+use crate::journal::Owner;
+use crate::jwt::{Issuers, Providers};
 use crate::load::{self, ConfigText, Variables};
 use crate::maintain;
 use crate::master::{KeyStrength, Master};
@@ -38,16 +41,15 @@ use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
 use crate::script::{self, PolicyMark, Scripts};
-use crate::secret::{MasterSource, Sealer, Secrets};
+use crate::secret::{MasterSource, Secrets};
 use crate::serve;
 use crate::start::{
     ChannelMark, DEFAULT_ORGANIZATION, SettingMark, address_of, audit_chain, build_targets, demo_channel,
-    first_admin, keys_of, make_private_dir, marks_of, marks_of_settings, master_secret, master_source,
-    may_exist, restore, with_stored,
+    first_admin, keys_of, make_private_dir, marks_of, marks_of_settings, master_source, may_exist, restore,
+    with_stored,
 };
-use crate::store::{self, PolicyFilter, PolicyVersion, Reach, Store, Stored, StoredChannel};
+use crate::store::{self, PolicyFilter, Reach, Store};
 use crate::tokenizer;
-use crate::trial;
 use crate::upload::Upload;
 use crate::upstream::{HttpUpstream, Targets, Upstream};
 
@@ -627,251 +629,6 @@ impl Task {
     #[cfg(test)]
     pub(crate) fn is_finished(&self) -> bool {
         self.0.get().is_some_and(AbortHandle::is_finished)
-    }
-}
-
-/// The gateway, as its own administration sees it.
-struct Around(Weak<Inner>);
-
-#[async_trait]
-impl AdminHost for Around {
-    async fn flush_records(&self) -> Result<()> {
-        match self.0.upgrade() {
-            Some(inner) => inner.records.flush().await,
-            None => Ok(()),
-        }
-    }
-
-    async fn reload(&self) -> Result<()> {
-        match self.0.upgrade() {
-            Some(inner) => inner.reload().await,
-            None => Ok(()),
-        }
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        self.0.upgrade()?.secrets.variable(name)
-    }
-
-    async fn try_channel(&self, trial: &Trial) -> Result<Trialled> {
-        let inner = self.0.upgrade().ok_or_else(closing)?;
-        trial::call(&inner, trial).await
-    }
-
-    async fn ask_upstream(&self, trial: &Trial, url: &str) -> Result<serde_json::Value> {
-        let inner = self.0.upgrade().ok_or_else(closing)?;
-        trial::get(&inner, trial, url).await
-    }
-
-    fn about(&self) -> Option<About> {
-        let inner = self.0.upgrade()?;
-        let problems = &inner.targets.load().problems;
-        Some(About {
-            started_at: inner.started_at,
-            database: inner.database,
-            host: inner.host.clone(),
-            findings: inner.diagnostics.iter().map(|it| it.severity).collect(),
-            problems: problems.iter().map(|(id, error)| (id.clone(), error.message().to_owned())).collect(),
-        })
-    }
-
-    fn config_file(&self) -> Option<String> {
-        self.0.upgrade()?.config_path.clone()
-    }
-
-    fn stores_models(&self) -> bool {
-        self.0.upgrade().is_some_and(|inner| inner.host.store_model_in_db)
-    }
-
-    fn file_policies(&self) -> Vec<PolicySource> {
-        self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
-    }
-
-    fn file(&self) -> Declared {
-        self.0.upgrade().map(|inner| inner.declared.clone()).unwrap_or_default()
-    }
-
-    fn policy_modules(&self) -> Vec<ModuleSource> {
-        self.0.upgrade().map(|inner| inner.declared.policy_modules.clone()).unwrap_or_default()
-    }
-
-    fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport> {
-        self.0.upgrade()?.scripts.load().report(policy, number)
-    }
-
-    fn policy_denied_ppm(&self, policy: &str, number: i64) -> Option<u32> {
-        self.0.upgrade()?.scripts.load().denied_ppm(policy, number)
-    }
-
-    fn journal(&self) -> Option<Journal> {
-        self.0.upgrade()?.records.journal().cloned()
-    }
-
-    async fn record(&self, record: UsageRecord) -> Result<()> {
-        let inner = self.0.upgrade().ok_or_else(closing)?;
-        inner.records.push(record);
-        inner.records.settled(false).await;
-        Ok(())
-    }
-
-    fn follow_records(&self) -> Result<tokio::sync::broadcast::Receiver<Arc<sluicegate_core::RecordEntry>>> {
-        self.0.upgrade().ok_or_else(closing)?.records.follow()
-    }
-
-    fn records_waiting(&self) -> usize {
-        self.0.upgrade().map_or(0, |inner| inner.records.waiting())
-    }
-
-    fn sealer(&self) -> Result<Sealer> {
-        let inner = self.0.upgrade();
-        master_secret(inner.as_ref().and_then(|inner| inner.master_source.as_ref()))
-            .map(|secret| secret.sealer())
-    }
-}
-
-fn closing() -> Error {
-    Error::new(ErrorKind::Store, "the gateway is closing; try again when it runs")
-}
-
-impl Inner {
-    /// Where credentials are.
-    pub(crate) fn secrets(&self) -> &Secrets {
-        &self.secrets
-    }
-
-    /// Whether other calls are under way beside the one that asks.
-    pub(crate) fn in_company(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > 1
-    }
-
-    async fn reload(&self) -> Result<()> {
-        let mut in_use = self.in_use.lock().await;
-        let channels = self.store.channels().await?;
-        let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        let settings = self.store.settings().await?;
-        self.exchange(channels, &policies, &settings, &mut in_use)
-    }
-
-    fn exchange(
-        &self,
-        channels: Vec<StoredChannel>,
-        policies: &[Stored<PolicyVersion>],
-        settings: &[(String, Stored<serde_json::Value>)],
-        in_use: &mut InUse,
-    ) -> Result<()> {
-        let marks = InUse {
-            channels: marks_of(&channels),
-            policies: script::marks_of(policies),
-            settings: marks_of_settings(settings),
-        };
-        let mut declared =
-            with_stored(&self.declared, channels, settings, &self.secrets, self.master_source.as_ref())?;
-        let before = self.scripts.load_full();
-        let (scripts, alerts) = match marks.policies == in_use.policies {
-            true => (before, Vec::new()),
-            false => Scripts::next((&self.declared).into(), policies, &before),
-        };
-        declared.policies = scripts.sources().to_vec();
-        let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
-        self.engine.swap_with(Snapshot::build(version, declared), scripts.hook(), scripts.shadows());
-        self.scripts.store(scripts);
-        self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
-        self.directory.invalidate();
-        *in_use = marks;
-        alerts.into_iter().for_each(|alert| self.engine.alert(alert));
-        Ok(())
-    }
-
-    /// Takes back versions of policies that do badly in their first time, and says so.
-    pub(crate) async fn watch_policies(&self) {
-        let scripts = self.scripts.load_full();
-        let Some(admin) = self.admin.get() else { return };
-        for it in scripts.failing(&self.host.policy_rollback, self.clock.now()) {
-            match admin.take_policy_back(&it.name, it.number, it.reason.clone()).await {
-                Ok(Some(to)) => self.engine.alert(Alert::PolicyRolledBack {
-                    policy: it.name.to_string(),
-                    version: it.number,
-                    to,
-                    reason: it.reason,
-                }),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(policy = %it.name, version = it.number, %error, "a version that does badly can't be taken back");
-                    // A database that doesn't answer is asked again; anything else is for somebody to mend.
-                    if error.kind() != ErrorKind::Store {
-                        self.engine.alert(Alert::PolicyUnusable {
-                            policy: it.name.to_string(),
-                            version: it.number,
-                            error: format!("{}, and can't be taken back: {}", it.reason, error.message()),
-                        });
-                        scripts.give_up(&it);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes up what other nodes have changed, if something was changed at all.
-    pub(crate) async fn follow(&self) -> Result<()> {
-        if !self.directory.poll().await? {
-            return Ok(());
-        }
-        let mut in_use = self.in_use.lock().await;
-        let channels = self.store.channels().await?;
-        let policies = self.store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        let settings = self.store.settings().await?;
-        if in_use.channels == marks_of(&channels)
-            && in_use.policies == script::marks_of(&policies)
-            && in_use.settings == marks_of_settings(&settings)
-        {
-            return Ok(());
-        }
-        self.exchange(channels, &policies, &settings, &mut in_use)
-    }
-
-    pub(crate) async fn caller(&self, credential: Option<&Secret>) -> Result<Arc<BoundCaller>> {
-        let Some(credential) = credential else {
-            return Err(Error::new(
-                ErrorKind::Unauthenticated,
-                "no api key was given; send it as `authorization: Bearer <key>` or `x-api-key: <key>`",
-            ));
-        };
-        let hash = KeyHash::of(credential.expose());
-        if let Some(caller) = self.directory.cached(&hash) {
-            return Ok(caller);
-        }
-        if self.master.is(&hash) {
-            return Ok(Arc::clone(&self.operator));
-        }
-        if self.issuers.is_theirs(credential.expose())
-            && let Some(admin) = self.admin.get()
-        {
-            let around = jwt::Around { directory: &self.directory, admin, now: self.clock.now() };
-            return Box::pin(self.issuers.caller(&hash, credential.expose(), &around)).await;
-        }
-        Box::pin(self.directory.find(&hash)).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unauthenticated,
-                "this api key isn't known here; check it, or ask for a new one",
-            )
-        })
-    }
-
-    pub(crate) fn call_id(&self) -> CallId {
-        let count = self.counter.fetch_add(1, Ordering::Relaxed);
-        // The time first: ids are in the order of their calls.
-        let number =
-            u128::from(hash::mix(self.random ^ count)) | (i128::from(self.clock.now().as_ms()) as u128) << 64;
-        let mut text = *b"call-............................";
-        for (digit, shift) in text.iter_mut().skip(5).zip((0..112).step_by(4).rev()) {
-            // INVARIANT: four bits.
-            *digit = b"0123456789abcdef".get((number >> shift) as usize & 15).copied().unwrap_or(b'0');
-        }
-        CallId::from(std::str::from_utf8(&text).unwrap_or_default())
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        hash::mix(self.random.wrapping_add(self.counter.fetch_add(1, Ordering::Relaxed)))
     }
 }
 

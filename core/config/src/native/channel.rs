@@ -11,7 +11,8 @@ use sluicegate_core::snapshot::Declared;
 use sluicegate_core::tenant::matches_pattern;
 
 use super::price::{self, Currencies, OfChannel};
-use super::{check, pass, required, section, timeouts};
+use super::routing::{by_class, timeouts};
+use super::{check, pass, required, section};
 use crate::catalogue::{Provider, provider, providers};
 use crate::diagnostic::Severity;
 use crate::draft;
@@ -299,7 +300,7 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
     channel.transport.extra_ca_file = fields.text(load, "extra_ca_file");
     channel.allowed_fails = fields.unsigned_32(load, "allowed_fails");
     if let Some(item) = fields.get("allowed_fails_by") {
-        channel.allowed_fails_by = super::by_class(load, &item, &section::ALLOWED_FAILS_BY);
+        channel.allowed_fails_by = by_class(load, &item, &section::ALLOWED_FAILS_BY);
     }
     if let Some(patterns) = fields.get("tag_patterns") {
         draft::tag_patterns(load, &patterns, channel, Severity::Error);
