@@ -38,6 +38,8 @@ pub enum Counting {
     /// Anthropic's own endpoint. Input is written to the cache only where the request says so, and the first event of a
     /// stream reports the whole input.
     Anthropic,
+    /// As [`Counting::Anybody`], but input is written to a dearer cache only where the request says so (`cache_control`).
+    Marked,
 }
 
 /// How OpenAI counts the images of one model.
@@ -169,7 +171,7 @@ impl Media {
         let images = u64::from(self.images);
         let worst = images.saturating_mul(IMAGE_TOKENS_MAX);
         let (images, per_s) = match counting {
-            Counting::Anybody => (worst, AUDIO_TOKENS_PER_S_MAX),
+            Counting::Anybody | Counting::Marked => (worst, AUDIO_TOKENS_PER_S_MAX),
             Counting::Anthropic => (self.areas, AUDIO_TOKENS_PER_S_MAX),
             Counting::Openai(rule) => {
                 let images = match rule {

@@ -61,9 +61,11 @@ const TIERS: [(&str, &str); 4] =
     [("batch", "_batches"), ("flex", "_flex"), ("priority", "_priority"), ("ultrafast", "_ultrafast")];
 /// Providers whose cache costs parts of input by rule: what was read from it, and what was written to it because the caller asked, in
 /// percent. Alibaba's <https://www.alibabacloud.com/help/en/model-studio/context-cache>, read on 2026-11-30.
-const CACHE_BY_RULE: [(&str, [(&str, u128); 2]); 2] = [
+const CACHE_BY_RULE: [(&str, [(&str, u128); 2]); 4] = [
     ("dashscope", [("cached_input", 20), ("cache_write", 125)]),
     ("dashscope-cn", [("cached_input", 20), ("cache_write", 125)]),
+    ("qwen_ai_platform", [("cached_input", 20), ("cache_write", 125)]),
+    ("qwencloud", [("cached_input", 20), ("cache_write", 125)]),
 ];
 /// Providers whose reasoning comes on top of the output ceiling.
 const EXTRA_REASONING: [&str; 3] = ["xai", "perplexity", "gemini"];

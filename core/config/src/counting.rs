@@ -22,8 +22,19 @@ pub(crate) fn counting_of(channel: &Channel, upstream: &str) -> (Counting, Optio
     match owner(channel).map(|owner| owner.id) {
         Some("openai") => (Counting::Openai(openai_images(upstream)), openai_tokenizer(upstream)),
         Some("anthropic") => (Counting::Anthropic, None),
+        Some("dashscope" | "qwencloud" | "dashscope-us") if !may_begin_a_session(channel) => {
+            (Counting::Marked, None)
+        }
         _ => (Counting::Anybody, None),
     }
+}
+
+/// Whether what a channel sends may have its whole session written to the cache, marked or not.
+// QUIRK(dashscope, 2026-11, https://help.aliyun.com/zh/model-studio/context-cache): `x-dashscope-session-cache: enable` does that; all else
+// that costs 125 % of input is marked by `cache_control`.
+fn may_begin_a_session(channel: &Channel) -> bool {
+    let begins = |name: &String| name.eq_ignore_ascii_case("x-dashscope-session-cache");
+    channel.edits_headers() || channel.headers.keys().any(begins)
 }
 
 /// How much reasoning a model that isn't in the price list may add to its output ceiling: at xAI and Perplexity, and with
@@ -114,6 +125,7 @@ mod tests {
         let patches = |per_mille| Counting::Openai(ImageRule::Patches { per_mille });
         let unknown = Counting::Openai(ImageRule::Unknown);
         let home = "https://api.openai.com/v1/chat/completions";
+        let qwen = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1/chat/completions";
         for (url, model, counting, tokenizer) in [
             (home, "gpt-4o", openai(85, 170), o200k),
             (home, "gpt-4o-2024-11-20", openai(85, 170), o200k),
@@ -130,6 +142,7 @@ mod tests {
             (home, "gpt-4ooo", unknown, None),
             (home, "gpt-*", unknown, None),
             ("https://api.anthropic.com/v1/messages", "claude-opus-4-8", Counting::Anthropic, None),
+            (qwen, "qwen-plus", Counting::Marked, None),
             ("https://relay.example/v1/chat/completions", "gpt-4o", Counting::Anybody, None),
             ("http://127.0.0.1:9/v1/chat/completions", "gpt-4o", Counting::Anybody, None),
         ] {
@@ -138,6 +151,11 @@ mod tests {
         let two = at("openai", &[home, "https://relay.example/v1/messages"]);
         assert_eq!(counting_of(&two, "gpt-4o").0, Counting::Anybody);
         assert_eq!(counting_of(&at("openai", &[]), "gpt-4o").0, Counting::Anybody);
+        for value in ["enable", "{client_header:x-cache}"] {
+            let mut sessions = at("qwencloud", &[qwen]);
+            sessions.headers.insert("X-DashScope-Session-Cache".to_owned(), value.to_owned());
+            assert_eq!(counting_of(&sessions, "qwen-plus").0, Counting::Anybody, "{value}");
+        }
     }
 
     #[test]

@@ -117,12 +117,12 @@ fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64, thoughts: u64) 
     produced.min(most).saturating_add(call.extra_output)
 }
 
-/// Which prices the call can reach. Only Anthropic's own endpoint leaves the cache alone unless it is asked; others write it
-/// as they please.
+/// Which prices the call can reach. Anthropic's own endpoint and those like it leave the cache alone unless they are asked; others
+/// write it as they please.
 fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
     let known = call.input_bound.is_some();
-    let writes =
-        if known && model.counting == Counting::Anthropic { call.cache_writes } else { CacheWrites::Long };
+    let asked = known && matches!(model.counting, Counting::Anthropic | Counting::Marked);
+    let writes = if asked { call.cache_writes } else { CacheWrites::Long };
     Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,

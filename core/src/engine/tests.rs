@@ -623,8 +623,16 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
     type Change = fn(&mut ChannelModel, &mut Call);
     type Case = (&'static str, Counting, Media, Change, (i64, i64, i64));
     let nothing: Change = |_, _| {};
-    let cases: [Case; 20] = [
+    let cases: [Case; 22] = [
         ("text", anybody, Media::default(), nothing, (100, 200, 1_000_000 + 400_000)),
+        ("marked, and not", Counting::Marked, Media::default(), nothing, (100, 200, 100_000 + 400_000)),
+        (
+            "marked",
+            Counting::Marked,
+            Media::default(),
+            |_, call| call.cache_writes = CacheWrites::Short,
+            (100, 200, 500_000 + 400_000),
+        ),
         (
             "cache writes on request",
             Counting::Anthropic,
