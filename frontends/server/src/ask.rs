@@ -6,6 +6,7 @@ mod once;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::cookie::Cookie;
@@ -14,6 +15,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_core::future::LocalBoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluicegate::admin::{Access, Actor, Admin, Origin, Seen, Signed, TOKEN_PREFIX};
@@ -576,14 +578,29 @@ impl Done {
     }
 }
 
+/// What answers requests of one kind. All routes share this type, so that what stands around them is compiled once.
+pub(crate) type Handler<T> = Rc<dyn Fn(T) -> LocalBoxFuture<'static, Result<Done>>>;
+
+fn erased<T, F, Fut>(handler: F) -> Handler<T>
+where
+    F: Fn(T) -> Fut + 'static,
+    Fut: Future<Output = Result<Done>> + 'static,
+{
+    Rc::new(move |asked| Box::pin(handler(asked)))
+}
+
 /// A route that asks `handler`, of whoever is known.
 pub fn route<F, Fut>(method: Method, handler: F) -> Route
 where
-    F: Fn(Ask) -> Fut + Clone + 'static,
+    F: Fn(Ask) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
+    known(method, erased(handler))
+}
+
+fn known(method: Method, handler: Handler<Ask>) -> Route {
     web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
-        let handler = handler.clone();
+        let handler = Rc::clone(&handler);
         async move {
             let done = match Ask::take(&req, payload, state.into_inner()).await {
                 Ok(ask) => once::done(ask, handler).await,
@@ -597,11 +614,15 @@ where
 /// A route that asks `handler`, of whoever comes.
 pub fn visit<F, Fut>(method: Method, handler: F) -> Route
 where
-    F: Fn(Visit) -> Fut + Clone + 'static,
+    F: Fn(Visit) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
+    unknown(method, erased(handler))
+}
+
+fn unknown(method: Method, handler: Handler<Visit>) -> Route {
     web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
-        let handler = handler.clone();
+        let handler = Rc::clone(&handler);
         async move {
             let done = match Visit::take(&req, payload, state.into_inner()).await {
                 Ok(visit) => handler(visit).await,

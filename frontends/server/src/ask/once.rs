@@ -1,13 +1,11 @@
 //! Requests that are to be done once, however often they are sent: `idempotency-key` on a POST.
 
-use std::future::Future;
-
 use actix_web::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use sluicegate::admin::{Actor, Admin, OnceBegun, OnceTicket};
 use sluicegate::{Error, ErrorKind, Result, Secret};
 
-use super::{Ask, CSV, Done, JSON, LINES};
+use super::{Ask, CSV, Done, Handler, JSON, LINES};
 
 const HEADER: &str = "idempotency-key";
 
@@ -22,11 +20,7 @@ struct Kept {
 }
 
 /// What `handler` answers; or what it has answered to the same request before.
-pub(super) async fn done<F, Fut>(ask: Ask, handler: F) -> Result<Done>
-where
-    F: Fn(Ask) -> Fut + 'static,
-    Fut: Future<Output = Result<Done>> + 'static,
-{
+pub(super) async fn done(ask: Ask, handler: Handler<Ask>) -> Result<Done> {
     let named = ask.req.headers().get(HEADER).filter(|_| {
         ask.req.method() == Method::POST && !changes_nothing(&ask.req.match_pattern().unwrap_or_default())
     });
