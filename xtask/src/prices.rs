@@ -67,6 +67,9 @@ const CACHE_BY_RULE: [(&str, [(&str, u128); 2]); 4] = [
     ("qwen_ai_platform", [("cached_input", 20), ("cache_write", 125)]),
     ("qwencloud", [("cached_input", 20), ("cache_write", 125)]),
 ];
+/// What Claude writes to its cache for an hour, of input in percent, wherever it is served and the facts leave it out. Anthropic's
+/// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching>, read on 2026-11-30.
+const LONG_WRITES: [(&str, u128); 1] = [("cache_write_1h", 200)];
 /// Providers whose reasoning comes on top of the output ceiling.
 const EXTRA_REASONING: [&str; 3] = ["xai", "perplexity", "gemini"];
 
@@ -149,6 +152,8 @@ fn row(fact: &Row) -> Done<Row> {
     let provider = get(fact, "provider");
     let by_rule = CACHE_BY_RULE.iter().find(|(of, _)| *of == provider && get(fact, "mode") != "embedding");
     let tiers = by_rule.map_or(Ok(tiers.clone()), |(_, parts)| of_input(parts, &mut out, &tiers))?;
+    let is_long = get(&out, "model").contains("claude") && !get(&out, "cache_write").is_empty();
+    let tiers = if is_long { of_input(&LONG_WRITES, &mut out, &tiers)? } else { tiers };
     out.insert("tiers".to_owned(), tiers);
     out.insert("lacks".to_owned(), lacks(fact));
     if reasons_beyond_the_ceiling(fact) {

@@ -552,6 +552,8 @@ mod tests {
         assert_eq!(facts.price.output, Some(25_000_000));
         assert_eq!(facts.price.cache_write_1h, Some(10_000_000));
         assert_eq!(facts.price.audio_in, None);
+        let older = model_facts(&provider("anthropic").unwrap(), "claude-opus-4-1").unwrap();
+        assert_eq!(older.price.cache_write_1h, Some(30_000_000));
         assert_eq!(facts.context_window, Some(1_000_000));
         assert_eq!(model_facts_by_name("no-such-model"), None);
     }
