@@ -460,7 +460,7 @@ fn what_a_channel_lets_through_is_passed_with_its_own_credential() {
     assert_eq!(sent.path, "/v1/files?limit=2");
     assert_eq!(sent.header("authorization"), Some("Bearer sk-upstream-0123456789"));
     assert_eq!(list.head.get("set-cookie"), None);
-    assert_eq!(list.head.get("openai-organization"), Some("fake-org"));
+    assert_eq!(list.head.get("openai-organization"), None);
     assert_eq!(send("DELETE", "/providers/openai/files/file-1", KEY).json()["deleted"], true);
     let upload = form(
         "/providers/all/files",

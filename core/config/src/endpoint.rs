@@ -62,6 +62,9 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
         let count = Endpoint { format: Format::AnthropicCountTokens, url: append(&url, "/count_tokens") };
         return vec![Endpoint { format: Format::AnthropicMessages, url }, count];
     }
+    if let Some(base) = base.filter(|base| provider.wire == "openai" && is_of_messages(base)) {
+        return vec![Endpoint { format: Format::AnthropicMessages, url: messages_url(base) }];
+    }
     if provider.wire == AZURE {
         return azure::endpoints(base.unwrap_or(provider.base_url));
     }
@@ -186,6 +189,16 @@ fn same_host(a: &str, b: &str) -> bool {
 pub(crate) fn is_one_host(a: &str, b: &str) -> bool {
     let newer = |host| if str::eq_ignore_ascii_case(host, "api.cohere.ai") { "api.cohere.com" } else { host };
     newer(a).eq_ignore_ascii_case(newer(b))
+}
+
+/// Whether a base address is one of Anthropic's format at a provider that speaks another as well.
+// QUIRK(azure_ai, 2026-11, https://learn.microsoft.com/en-us/azure/ai-foundry/foundry-models/how-to/use-foundry-models-claude): Claude stands
+// under `/anthropic`, and so do the formats of DeepSeek, DashScope, Kimi and others there.
+fn is_of_messages(base: &str) -> bool {
+    let path = split_query(base).0.trim_end_matches('/');
+    let path = path.strip_suffix("/messages").unwrap_or(path);
+    let path = path.strip_suffix("/v1").unwrap_or(path);
+    path_segments(path).last().is_some_and(|last| matches!(*last, "anthropic" | "claude-code-proxy"))
 }
 
 /// `{base}/v1/messages`, whatever of it the base has already.
@@ -362,6 +375,23 @@ mod tests {
             );
         }
         assert_eq!(urls("anthropic", None, BaseStyle::Exact)[0], "https://api.anthropic.com/v1/messages");
+        for (provider, base) in [
+            ("azure_ai", "https://r.services.ai.azure.com/anthropic"),
+            ("azure_ai", "https://r.services.ai.azure.com/anthropic/v1/messages"),
+            ("bedrock_mantle", "https://bedrock-mantle.eu-west-1.api.aws/anthropic/"),
+            ("deepseek", "https://api.deepseek.com/anthropic"),
+            ("openai", "https://relay.example/anthropic/v1"),
+        ] {
+            let root = base.split("/anthropic").next().unwrap_or_default();
+            let want = format!("{root}/anthropic/v1/messages");
+            assert_eq!(urls(provider, Some(base), BaseStyle::Exact), [want], "{base}");
+        }
+        let kuaishou = urls("wanqing", None, BaseStyle::Exact);
+        let host = "https://wanqing.streamlakeapi.com/api/gateway/v1/endpoints";
+        assert!(
+            kuaishou.contains(&format!("{host}/{{model}}/claude-code-proxy/v1/messages")),
+            "{kuaishou:?}"
+        );
     }
 
     #[test]

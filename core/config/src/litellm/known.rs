@@ -616,3 +616,7 @@ pub(super) const ALLOWED_FAILS_POLICY: Known = Known {
     unsupported: &[],
     unknown: Severity::Warning,
 };
+
+/// LiteLLM's providers that the catalogue doesn't have.
+pub(super) const UNSERVED: [&str; 8] =
+    ["a2a_agent", "anthropic_text", "cursor", "manus", "oobabooga", "petals", "runpod", "topaz"];

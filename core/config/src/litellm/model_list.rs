@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluicegate_core::channel::Channel;
+use sluicegate_core::call::Format;
+use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::check::{ChannelCheck, CheckSettings};
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::limit::{Limit, Metric, Mode, Window};
@@ -82,9 +83,15 @@ fn entry(
     })?;
     let base = params.any(&["api_base", "base_url"]);
     let (provider, upstream) = resolve(load, &params, &model_item, &model, base.is_some())?;
+    let by_responses =
+        upstream.strip_prefix("responses/").filter(|_| matches!(provider.id, "openai" | "azure"));
 
     let mut channel = draft::blank(&name, &provider);
     draft::connect(load, &mut channel, &provider, base.as_ref(), item, BaseStyle::Exact);
+    if by_responses.is_some() {
+        chat_by_responses(&mut channel.endpoints);
+    }
+    let upstream = by_responses.unwrap_or(&upstream).to_owned();
     if let Some(version) = params.get("api_version") {
         draft::api_version(load, &mut channel, &provider, &version);
     }
@@ -169,6 +176,15 @@ fn resolve(
     }
 }
 
+/// What `openai/responses/MODEL` asks for: chat goes to the Responses endpoint, translated.
+fn chat_by_responses(endpoints: &mut Vec<Endpoint>) {
+    endpoints.retain(|endpoint| endpoint.format != Format::OpenaiResponses);
+    for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.format == Format::OpenaiChat) {
+        endpoint.format = Format::OpenaiResponses;
+        endpoint.url = endpoint.url.replacen("/chat/completions", "/responses", 1);
+    }
+}
+
 fn unknown_provider<T>(load: &mut Load<'_>, item: &Item<'_>, name: &str, model: &str) -> Option<T> {
     let remedy = match nearest(name, providers().map(|provider| provider.id)) {
         Some(near) => {
@@ -178,6 +194,12 @@ fn unknown_provider<T>(load: &mut Load<'_>, item: &Item<'_>, name: &str, model: 
             .to_owned(),
     };
     let shown: String = name.chars().take(80).collect();
+    if known::UNSERVED.contains(&name) {
+        let message =
+            format!("the provider `{shown}` is not served yet by this version: the entry is left out");
+        item.say(load, Severity::Warning, "unsupported_provider", message, remedy);
+        return None;
+    }
     load.report_with(
         (Severity::Error, "unknown_provider"),
         (item.place, &item.at),

@@ -169,7 +169,7 @@ async fn send_proxied(
 }
 
 /// Headers of an answer that don't concern who asked: they are of this connection, or ours to say.
-const KEPT_BACK: [&str; 16] = [
+const KEPT_BACK: [&str; 19] = [
     "connection",
     "keep-alive",
     "proxy-authenticate",
@@ -180,6 +180,10 @@ const KEPT_BACK: [&str; 16] = [
     "upgrade",
     "content-length",
     "set-cookie",
+    // Whose account the gateway calls with is the operator's business.
+    "openai-organization",
+    "openai-project",
+    "anthropic-organization-id",
     "alt-svc",
     "date",
     "server",
