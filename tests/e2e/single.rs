@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sluicegate_tests::client::{Answer, Request};
-use sluicegate_tests::fake::FakeUpstream;
+use sluicegate_tests::fake::{Behaviour, FakeUpstream, Step};
 use sluicegate_tests::gateway::{Gateway, Launch, MASTER_KEY};
 
 use super::MIB;
@@ -620,6 +620,25 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
     let broken = super::guardrail::record(&rig.gateway, &id);
     assert_eq!(broken["attempts"][0]["usage_source"], "counted", "{broken}");
     assert_eq!(broken["usage"]["output_visible"], 50, "{broken}");
+    // Where all of an error came before, it has delivered nothing; half of one may be anything.
+    let error = json!({"error": {"message": "overloaded", "type": "server_error"}}).to_string();
+    for kept in [error.len(), error.len() - 1] {
+        rig.upstream.push(Step::once(Behaviour {
+            body: Some(format!("{error}\n\n")),
+            cut_after_bytes: Some(kept),
+            ..Behaviour::default()
+        }));
+        let broken = chat("", json!({}));
+        assert!(broken.broken, "{}", broken.text());
+        let id = broken.head.get("x-sluicegate-call-id").unwrap_or_default().to_owned();
+        let broken = super::guardrail::record(&rig.gateway, &id);
+        assert_eq!(broken["attempts"][0]["outcome"], "broken", "{broken}");
+        let (input, output) = used(&broken);
+        match kept < error.len() {
+            false => assert_eq!((input, output), (json!(0), json!(0)), "{broken}"),
+            true => assert!(input.as_u64() > Some(5) && output == kept.div_ceil(4), "{broken}"),
+        }
+    }
     // What has been charged before isn't charged again when it is only looked at.
     let look = rig.gateway.send(&Request::new("GET", "/providers/known/responses/resp_1").bearer(KEY));
     let looked = record(&look);

@@ -195,6 +195,11 @@ impl Bridge {
         self.ended
     }
 
+    /// Whether what has come of a body that passes is a whole JSON value. The end of a body takes it: ask before.
+    pub fn is_whole(&self) -> bool {
+        matches!(&self.way, Way::Body(pass) if pass.is_whole())
+    }
+
     /// What was seen so far.
     pub fn observed(&self) -> &Observed {
         match &self.way {

@@ -114,7 +114,7 @@ impl RawStream {
         self.pending.push_back(piece);
     }
 
-    fn end(&mut self, class: OutcomeClass) {
+    fn end(&mut self, mut class: OutcomeClass) {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
@@ -123,8 +123,15 @@ impl RawStream {
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
         if let Some(mut reader) = self.reader.take() {
             let end = if class == OutcomeClass::ClientGone { End::ClientGone } else { End::Eof };
-            // It broke off, or is longer than can be read.
-            let is_part = class != OutcomeClass::Ok || reader.ended();
+            // It broke off within its text, or is longer than can be read. Where all of it came it says itself what it is: an
+            // error has delivered nothing.
+            let is_short = class != OutcomeClass::Ok || reader.ended();
+            let is_whole = is_short && reader.is_whole();
+            let is_part = is_short && !is_whole;
+            // Who leaves then leaves with all of it.
+            if is_whole && class == OutcomeClass::ClientGone {
+                class = self.class;
+            }
             reader.finish(end, &mut |_| {});
             self.observed = reader.observed().clone();
             // Of a stream it has counted what was delivered; of a body nothing is known until its end.

@@ -5,7 +5,7 @@ use sluicegate_core::Format;
 
 use super::{BridgeOptions, End, cut_off, fault_of};
 use crate::fault::{Fault, FaultClass};
-use crate::json::escape_into;
+use crate::json::{Val, escape_into};
 use crate::report::Report;
 use crate::sse::Splitter;
 use crate::tap::Tap;
@@ -148,9 +148,9 @@ impl PassStream {
         if tail.is_empty() {
             return;
         }
-        let whole = crate::sse::fields(&tail).data.is_some_and(|data| {
-            data.trim_ascii() == b"[DONE]" || crate::json::Val::from_bytes(&data).is_some()
-        });
+        let whole = crate::sse::fields(&tail)
+            .data
+            .is_some_and(|data| data.trim_ascii() == b"[DONE]" || Val::from_bytes(&data).is_some());
         if !whole {
             return;
         }
@@ -200,6 +200,11 @@ impl Body {
         Ok(())
     }
 
+    /// What has come so far.
+    fn bytes(&self) -> &[u8] {
+        if self.rest.is_empty() { &self.first } else { &self.rest }
+    }
+
     pub(crate) fn take(&mut self) -> Bytes {
         let first = std::mem::take(&mut self.first);
         if self.rest.is_empty() { first } else { self.rest.split().freeze() }
@@ -217,6 +222,10 @@ impl PassBody {
 
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), Fault> {
         self.body.push(chunk)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        Val::from_bytes(self.body.bytes()).is_some()
     }
 
     pub(super) fn finish(&mut self, end: End, out: &mut impl FnMut(Bytes)) {
