@@ -26,6 +26,10 @@ const BUILTIN_TOOL_OVERHEAD: u64 = 1_024;
 pub(crate) const TRANSLATED_OVERHEAD: u64 = 256;
 /// The same where a call says nothing of how to answer, and has no tools.
 pub(crate) const TRANSLATED_OVERHEAD_PLAIN: u64 = 128;
+/// What it says of each tool besides: that it takes an object, and its name again where a target wants a description. The same of
+/// one that takes a text: what it takes that in, and that there is a grammar.
+pub(crate) const TRANSLATED_TOOL: u64 = 128;
+pub(crate) const TRANSLATED_TEXT_TOOL: u64 = 128;
 /// How a letter of ASCII looks that is written as an escape.
 pub(crate) const ESCAPED: &str = "\\u00";
 /// So much a schema may grow when it is put in another format's words: as often as it is long with its references written out, and by
@@ -38,7 +42,7 @@ const WRITTEN_OUT: usize = 4;
 const WRITTEN_OUT_LEAST: usize = 8 << 10;
 const WRITTEN_OUT_MAX: usize = 128 << 10;
 
-/// So long may a schema become when it is put in another format's words.
+/// So long may a schema, without white space between its words, become when it is put in another format's words.
 // BOUND: of references that are written out, and objects that are closed. What is reserved counts with it.
 pub(crate) fn rewritten(schema: &str) -> usize {
     let bytes = schema.len();

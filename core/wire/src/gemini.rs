@@ -18,6 +18,7 @@ pub use count::count_request;
 pub(crate) use count::counted;
 pub(crate) use decode::{is_googles, request};
 pub(crate) use encode::{encode, wanted_sound};
+pub(crate) use schema::json_schema;
 pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;

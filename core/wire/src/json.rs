@@ -9,7 +9,7 @@ mod view;
 mod write;
 
 pub(crate) use cursor::{Bad, Cursor, Kind, Span};
-pub(crate) use text::{decoded_len, escape_into, unescape};
+pub(crate) use text::{compact, decoded_len, escape_into, unescape};
 pub(crate) use view::Val;
 pub(crate) use write::{Array, Object, object};
 

@@ -1,8 +1,8 @@
 //! What the references of a schema refer to.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
@@ -132,22 +132,44 @@ impl<'a> Within<'a> {
     }
 }
 
-/// Whether a schema refers to itself, in however many steps; `None` when there isn't the time to tell.
-pub(crate) fn leads_back(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<bool> {
-    followed(definitions, looks).map(|(leads_back, _)| leads_back)
-}
-
 /// How long a schema is with what its references say in each place, each way once where they lead back; `None` when there
 /// isn't the time to tell.
 pub(crate) fn written_out(schema: &str) -> Option<usize> {
     let root = Val::trusted(schema);
-    followed(&mut Definitions::of(root), &mut Looks::at(root)).map(|(_, bytes)| bytes)
+    Followed::of(&mut Definitions::of(root), &mut Looks::at(root)).map(|followed| followed.bytes)
 }
 
-/// Both.
-fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(bool, usize)> {
+/// What one learns of a schema by going where its references lead.
+pub(crate) struct Followed {
+    /// Whether it refers to itself, in however many steps.
+    pub(crate) leads_back: bool,
+    /// Where the definitions begin that nothing leads to.
+    pub(crate) idle: HashSet<usize>,
+    /// How long it is, as [`written_out`] says it.
+    bytes: usize,
+}
+
+impl Followed {
+    /// `None` when there isn't the time to tell.
+    pub(crate) fn of(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<Self> {
+        let whole = definitions.root.raw();
+        let mut found = Found::of(whole);
+        let used = found.used(definitions, looks);
+        let is_used = |n: usize| used.get(n).copied().unwrap_or_default();
+        found.references.retain(|it| !it.is_shown && it.holder.is_none_or(is_used));
+        let (leads_back, bytes) = followed(&found.references, definitions, looks)?;
+        let idle = found.definitions.iter().enumerate().filter(|(n, _)| !is_used(*n));
+        Some(Self { leads_back, idle: idle.map(|(_, it)| it.place.start).collect(), bytes })
+    }
+}
+
+/// Whether these references lead back, and how long the schema is with what they lead to in the place of each.
+fn followed(
+    found: &[Reference<'_>],
+    definitions: &mut Definitions<'_>,
+    looks: &mut Looks,
+) -> Option<(bool, usize)> {
     let whole = definitions.root.raw();
-    let found = references(whole);
     // Each place that a pointer leads to once, by a number: which references stand in it, and where each of them leads.
     let mut pointers: HashMap<&str, usize> = HashMap::new();
     let mut places: HashMap<(usize, usize), usize> = HashMap::new();
@@ -155,7 +177,7 @@ fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(boo
     let mut leads_to: Vec<usize> = Vec::with_capacity(found.len());
     // How long what it leads to is, written out as far as that is known.
     let mut bytes: Vec<usize> = Vec::new();
-    for (_, pointer) in &found {
+    for Reference { pointer, .. } in found {
         if let Some(number) = pointers.get(&**pointer) {
             leads_to.push(*number);
             continue;
@@ -166,7 +188,7 @@ fn followed(definitions: &mut Definitions<'_>, looks: &mut Looks) -> Option<(boo
         pointers.insert(pointer, number);
         leads_to.push(number);
         if number == within.len() {
-            let before = |end: usize| found.partition_point(|(at, _)| *at < end);
+            let before = |end: usize| found.partition_point(|it| it.at < end);
             within.push(before(at.start)..before(at.end));
             bytes.push(at.len());
         }
@@ -232,50 +254,143 @@ fn set(states: &mut [State], at: usize, state: State) {
     }
 }
 
-/// The references within a schema, each with where it stands, in order.
-fn references(text: &str) -> Vec<(usize, Cow<'_, str>)> {
-    let mut found = Vec::new();
-    // INVARIANT: the text is valid JSON, of which nothing is misread.
-    let _ = walk(&mut Cursor::new(text), text, true, &mut found);
-    found
+/// A reference within a schema.
+struct Reference<'a> {
+    at: usize,
+    pointer: Cow<'a, str>,
+    /// The innermost definition that it stands in, by number.
+    holder: Option<usize>,
+    /// It stands in a value that is only shown, and refers to nothing.
+    is_shown: bool,
 }
 
-/// One pass over a schema, or over what holds schemas by names. Values that are only shown refer to nothing.
-// BOUND: the body's own nesting is bounded.
-fn walk<'a>(
-    cursor: &mut Cursor<'a>,
-    text: &'a str,
-    is_schema: bool,
-    found: &mut Vec<(usize, Cow<'a, str>)>,
-) -> Result<(), Bad> {
-    let kind = cursor.kind()?;
-    if !matches!(kind, Kind::Object | Kind::Array) {
-        return cursor.skip().map(drop);
+/// A schema that waits to be referred to, and the one that it stands in.
+struct Definition {
+    place: Range<usize>,
+    holder: Option<usize>,
+}
+
+/// The references and definitions within a schema, in the order in which they begin.
+#[derive(Default)]
+struct Found<'a> {
+    references: Vec<Reference<'a>>,
+    definitions: Vec<Definition>,
+}
+
+impl<'a> Found<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut found = Self::default();
+        let root = Here { holds: Holds::Schema, holder: None, is_shown: false };
+        // INVARIANT: the text is valid JSON, of which nothing is misread.
+        let _ = found.walk(&mut Cursor::new(text), text, root);
+        found
     }
-    let mut more = cursor.enter()?;
-    while more {
-        if kind == Kind::Array {
-            walk(cursor, text, true, found)?;
-            more = cursor.more(b']')?;
-            continue;
+
+    /// One pass over what stands here.
+    // BOUND: the body's own nesting is bounded.
+    fn walk(&mut self, cursor: &mut Cursor<'a>, text: &'a str, here: Here) -> Result<(), Bad> {
+        let kind = cursor.kind()?;
+        if !matches!(kind, Kind::Object | Kind::Array) {
+            return cursor.skip().map(drop);
         }
-        let name = unescape(cursor.name()?.0.of(text));
-        match &*name {
-            "$ref" if is_schema && cursor.kind()? == Kind::String => {
-                let pointer = cursor.skip()?;
-                found.push((pointer.start, unescape(pointer.of(text))));
+        let schema = Here { holds: Holds::Schema, ..here };
+        let mut more = cursor.enter()?;
+        while more {
+            if kind == Kind::Array {
+                self.walk(cursor, text, schema)?;
+                more = cursor.more(b']')?;
+                continue;
             }
-            "const" | "enum" | "default" | "example" | "examples" if is_schema => drop(cursor.skip()?),
-            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-                if is_schema =>
+            let name = unescape(cursor.name()?.0.of(text));
+            match (here.holds, &*name) {
+                (Holds::Schema, "$ref") if cursor.kind()? == Kind::String => {
+                    let span = cursor.skip()?;
+                    let pointer = unescape(span.of(text));
+                    let Here { holder, is_shown, .. } = here;
+                    self.references.push(Reference { at: span.start, pointer, holder, is_shown });
+                }
+                (Holds::Schema, "const" | "enum" | "default" | "example" | "examples") => {
+                    self.walk(cursor, text, Here { is_shown: true, ..schema })?;
+                }
+                (Holds::Schema, "properties" | "patternProperties" | "dependentSchemas") => {
+                    self.walk(cursor, text, Here { holds: Holds::Schemas, ..here })?;
+                }
+                (Holds::Schema, "$defs" | "definitions") => {
+                    self.walk(cursor, text, Here { holds: Holds::Definitions, ..here })?;
+                }
+                (Holds::Definitions, _) if !here.is_shown => {
+                    cursor.kind()?;
+                    let (number, start) = (self.definitions.len(), cursor.at());
+                    self.definitions.push(Definition { place: start..start, holder: here.holder });
+                    self.walk(cursor, text, Here { holder: Some(number), ..schema })?;
+                    if let Some(definition) = self.definitions.get_mut(number) {
+                        definition.place.end = cursor.at();
+                    }
+                }
+                _ => self.walk(cursor, text, schema)?,
+            }
+            more = cursor.more(b'}')?;
+        }
+        Ok(())
+    }
+
+    /// Which definitions something leads to, from outside of all of them on. What shows a reference may be referred to itself:
+    /// it counts here.
+    fn used(&self, definitions: &mut Definitions<'_>, looks: &mut Looks) -> Vec<bool> {
+        let whole = definitions.root.raw();
+        let mut used = vec![false; self.definitions.len()];
+        let mut within: HashMap<Option<usize>, Vec<&str>> = HashMap::new();
+        for it in &self.references {
+            within.entry(it.holder).or_default().push(&it.pointer);
+        }
+        let mut known: HashSet<&str> = HashSet::new();
+        let mut left = within.remove(&None).unwrap_or_default();
+        // BOUND: each reference once.
+        while let Some(pointer) = left.pop() {
+            if !known.insert(pointer) {
+                continue;
+            }
+            let found = definitions.resolve(pointer, looks);
+            let mut holder = found.and_then(|found| self.holder(place(whole, found).start));
+            // What stands around it is written, too.
+            while let Some(number) = holder
+                && let Some(is_used) = used.get_mut(number).filter(|is_used| !**is_used)
             {
-                walk(cursor, text, false, found)?;
+                *is_used = true;
+                left.extend(within.remove(&holder).unwrap_or_default());
+                holder = self.definitions.get(number).and_then(|it| it.holder);
             }
-            _ => walk(cursor, text, true, found)?,
         }
-        more = cursor.more(b'}')?;
+        used
     }
-    Ok(())
+
+    /// The innermost definition that this place is in.
+    fn holder(&self, at: usize) -> Option<usize> {
+        let mut last = self.definitions.partition_point(|it| it.place.start <= at).checked_sub(1);
+        // BOUND: of nesting.
+        while let Some(before) = last.and_then(|number| self.definitions.get(number))
+            && before.place.end <= at
+        {
+            last = before.holder;
+        }
+        last
+    }
+}
+
+/// Where one is in a schema.
+#[derive(Clone, Copy)]
+struct Here {
+    holds: Holds,
+    holder: Option<usize>,
+    is_shown: bool,
+}
+
+/// What members are there: of a schema, schemas by names, or definitions by names.
+#[derive(Clone, Copy)]
+enum Holds {
+    Schema,
+    Schemas,
+    Definitions,
 }
 
 #[cfg(test)]
@@ -295,22 +410,58 @@ mod tests {
                 false,
             ),
             (r##"{"anyOf":[{},{"items":{"$ref":"#/anyOf/1"}}]}"##, true),
-            (r##"{"definitions":{"a~b":{"$ref":"#/definitions/a~0b"}}}"##, true),
+            (
+                r##"{"not":{"$ref":"#/definitions/a~0b"},"definitions":{"a~b":{"$ref":"#/definitions/a~0b"}}}"##,
+                true,
+            ),
             // A member may have any name, and what is shown is no schema.
             (r##"{"properties":{"$ref":{"type":"string"},"default":{"$ref":"#"}}}"##, true),
             (r##"{"default":{"$ref":"#"},"examples":[{"$ref":"#"}],"enum":[{"$ref":"#"}]}"##, false),
             (r##"{"$ref":"#/$defs/gone"}"##, false),
             (r##"{"$ref":"#anchor","$defs":{"anchor":{"$anchor":"anchor"}}}"##, false),
             (
-                r##"{"$defs":{"F<B>":{"items":{"$ref":"#/$defs/F%3CB%3e"}},"5%":{"$ref":"#/$defs/5%"}}}"##,
+                r##"{"$ref":"#/$defs/5%","$defs":{"F<B>":{"items":{"$ref":"#/$defs/F%3CB%3e"}},"5%":{"$ref":"#/$defs/F<B>"}}}"##,
                 true,
             ),
             (r##"{"$defs":{"F<B>":{}},"items":{"$ref":"#/$defs/F%3CB%3E"}}"##, false),
             (r#"{"type":"string"}"#, false),
         ] {
-            let root = Val::trusted(schema);
-            let found = leads_back(&mut Definitions::of(root), &mut Looks::at(root));
-            assert_eq!(found, Some(want), "{schema}");
+            assert_eq!(follow(schema).0.leads_back, want, "{schema}");
+        }
+    }
+
+    fn follow(schema: &str) -> (Followed, Looks) {
+        let root = Val::trusted(schema);
+        let mut looks = Looks::at(root);
+        (Followed::of(&mut Definitions::of(root), &mut looks).unwrap(), looks)
+    }
+
+    #[test]
+    fn definitions_that_nothing_leads_to_are_idle() {
+        let circle = r##""n":{"properties":{"next":{"$ref":"#/$defs/n"}}}"##;
+        let pair = r##""x":{"items":{"$ref":"#/$defs/y"}},"y":{"items":{"$ref":"#/$defs/x"}}"##;
+        for (schema, idle, leads_back) in [
+            (format!(r##"{{"$defs":{{{circle},{pair}}}}}"##), 3, false),
+            (format!(r##"{{"$defs":{{{circle},{pair}}},"items":{{"$ref":"#/$defs/y"}}}}"##), 1, true),
+            // What leads into one leads to it, and to what that refers to.
+            (
+                format!(r##"{{"not":{{"$ref":"#/$defs/n/properties"}},"$defs":{{{circle},{pair}}}}}"##),
+                2,
+                true,
+            ),
+            (
+                format!(
+                    r##"{{"items":{{"$ref":"#/$defs/o/$defs/i"}},"$defs":{{"o":{{"$defs":{{"i":{{}},"j":{{"$ref":"#"}}}},"not":{{"$ref":"#/$defs/p"}}}},"p":{{}},{circle}}}}}"##
+                ),
+                2,
+                false,
+            ),
+            // A member of that name is none, and what shows a reference may be referred to.
+            (r##"{"properties":{"$defs":{"a":{"$ref":"#"}}}}"##.to_owned(), 0, true),
+            (format!(r##"{{"default":{{"$ref":"#/$defs/n"}},"$defs":{{{circle}}}}}"##), 0, true),
+        ] {
+            let (followed, _) = follow(&schema);
+            assert_eq!((followed.idle.len(), followed.leads_back), (idle, leads_back), "{schema}");
         }
     }
 
@@ -329,9 +480,8 @@ mod tests {
         };
         for (last, want) in [("#/$defs/none", false), ("#/$defs/d1000", true)] {
             let schema = chain(2_000, last);
-            let root = Val::trusted(&schema);
-            let mut looks = Looks::at(root);
-            assert_eq!(leads_back(&mut Definitions::of(root), &mut looks), Some(want));
+            let (followed, looks) = follow(&schema);
+            assert_eq!(followed.leads_back, want);
             assert!(looks.0 > schema.len() * (LOOKS - 2), "each is looked at once");
         }
     }
@@ -341,7 +491,7 @@ mod tests {
         let defined = r##""$defs":{"a":{"items":{"$ref":"#/$defs/b"}},"b":{"type":"string"}}"##;
         let (a, b) = (r##"{"items":{"$ref":"#/$defs/b"}}"##.len(), r#"{"type":"string"}"#.len());
         for (rest, more) in [
-            ("", b),
+            ("", 0),
             (r##""items":{"$ref":"#/$defs/a"},"##, b + (a + b)),
             (
                 r##""anyOf":[{"$ref":"#/$defs/a"},{"$ref":"#/$defs/b"},{"$ref":"#/$defs/a"}],"##,
@@ -366,9 +516,8 @@ mod tests {
         };
         let all: Vec<String> = (0..2_000).map(each).collect();
         let schema = format!(r#"{{"properties":{{{}}}}}"#, all.join(","));
-        let root = Val::trusted(&schema);
-        let mut looks = Looks::at(root);
-        assert_eq!(leads_back(&mut Definitions::of(root), &mut looks), Some(false));
+        let (followed, looks) = follow(&schema);
+        assert!(!followed.leads_back);
         assert!(looks.0 > schema.len() * (LOOKS - 3), "each object is read once");
     }
 }

@@ -20,9 +20,13 @@ use sluicegate_core::{Format, Translated};
 use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
-use crate::facts::{ESCAPED, Facts, TRANSLATED_OVERHEAD, TRANSLATED_OVERHEAD_PLAIN, rewritten};
+use crate::facts::{
+    ESCAPED, Facts, TRANSLATED_OVERHEAD, TRANSLATED_OVERHEAD_PLAIN, TRANSLATED_TEXT_TOOL, TRANSLATED_TOOL,
+    rewritten,
+};
+use crate::gemini::json_schema;
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
-use crate::json::{Bad, Cursor, Kind, Span, Val, unescape};
+use crate::json::{Bad, Cursor, Kind, Span, Val, compact, unescape};
 pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
@@ -129,6 +133,7 @@ pub fn scan(format: Format, body: &Bytes) -> Result<Scanned> {
 // What each body is looked through for is prepared once.
 static CACHE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("cache_control"));
 static STRICT_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"strict\""));
+static CUSTOM_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"custom\""));
 static REFERENCE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"$ref\""));
 static ESCAPE_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(ESCAPED));
 static FOREIGN_MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FOREIGN));
@@ -184,7 +189,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         facts.wide_bytes = text.bytes().filter(|b| *b >= 0x80).count() as u64;
     }
     facts.wide_bytes += cursor.saved as u64;
-    schemas(&mut facts, text, &members);
+    facts.translated = translated(&facts, format, text, &members);
     facts.cache_writes = cache_writes(text, cursor.saved > 0);
     // Where nothing writes the cache there is no mark of where it ends.
     let has_marks = facts.cache_writes != CacheWrites::None;
@@ -197,33 +202,53 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
     Ok(Scanned { format, body, facts, members, foreign })
 }
 
-/// How much schemas may grow where a translation writes them otherwise: those that an answer is held to, those of tools, and among
-/// these the strict ones.
-fn schemas(facts: &mut Facts, text: &str, members: &Members) {
+/// How much a translation may add: words, and what schemas grow by where they are written otherwise, those that an answer is held to,
+/// those of tools, and among these the strict ones.
+fn translated(facts: &Facts, format: Format, text: &str, members: &Members) -> Translated {
     let is_form = |field: &Field| {
         matches!(field, Field::ResponseFormat | Field::Text | Field::OutputConfig | Field::GenerationConfig)
     };
     // Words are put in for what a target has no field for: how to answer, and what tools are.
     let says_more = facts.tools > 0 || members.iter().any(|member| is_form(&member.field));
     let words = if says_more { TRANSLATED_OVERHEAD } else { TRANSLATED_OVERHEAD_PLAIN };
+    let words = words.saturating_add(u64::from(facts.tools).saturating_mul(TRANSLATED_TOOL));
     let mut sum = Translated { words, ..Translated::default() };
     for member in members {
         let raw = member.value.of(text);
         if is_form(&member.field) && facts.needs.json_schema {
-            each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |schema, _| sum.add(grows(schema), true));
+            each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |name, schema, _| {
+                sum.add(grows(format, name, schema), true);
+            });
         } else if member.field == Field::Tools {
-            let marks = [&*STRICT_MARK, &*REFERENCE_MARK, &*ESCAPE_MARK];
-            if marks.iter().any(|mark| mark.find(raw.as_bytes()).is_some()) {
-                each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |schema, is_strict| {
-                    sum.add(grows(schema), is_strict);
-                });
-            } else {
-                let most = (rewritten("").saturating_mul(facts.tools as usize)).saturating_add(raw.len() * 2);
-                sum.add(most as u64, false);
-            }
+            tools(&mut sum, facts, format, raw);
         }
     }
-    facts.translated = sum;
+    sum
+}
+
+fn tools(sum: &mut Translated, facts: &Facts, format: Format, raw: &str) {
+    let has = |mark: &Finder<'_>| mark.find(raw.as_bytes()).is_some();
+    let is_escaped = has(&ESCAPE_MARK);
+    let has_texts = matches!(format, Format::OpenaiChat | Format::OpenaiResponses);
+    if has_texts && (is_escaped || has(&CUSTOM_MARK)) {
+        let texts = Val::trusted(raw).elements().filter(|tool| match format {
+            Format::OpenaiChat => tool.get("function").is_none() && tool.get("custom").is_some(),
+            _ => tool.get_str("type").as_deref() == Some("custom"),
+        });
+        sum.words = sum.words.saturating_add((texts.count() as u64).saturating_mul(TRANSLATED_TEXT_TOOL));
+    }
+    // Gemini's own are never strict, and need no translation where its older models are.
+    if format == Format::GeminiGenerate {
+        return;
+    }
+    if is_escaped || has(&STRICT_MARK) || has(&REFERENCE_MARK) {
+        each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |name, schema, is_strict| {
+            sum.add(grows(format, name, schema), is_strict);
+        });
+    } else {
+        let most = rewritten("").saturating_mul(facts.tools as usize).saturating_add(raw.len() * 2);
+        sum.add(most as u64, false);
+    }
 }
 
 /// What stands between a field and the schemas in it, so many deep at most.
@@ -233,8 +258,8 @@ const HOLDERS_DEPTH: usize = 3;
 const SCHEMAS: [&str; 6] =
     ["parameters", "inputSchema", "schema", "parametersJsonSchema", "responseSchema", "responseJsonSchema"];
 
-/// Each schema, and whether the tool that has it is strict.
-fn each_schema<'a>(v: Val<'a>, depth: usize, found: &mut dyn FnMut(Val<'a>, bool)) {
+/// Each schema with its name, and whether the tool that has it is strict.
+fn each_schema<'a>(v: Val<'a>, depth: usize, found: &mut dyn FnMut(&str, Val<'a>, bool)) {
     for element in v.elements() {
         each_schema(element, depth, found);
     }
@@ -244,15 +269,19 @@ fn each_schema<'a>(v: Val<'a>, depth: usize, found: &mut dyn FnMut(Val<'a>, bool
         if SCHEMAS.contains(&&*name) {
             let is_strict =
                 is_strict.get_or_insert_with(|| v.get("strict").and_then(Val::as_bool) == Some(true));
-            found(value, *is_strict);
+            found(&name, value, *is_strict);
         } else if HOLDERS.contains(&&*name) && depth > 0 {
             each_schema(value, depth - 1, found);
         }
     }
 }
 
-fn grows(schema: Val<'_>) -> u64 {
-    rewritten(schema.raw()).saturating_sub(schema.raw().len()) as u64
+fn grows(format: Format, name: &str, schema: Val<'_>) -> u64 {
+    let came = compact(schema.raw());
+    // Gemini's own words become those of JSON Schema first, and a reference may lead to what has that name by then only.
+    let is_own = format == Format::GeminiGenerate && name == "responseSchema";
+    let said = if is_own { Cow::Owned(json_schema(Val::trusted(&came))) } else { Cow::Borrowed(&*came) };
+    rewritten(&said).saturating_sub(came.len()) as u64
 }
 
 struct Scan<'a> {

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::facts::rewritten;
-use crate::json::{Kind, Object, Val, object};
+use crate::json::{Kind, Object, Val, compact, object};
 use crate::loss::Losses;
-use crate::reference::{self, Definitions, Held, Looks};
+use crate::reference::{Definitions, Followed, Held, Looks};
+use crate::texts::place;
 
 /// So many are joined by `allOf`, and by the choices beside members.
 const LAYERS_MAX: usize = 64;
@@ -38,30 +39,20 @@ pub(super) enum Unclosed {
 /// # Errors
 /// It can't be put so.
 pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Result<String, Unclosed> {
-    let root = Val::trusted(schema);
+    // White space says nothing where it stands between words, and is sent where these are moved into a text.
+    let schema = compact(schema);
+    let root = Val::trusted(&schema);
     if root.kind() != Kind::Object {
-        return Ok(schema.to_owned());
+        return Ok(schema.into_owned());
     }
-    let mut definitions = Definitions::of(root);
-    match reference::leads_back(&mut definitions, &mut Looks::at(root)) {
-        Some(false) => {}
-        Some(true) => return Err(Unclosed::Circle),
+    let mut closer = Closer::of(root);
+    match Followed::of(&mut closer.definitions, &mut Looks::at(root)) {
+        Some(Followed { leads_back: false, idle, .. }) => closer.idle = idle,
+        Some(_) => return Err(Unclosed::Circle),
         None => return Err(Unclosed::Large),
     }
-    let most = rewritten(root.raw());
-    let mut closer = Closer {
-        definitions,
-        most,
-        depth: 0,
-        looks: Looks::at(root),
-        held: Held::at(root),
-        shut: false,
-        emptied: false,
-        moved: false,
-        cut: false,
-    };
     let text = object(|o| closer.write(o, root));
-    if closer.cut || text.len() > most {
+    if closer.cut || text.len() > closer.most {
         return Err(Unclosed::Large);
     }
     for (is_so, why) in [
@@ -77,7 +68,10 @@ pub(super) fn closed(schema: &str, path: &str, losses: &mut Losses) -> Result<St
 }
 
 struct Closer<'a> {
+    root: Val<'a>,
     definitions: Definitions<'a>,
+    /// Where the definitions begin that are left out: nothing refers to them.
+    idle: HashSet<usize>,
     /// No more is written, in bytes.
     // BOUND: references in `allOf` may multiply what a schema says.
     most: usize,
@@ -157,6 +151,22 @@ impl<'a> Layer<'a> {
 }
 
 impl<'a> Closer<'a> {
+    fn of(root: Val<'a>) -> Self {
+        Self {
+            root,
+            definitions: Definitions::of(root),
+            idle: HashSet::new(),
+            most: rewritten(root.raw()),
+            depth: 0,
+            looks: Looks::at(root),
+            held: Held::at(root),
+            shut: false,
+            emptied: false,
+            moved: false,
+            cut: false,
+        }
+    }
+
     /// A schema, if there is time to read it.
     fn read(&mut self, schema: Val<'a>) -> Option<Layer<'a>> {
         let in_time = self.looks.look(schema);
@@ -318,11 +328,7 @@ impl<'a> Closer<'a> {
             "format" => value.as_str().is_some_and(|word| FORMATS.contains(&&*word)),
             "pattern" => value.as_str().is_some_and(|pattern| is_plain_pattern(&pattern)),
             "minItems" => matches!(value.raw(), "0" | "1"),
-            "$defs" | "definitions" => {
-                return o.object(name, |o| {
-                    value.members().for_each(|(name, inner)| o.object(&name, |o| self.write(o, inner)));
-                });
-            }
+            "$defs" | "definitions" => return self.define(o, name, value),
             "items" if value.kind() == Kind::Object => return o.object(name, |o| self.write(o, value)),
             "anyOf" | "oneOf" => {
                 if name == "oneOf" {
@@ -335,6 +341,18 @@ impl<'a> Closer<'a> {
             _ => false,
         };
         if is_taken { o.raw(name, value.raw()) } else { moved.push(format!("{name} {}", value.raw())) }
+    }
+
+    /// The definitions that something refers to.
+    fn define(&mut self, o: &mut Object<'_>, name: &str, value: Val<'a>) {
+        let whole = self.root.raw();
+        let is_used = |inner: Val<'a>| !self.idle.contains(&place(whole, inner).start);
+        let used: Vec<_> = value.members().filter(|(_, inner)| is_used(*inner)).collect();
+        if !used.is_empty() {
+            o.object(name, |o| {
+                used.iter().for_each(|(name, inner)| o.object(name, |o| self.write(o, *inner)));
+            });
+        }
     }
 
     /// The members of an object, of all layers and of what it may be, and that there are no others.
@@ -462,6 +480,23 @@ mod tests {
                 r##"{"type":"object","$defs":{"e":{"properties":{"b":{"type":"string"},"c":{"type":"string"}},"additionalProperties":false},"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}},"properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{"type":"string"}},"additionalProperties":false}"##,
                 0,
             ),
+            // What nothing refers to is left out, if only because it may refer to itself.
+            (
+                r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"additionalProperties":false,"$defs":{"n":{"properties":{"next":{"$ref":"#/$defs/n"}}},"a":{"type":"string","$defs":{"m":{"items":{"$ref":"#/$defs/n"}}}}}}"##,
+                r##"{"type":"object","$defs":{"a":{"type":"string"}},"properties":{"a":{"$ref":"#/$defs/a"}},"additionalProperties":false}"##,
+                0,
+            ),
+            (
+                r##"{"type":"string","definitions":{"n":{"items":{"$ref":"#/definitions/n"}}}}"##,
+                r#"{"type":"string"}"#,
+                0,
+            ),
+            // White space isn't moved with the words.
+            (
+                "{\"type\": \"array\",\n  \"maxItems\" : 3,\r\n\t\"not\": {\"enum\": [\"a \\\" b\", 1]}}",
+                r#"{"type":"array","description":"Must hold: maxItems 3; not {\"enum\":[\"a \\\" b\",1]}."}"#,
+                1,
+            ),
             // One that only joins another has its members.
             (
                 r##"{"type":"object","allOf":[{"$ref":"#/$defs/d"}],"additionalProperties":false,"$defs":{"d":{"properties":{"b":{"type":"string"}},"additionalProperties":false}}}"##,
@@ -544,6 +579,27 @@ mod tests {
             let mut losses = Losses::default();
             assert_eq!(closed(&schema, "p", &mut losses), Err(want), "{schema}");
             assert!(losses.is_empty(), "what isn't written has lost nothing");
+        }
+    }
+
+    #[test]
+    fn references_that_lead_to_references_have_an_end() {
+        // By way of what is only shown no definition is on the circle, and a long text leaves the time for many steps.
+        let title = "x".repeat(1 << 20);
+        let shown: Vec<String> =
+            (0..5_000).map(|n| format!(r##""a{n}":{{"$ref":"#/default/a{}"}}"##, n + 1)).collect();
+        for (shown, last) in [
+            (r##""a0":{"$ref":"#/default/a0"}"##.to_owned(), "to itself"),
+            (r##""a0":{"$ref":"#/default/b"},"b":{"$ref":"#/default/a0"}"##.to_owned(), "in a circle"),
+            (shown.join(","), "in a chain"),
+        ] {
+            let schema = format!(
+                r##"{{"title":"{title}","type":"object","allOf":[{{"$ref":"#/default/a0"}}],"default":{{{shown}}}}}"##
+            );
+            let mut closer = Closer::of(Val::trusted(&schema));
+            let layers = closer.layers(Val::trusted(&schema)).len();
+            assert!(closer.cut && layers <= 2 * LAYERS_MAX, "{last}: {layers}");
+            assert_eq!(closed(&schema, "p", &mut Losses::default()), Err(Unclosed::Large), "{last}");
         }
     }
 

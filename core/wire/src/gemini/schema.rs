@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::facts::rewritten;
-use crate::json::{Kind, Object, Val, object};
+use crate::json::{Kind, Object, Val, compact, object};
 use crate::reference::{Definitions, Held, Looks};
 
 /// References are followed this deep, or less deep where that would be too much; a schema that refers to itself ends there as
@@ -22,7 +22,8 @@ const TYPES_MAX: usize = 7;
 /// A JSON schema as the older models take it, and whether it says less now. `None` for an object without properties, which
 /// they take no schema for.
 pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
-    let root = Val::trusted(schema);
+    let schema = compact(schema);
+    let root = Val::trusted(&schema);
     let mut cleaner = Cleaner::of(root);
     let layers = cleaner.layers(root);
     let is_empty = type_of(&layers).is_none_or(|kind| kind == "OBJECT")
@@ -379,21 +380,23 @@ fn properties<'a>(layers: &[Layer<'a>]) -> Vec<(Cow<'a, str>, Val<'a>)> {
     all.filter(|(name, _)| known.insert(name.clone())).collect()
 }
 
-/// A schema of Gemini's as JSON Schema: types in small letters, what may be null said by the type, counts as numbers.
-pub(super) fn json_schema(schema: Val<'_>) -> String {
+/// A schema of Gemini's as JSON Schema: types in small letters, what may be null said by the type, counts as numbers. It says no more
+/// than what came, by its length.
+pub(crate) fn json_schema(schema: Val<'_>) -> String {
     object(|o| write_json(o, schema))
 }
 
 // BOUND: the body's own nesting is bounded.
 fn write_json(o: &mut Object<'_>, schema: Val<'_>) {
-    let nullable = schema.get("nullable").and_then(Val::as_bool) == Some(true);
+    // Said once, whatever stands twice.
+    let mut nullable = schema.get("nullable").and_then(Val::as_bool) == Some(true);
     for (name, value) in schema.members().filter(|(_, value)| !value.is_null()) {
         match &*super::camel_case(&name) {
             "type" => {
                 let word = value.as_str().unwrap_or_default().to_ascii_lowercase();
                 match word.as_str() {
                     "" | "type_unspecified" => {}
-                    _ if nullable => {
+                    _ if std::mem::take(&mut nullable) => {
                         o.array("type", |a| [word.as_str(), "null"].iter().for_each(|word| a.str(word)))
                     }
                     word => o.str("type", word),
@@ -401,13 +404,13 @@ fn write_json(o: &mut Object<'_>, schema: Val<'_>) {
             }
             "nullable" | "propertyOrdering" | "example" => {}
             "format" if value.as_str().as_deref() == Some("enum") => {}
-            "properties" => o.object("properties", |o| {
+            "properties" if value.kind() == Kind::Object => o.object("properties", |o| {
                 value.members().for_each(|(name, value)| o.object(&name, |o| write_json(o, value)));
             }),
-            "items" => o.object("items", |o| write_json(o, value)),
-            "anyOf" => o.array("anyOf", |a| {
+            "items" if value.kind() == Kind::Object => o.object("items", |o| write_json(o, value)),
+            "anyOf" if value.kind() == Kind::Array => o.array("anyOf", |a| {
                 value.elements().for_each(|value| a.object(|o| write_json(o, value)));
-                if nullable && schema.get("type").is_none() {
+                if schema.get("type").is_none() && std::mem::take(&mut nullable) {
                     a.object(|o| o.str("type", "null"));
                 }
             }),
@@ -655,5 +658,14 @@ mod tests {
             json_schema(Val::trusted(schema)),
             r#"{"type":"object","properties":{"a":{"type":["string","null"],"enum":["x"]},"l":{"type":"array","minItems":3,"items":{"type":"integer","format":"int32"}},"type":{"anyOf":[{"type":"number"},{"type":"null"}]}},"required":["a"]}"#
         );
+        // What is no schema stays as it is, and nothing is said more often than it stands there.
+        for odd in [
+            r#"{"items":1,"properties":[],"anyOf":"x"}"#,
+            r#"{"anyOf":[{}],"anyOf":[{}],"any_of":[{}],"nullable":true}"#,
+            r#"{"type":"A","type":"B","type":"C","nullable":true}"#,
+        ] {
+            let got = json_schema(Val::trusted(odd));
+            assert!(got.len() <= odd.len() && Val::parse(&got).is_ok(), "{got}");
+        }
     }
 }

@@ -38,6 +38,29 @@ pub(crate) fn decoded_len(quoted: &str) -> usize {
     inner.saturating_sub(less)
 }
 
+/// JSON without the white space between its words.
+pub(crate) fn compact(json: &str) -> Cow<'_, str> {
+    let mut out = String::new();
+    let (mut from, mut is_text, mut is_escaped) = (0, false, false);
+    for (at, byte) in json.bytes().enumerate() {
+        match byte {
+            _ if std::mem::take(&mut is_escaped) => {}
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b' ' | b'\n' | b'\r' | b'\t' if !is_text => {
+                out.push_str(json.get(from..at).unwrap_or_default());
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(json);
+    }
+    out.push_str(json.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
 /// Decodes the escape that `bytes` begins with; returns how many bytes it took.
 fn unescape_one(bytes: &[u8], out: &mut String) -> usize {
     let plain = match bytes.get(1) {
@@ -116,6 +139,18 @@ mod tests {
         ] {
             assert_eq!(unescape(quoted), want, "{quoted}");
             assert!(decoded_len(quoted) >= want.len() && decoded_len(quoted) < quoted.len(), "{quoted}");
+        }
+    }
+
+    #[test]
+    fn only_white_space_between_words_goes() {
+        for (json, want) in [
+            ("{ \"a b\" :\r\n\t[ 1 , \"\\\" \\\\\" ] } ", "{\"a b\":[1,\"\\\" \\\\\"]}"),
+            (" \"é \"", "\"é \""),
+            ("{\"a\":\" \"}", "{\"a\":\" \"}"),
+            (" ", ""),
+        ] {
+            assert_eq!(compact(json), want, "{json}");
         }
     }
 

@@ -231,36 +231,166 @@ fn what_a_translation_adds_is_within_what_is_reserved() {
             r#""response_format":{"type":"json_object"}"#.to_owned(),
         ] {
             let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],{rest}}}"#);
-            let scanned = scan(Format::OpenaiChat, &Bytes::from(body)).unwrap();
-            let facts = scanned.facts();
-            let rest = &rest[..rest.len().min(200)];
-            for (target, model) in [
-                (Format::AnthropicMessages, "claude-opus-4-5"),
-                (Format::GeminiGenerate, "gemini-2.0-flash"),
-                (Format::GeminiGenerate, "gemini-2.5-pro"),
-                (Format::OpenaiResponses, "gpt-5.2"),
-                (Format::CohereChat, "command-a-03-2025"),
-                (Format::OllamaChat, "qwen3:8b"),
-            ] {
-                let edits = crate::Edits { model: Some(model), ..crate::Edits::default() };
-                let sent = scanned.prepare(&edits, target);
-                let sent = sent.unwrap_or_else(|e| panic!("{target:?} refuses {rest}: {e}")).body;
-                // What upstreams alone speak is counted by its text.
-                let sends = if target.is_upstream_only() {
-                    sent.len() as u64
-                } else {
-                    let at = Some(crate::Addressed { model, stream: false });
-                    crate::scan_addressed(target, &sent, at).unwrap().facts().input_bound().unwrap()
-                };
-                let asked = facts.input_bound().unwrap();
-                let extra = facts.translated.at(target, model);
-                assert!(sends <= asked + extra, "{sends} of {asked} + {extra} to {target:?}: {rest}");
+            for (sends, asked) in sent(Format::OpenaiChat, body) {
                 grew += u32::from(sends > asked + 256);
                 multiplied += u32::from(sends > 4 * asked);
             }
         }
     }
     assert!(grew > 8 && multiplied > 4, "{grew} would have passed what is reserved, {multiplied} far");
+}
+
+/// What is sent to each target of a body, and what was asked, both by their bounds: with what is reserved on top it is never more.
+fn sent(format: Format, body: String) -> Vec<(u64, u64)> {
+    let at = |model| Some(crate::Addressed { model, stream: false });
+    let scanned = crate::scan_addressed(format, &Bytes::from(body.clone()), at("m")).unwrap();
+    let (facts, body) = (scanned.facts(), &body[..body.len().min(400)]);
+    let mut all = Vec::new();
+    for (target, model) in [
+        (Format::AnthropicMessages, "claude-opus-4-5"),
+        (Format::GeminiGenerate, "gemini-2.0-flash"),
+        (Format::GeminiGenerate, "gemini-2.5-pro"),
+        (Format::OpenaiResponses, "gpt-5.2"),
+        (Format::OpenaiChat, "gpt-4o"),
+        (Format::CohereChat, "command-a-03-2025"),
+        (Format::OllamaChat, "qwen3:8b"),
+    ] {
+        if target == format {
+            continue;
+        }
+        let edits = crate::Edits { model: Some(model), ..crate::Edits::default() };
+        let sent = scanned.prepare(&edits, target);
+        let sent = sent.unwrap_or_else(|e| panic!("{target:?} refuses {body}: {e}")).body;
+        // What upstreams alone speak is counted by its text, without white space between words.
+        let sends = if target.is_upstream_only() {
+            crate::json::compact(std::str::from_utf8(&sent).unwrap()).len() as u64
+        } else {
+            crate::scan_addressed(target, &sent, at(model)).unwrap().facts().input_bound().unwrap()
+        };
+        let asked = facts.input_bound().unwrap();
+        let extra = facts.translated.at(target, model);
+        assert!(sends <= asked + extra, "{sends} of {asked} + {extra} to {target:?}: {body}");
+        all.push((sends, asked));
+    }
+    all
+}
+
+#[test]
+fn what_is_said_of_tools_is_within_what_is_reserved() {
+    let name = |n: usize, length: usize| format!("f{n}{}", "x".repeat(length));
+    let grammar = r#"start: \"a\" | /b\\d/\n  | \"\u00e9\""#;
+    let mut grew = 0;
+    for length in [0, 40, 60, 200] {
+        let each =
+            |of: &dyn Fn(&str) -> String| (0..30).map(|n| of(&name(n, length))).collect::<Vec<_>>().join(",");
+        let tools = [
+            (Format::OpenaiChat, each(&|n| format!(r#"{{"type":"custom","custom":{{"name":"{n}"}}}}"#))),
+            (
+                Format::OpenaiChat,
+                each(&|n| format!(r#"{{"\u0063ustom":{{"name":"{n}","description":"d"}}}}"#)),
+            ),
+            (
+                Format::OpenaiChat,
+                each(&|n| {
+                    format!(
+                        r#"{{"type":"custom","custom":{{"name":"{n}","format":{{"type":"grammar","grammar":{{"syntax":"lark","definition":"{grammar}"}}}}}}}}"#
+                    )
+                }),
+            ),
+            (Format::OpenaiChat, each(&|n| format!(r#"{{"type":"function","function":{{"name":"{n}"}}}}"#))),
+            (Format::OpenaiChat, each(&|n| format!(r#"{{"function":{{"name":"{n}","strict":true}}}}"#))),
+            (
+                Format::OpenaiChat,
+                each(&|n| {
+                    format!(
+                        r#"{{"function":{{"name":"{n}","strict":true,"parameters":{{"properties":{{"a":{{"minimum":1}}}}}}}}}}"#
+                    )
+                }),
+            ),
+            (Format::OpenaiResponses, each(&|n| format!(r#"{{"type":"custom","name":"{n}"}}"#))),
+            (Format::OpenaiResponses, each(&|n| format!(r#"{{"type":"c\u0075stom","name":"{n}"}}"#))),
+            (
+                Format::OpenaiResponses,
+                each(&|n| {
+                    format!(
+                        r#"{{"type":"custom","name":"{n}","format":{{"type":"grammar","syntax":"regex","definition":"{grammar}"}}}}"#
+                    )
+                }),
+            ),
+            (Format::OpenaiResponses, each(&|n| format!(r#"{{"type":"function","name":"{n}"}}"#))),
+            (Format::AnthropicMessages, each(&|n| format!(r#"{{"name":"{n}","input_schema":{{}}}}"#))),
+            (Format::AnthropicMessages, each(&|n| format!(r#"{{"name":"{n}","strict":true}}"#))),
+        ];
+        for (format, tools) in tools {
+            let said = match format {
+                Format::OpenaiResponses => r#""input":"hi""#,
+                _ => r#""messages":[{"role":"user","content":"hi"}],"max_tokens":99"#,
+            };
+            for (sends, asked) in sent(format, format!(r#"{{"model":"m",{said},"tools":[{tools}]}}"#)) {
+                grew += u32::from(sends > asked + 256);
+            }
+        }
+        let declared = each(&|n| format!(r#"{{"name":"{n}","parameters":{{"nullable":true,"any_of":[]}}}}"#));
+        let body = format!(
+            r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"tools":[{{"functionDeclarations":[{declared}]}}]}}"#
+        );
+        sent(Format::GeminiGenerate, body);
+    }
+    assert!(grew > 40, "{grew} would have passed what is reserved");
+}
+
+#[test]
+fn white_space_in_a_schema_is_within_what_is_reserved() {
+    // An object that is one of several says so in words, each time with all that it may be.
+    let blank = " ".repeat(20_000);
+    let inner = format!(r#"{{"properties":{{"q":{{"not":{{"enum":[{blank}1]}}}}}}}}"#);
+    let middle = format!(r#"{{"properties":{{"p":{{"type":"object","anyOf":[{inner}]}}}}}}"#);
+    let schema = format!(r#"{{"type":"object","anyOf":[{middle}]}}"#);
+    for fields in [
+        format!(
+            r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{schema}}}}}"#
+        ),
+        format!(
+            r#""tools":[{{"type":"function","function":{{"name":"f","strict":true,"parameters":{schema}}}}}]"#
+        ),
+    ] {
+        let all = sent(Format::OpenaiChat, with(&fields));
+        assert!(all.iter().all(|(sends, _)| *sends < 4_000), "{all:?}");
+    }
+}
+
+#[test]
+fn schemas_in_geminis_words_are_within_what_is_reserved() {
+    let leaves: Vec<String> = (0..60)
+        .map(|n| format!(r#""p{n}":{{"type":"OBJECT","properties":{{"x{n}":{{"minimum":1}}}}}}"#))
+        .collect();
+    let large = format!(r#"{{"type":"OBJECT","properties":{{{}}}}}"#, leaves.join(","));
+    let used = |pointer: &str| -> String {
+        let each = |n: usize| format!(r##""q{n}":{{"allOf":[{{"$ref":"{pointer}"}},{{}}]}}"##);
+        (0..6).map(each).collect::<Vec<_>>().join(",")
+    };
+    let mut grew = 0;
+    for schema in [
+        // What a reference leads to has another name by the time that it is sent.
+        format!(r##"{{"properties":{{"o":{{"any_of":[{large}]}},{}}}}}"##, used("#/properties/o/anyOf/0")),
+        format!(r##"{{"properties":{{"o":{{"any_of":[{large}]}},{}}}}}"##, used("#/properties/o/any_of/0")),
+        format!(
+            r##"{{"properties":{{{}}},"pattern_properties":{{"a":{large}}}}}"##,
+            used("#/patternProperties/a")
+        ),
+        format!(r#"{{"nullable":true,{}"any_of":[{large}]}}"#, r#""any_of":[],"#.repeat(200)),
+        large.clone(),
+    ] {
+        for name in ["responseSchema", "response_schema", "responseJsonSchema"] {
+            let body = format!(
+                r#"{{"contents":[{{"parts":[{{"text":"hi"}}]}}],"generationConfig":{{"responseMimeType":"application/json","{name}":{schema}}}}}"#
+            );
+            for (sends, asked) in sent(Format::GeminiGenerate, body) {
+                grew += u32::from(sends > 4 * asked);
+            }
+        }
+    }
+    assert!(grew > 2, "{grew} would have passed what is reserved");
 }
 
 #[test]
@@ -291,7 +421,8 @@ fn only_what_is_written_otherwise_is_reserved() {
     ] {
         let translated = chat(&with(&fields)).unwrap().facts().translated;
         assert_eq!((translated.closed, translated.written_out), (closed, written_out), "{fields}");
-        let words = if fields.contains("stop") { 128 } else { 256 };
+        let tools = if fields.contains("tools") { 128 } else { 0 };
+        let words = tools + if fields.contains("stop") { 128 } else { 256 };
         assert_eq!(translated.at(Format::OpenaiResponses, "m"), words, "{fields}");
         assert_eq!(translated.at(Format::GeminiGenerate, "gemini-2.5-pro"), words, "{fields}");
         assert_eq!(translated.at(Format::AnthropicMessages, "m"), words + closed, "{fields}");
@@ -308,7 +439,8 @@ fn only_what_is_written_otherwise_is_reserved() {
     let at = Some(crate::Addressed { model: "m", stream: false });
     let found =
         crate::scan_addressed(Format::GeminiGenerate, &Bytes::from(gemini), at).unwrap().facts().translated;
-    assert_eq!((found.closed, found.written_out), (of(plain.len()), of(plain.len()) + of(refers.len() + 17)));
+    // Its tools are never strict, and its older models need no translation.
+    assert_eq!((found.words, found.closed, found.written_out), (256 + 128, of(plain.len()), of(plain.len())));
     let tools = format!(
         r#""tools":[{{"name":"f","strict":true,"input_schema":{refers}}}],"output_config":{{"format":{{"type":"json_schema","schema":{plain}}}}}"#
     );
