@@ -199,6 +199,98 @@ fn gemini_takes_only_what_goes_together() {
 }
 
 #[test]
+fn tools_that_providers_run_are_taken_with_their_own_fields() {
+    let upstream = FakeUpstream::start();
+    let place = json!({"type": "approximate", "city": "Bern", "region": "BE", "country": "CH", "timezone": "Europe/Zurich"});
+    for (path, tool, word) in [
+        ("/v1/responses", json!({"type": "web_search"}), ""),
+        (
+            "/v1/responses",
+            json!({"type": "web_search", "search_context_size": "low", "user_location": place, "filters": {"allowed_domains": ["a.org"]}, "external_web_access": true}),
+            "",
+        ),
+        ("/v1/responses", json!({"type": "web_search_preview", "user_location": place}), ""),
+        ("/v1/responses", json!({"type": "web_search", "max_uses": 2}), "max_uses"),
+        ("/v1/responses", json!({"type": "web_search", "filters": {"sites": []}}), "filters.sites"),
+        (
+            "/v1/responses",
+            json!({"type": "web_search", "user_location": {"street": "x"}}),
+            "user_location.street",
+        ),
+        (
+            "/v1/responses",
+            json!({"type": "web_search", "search_context_size": "huge"}),
+            "search_context_size",
+        ),
+        ("/v1/responses", json!({"type": "web_search_preview", "filters": {}}), "filters"),
+        ("/v1/responses", json!({"type": "web_search_20250305", "name": "web_search"}), "type"),
+        ("/v1/messages", json!({"type": "web_search_20250305", "name": "web_search"}), ""),
+        (
+            "/v1/messages",
+            json!({"type": "web_search_20250305", "name": "web_search", "max_uses": 2, "allowed_domains": ["a.org"], "user_location": place, "cache_control": {"type": "ephemeral"}}),
+            "",
+        ),
+        (
+            "/v1/messages",
+            json!({"type": "web_fetch_20250910", "name": "web_fetch", "max_content_tokens": 9}),
+            "",
+        ),
+        ("/v1/messages", json!({"type": "code_execution_20250825", "name": "code_execution"}), ""),
+        ("/v1/messages", json!({"type": "bash_20250124", "name": "bash"}), ""),
+        (
+            "/v1/messages",
+            json!({"type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 9}),
+            "",
+        ),
+        ("/v1/messages", json!({"type": "web_search_20250305", "name": "search"}), "name"),
+        (
+            "/v1/messages",
+            json!({"type": "web_search_20250305", "name": "web_search", "search_context_size": "low"}),
+            "search_context_size",
+        ),
+        (
+            "/v1/messages",
+            json!({"type": "web_search_20250305", "name": "web_search", "user_location": {"street": "x"}}),
+            "street",
+        ),
+        (
+            "/v1/messages",
+            json!({"type": "web_search_20250305", "name": "web_search", "allowed_domains": [], "blocked_domains": []}),
+            "only one of",
+        ),
+        ("/v1/messages", json!({"type": "bash_20250124", "name": "bash", "max_uses": 1}), "max_uses"),
+        ("/v1/messages", json!({"type": "web_search", "name": "web_search"}), "web_search"),
+        ("/v1/messages", json!({"type": "function", "name": "f"}), "function"),
+    ] {
+        let body = match path {
+            "/v1/responses" => json!({"model": "r", "input": "hi", "tools": [tool]}),
+            _ => {
+                json!({"model": "c", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "tools": [tool]})
+            }
+        };
+        match word {
+            "" => assert_eq!(post(&upstream, path, &body).status, 200, "{body}"),
+            word => refused(&upstream, path, &body, word),
+        }
+    }
+    // What was found goes back as it came.
+    let found = json!([
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "q"}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+        {"type": "text", "text": "so"},
+    ]);
+    let mut body = json!({"model": "c", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": found}, {"role": "user", "content": "and?"}]});
+    assert_eq!(post(&upstream, "/v1/messages", &body).status, 200);
+    body["messages"][1]["content"][1]["query"] = json!("q");
+    refused(&upstream, "/v1/messages", &body, "query");
+    let call = json!({"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}});
+    let mut body = json!({"model": "r", "input": [{"role": "user", "content": "hi"}, call, {"role": "user", "content": "and?"}]});
+    assert_eq!(post(&upstream, "/v1/responses", &body).status, 200);
+    body["input"][1]["id"] = json!("fc_1");
+    refused(&upstream, "/v1/responses", &body, "begins with 'ws'");
+}
+
+#[test]
 fn mistral_takes_only_what_it_knows() {
     let upstream = FakeUpstream::start();
     let path = "/v1/chat/completions";
@@ -216,6 +308,7 @@ fn mistral_takes_only_what_it_knows() {
         (json!([hi]), json!({"tool_choice": "sometimes"}), "tool_choice"),
         (json!([hi]), json!({"temperature": 1.8}), "temperature"),
         (json!([hi]), json!({"seed": 1}), "seed"),
+        (json!([hi]), json!({"service_tier": "auto"}), "service_tier"),
         (json!([hi]), json!({"stream_options": {}}), "stream_options"),
         (json!([{"role": "user", "content": "hi", "name": "ann"}]), json!({}), "name"),
     ] {

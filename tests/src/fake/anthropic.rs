@@ -6,7 +6,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::faulty;
-use super::strict;
+use super::{hosted, strict};
 
 /// Every parameter that is known.
 const KNOWN: &[&str] = &[
@@ -146,6 +146,10 @@ fn read(body: &Value) -> Result<Ask, String> {
     }
     if body.pointer("/tool_choice/type") != Some(&json!("none")) {
         for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
+            if let Some(own) = hosted::anthropic(tool) {
+                own?;
+                continue;
+            }
             if let Some(unknown) = strict::unknown(tool, TOOL) {
                 return Err(format!("tools: {unknown}: Extra inputs are not permitted"));
             }
@@ -248,6 +252,8 @@ fn fields_of(block: &Value) -> Result<(), String> {
         Some("tool_result") => &["type", "tool_use_id", "content", "is_error", "cache_control"],
         Some("thinking") => &["type", "thinking", "signature"],
         Some("redacted_thinking") => &["type", "data"],
+        Some("server_tool_use") => &["type", "id", "name", "input", "cache_control", "caller"],
+        Some("web_search_tool_result") => &["type", "tool_use_id", "content", "cache_control", "caller"],
         _ => return Ok(()),
     };
     let unknown = strict::unknown(block, known);

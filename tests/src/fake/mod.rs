@@ -17,6 +17,7 @@ mod behaviour;
 mod cohere;
 mod deliver;
 mod gemini;
+mod hosted;
 mod mistral;
 mod ollama;
 mod openai;

@@ -8,7 +8,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::{error, faulty};
-use super::strict;
+use super::{hosted, strict};
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
@@ -155,6 +155,10 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     }
     if body["tool_choice"] != "none" {
         for (at, tool) in body["tools"].as_array().map_or(&[][..], Vec::as_slice).iter().enumerate() {
+            if let Some(own) = hosted::responses(tool, at) {
+                own?;
+                continue;
+            }
             let name =
                 tool["name"].as_str().ok_or(format!("Missing required parameter: 'tools[{at}].name'."))?;
             let known = ["type", "name", "description", "parameters", "strict", "format"];
@@ -189,6 +193,7 @@ fn item(
         "function_call" => "fc",
         "custom_tool_call" => "ctc",
         "function_call_output" | "custom_tool_call_output" => "",
+        "web_search_call" => "ws",
         other => return Err(format!("Invalid value: '{other}' in 'input[{at}].type'.")),
     };
     let known: &[&str] = match kind {
@@ -196,6 +201,7 @@ fn item(
         "reasoning" => &["type", "id", "summary", "content", "encrypted_content", "status"],
         "function_call" => &["type", "id", "call_id", "name", "arguments", "status"],
         "custom_tool_call" => &["type", "id", "call_id", "name", "input", "status"],
+        "web_search_call" => &["type", "id", "action", "status"],
         _ => &["type", "id", "call_id", "output", "status"],
     };
     if let Some(unknown) = strict::unknown(item, known) {
@@ -221,7 +227,7 @@ fn item(
             let follows = next.is_some_and(|next| {
                 matches!(
                     next["type"].as_str().unwrap_or("message"),
-                    "function_call" | "custom_tool_call" | "message" | "reasoning"
+                    "function_call" | "custom_tool_call" | "web_search_call" | "message" | "reasoning"
                 ) && next["role"] != "user"
             });
             if !follows {
@@ -237,6 +243,7 @@ fn item(
             calls.push((call()?.to_owned(), false));
             Ok(String::new())
         }
+        "web_search_call" => Ok(String::new()),
         "custom_tool_call" => {
             item["input"].as_str().ok_or(format!("Missing 'input[{at}].input'."))?;
             calls.push((call()?.to_owned(), false));
