@@ -228,7 +228,9 @@ impl RequestQuirk {
                     .then(|| format!("`{from}` can't become `{to}`"))
             }
             RequestChange::Drop(paths) => {
-                let wrong = paths.iter().find(|path| path.is_empty() || fixed(path));
+                // Where its loss is told, a tier that isn't asked for is charged as none.
+                let may = |path: &str| path == "service_tier" && self.is_told();
+                let wrong = paths.iter().find(|path| path.is_empty() || fixed(path) && !may(path));
                 match wrong {
                     Some(path) => Some(format!("`{path}` can't be dropped")),
                     None => paths.is_empty().then(|| "nothing is dropped".to_owned()),
@@ -628,6 +630,7 @@ mod tests {
         for change in [
             r#"{"rename":{"from":"max_tokens","to":"max_completion_tokens"}}"#,
             r#"{"drop":["stop","messages.*.name"]}"#,
+            r#"{"drop":["service_tier"]}"#,
             r#"{"clamp":{"field":"temperature","min":0.01,"max":1}}"#,
             r#"{"clamp":{"field":"max_completion_tokens","max":65536}}"#,
             r#"{"default":{"field":"enable_thinking","value":false}}"#,
@@ -642,6 +645,8 @@ mod tests {
             r#"{"rename":{"from":"max_tokens","to":"n"}}"#,
             r#"{"rename":{"from":"a.b","to":"c"}}"#,
             r#"{"drop":["max_tokens"]}"#,
+            r#"{"drop":["service_tier"]},"told":false"#,
+            r#"{"default":{"field":"service_tier","value":"priority"}}"#,
             r#"{"drop":[]}"#,
             r#"{"clamp":{"field":"temperature"}}"#,
             r#"{"clamp":{"field":"max_tokens","min":16}}"#,

@@ -45,6 +45,33 @@ fn rig(name: &str) -> Rig {
         "name": "command", "provider": "cohere", "url": upstream.url(), "credential": KEY,
         "models": [{"name": "command", "upstream": "command-a-03-2025", "price": {"input": 1, "output": 2}}],
     }));
+    // And such as lack what others have, or search by themselves.
+    let tiers = json!({"input": 1000, "output": 2000, "service_tiers": [{"tier": "priority", "input": 7000, "output": 9000}]});
+    for (name, provider, path, format, model, price) in [
+        ("tierless", "mistral", "/v1/chat/completions", "openai_chat", "mistral-large-latest", tiers),
+        (
+            "searches",
+            "openai",
+            "/v1/responses",
+            "openai_responses",
+            "gpt-4.1",
+            json!({"input": 1, "output": 2}),
+        ),
+        (
+            "looks",
+            "anthropic",
+            "/v1/messages",
+            "anthropic_messages",
+            "claude-sonnet-4-5",
+            json!({"input": 1, "output": 2}),
+        ),
+    ] {
+        channels.push(json!({
+            "name": name, "provider": provider, "credential": KEY,
+            "endpoints": [{"format": format, "url": format!("{}{path}", upstream.url())}],
+            "models": [{"name": name, "upstream": model, "price": price}],
+        }));
+    }
     let routing = json!({"retries": 0, "allowed_fails": 1_000_000});
     let config = json!({"version": 1, "channels": channels, "routing": routing}).to_string();
     let gateway = Gateway::launch(name, Launch::of(&config).variable("SLUICEGATE_MASTER_KEY", MASTER_KEY));
@@ -258,4 +285,58 @@ fn the_catalogue_knows_what_they_speak() {
         assert_eq!((refused.status, &refused.json()["type"]), (400, &json!("error")), "{}", refused.text());
         assert!(refused.text().contains(says), "{word}: {}", refused.text());
     }
+}
+
+#[test]
+fn a_tier_that_a_provider_lacks_is_told_and_not_charged() {
+    let rig = rig("native-tier");
+    let asked = |face: &str, more: Value| {
+        let mut body = said(face, "hello there");
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rig.gateway.send(&request(&rig, face, "tierless", false, body))
+    };
+    for (face, more) in [
+        ("openai", json!({"service_tier": "priority"})),
+        ("openai", json!({"service_tier": "default"})),
+        ("anthropic", json!({"service_tier": "auto"})),
+        ("gemini", json!({"serviceTier": "priority"})),
+        ("openai", json!({})),
+    ] {
+        let answer = asked(face, more.clone());
+        assert_eq!(answer.status, 200, "{face} {more}: {}", answer.text());
+        assert_eq!(last_sent(&rig).1["service_tier"], Value::Null, "{face} {more}");
+        let told = answer.head.get("x-sluicegate-loss").unwrap_or_default();
+        assert_eq!(told.contains("dropped service_tier"), more != json!({}), "{face} {more}: {told}");
+        // 5 tokens and 3, at what any other call costs.
+        let cost = answer.head.get("x-sluicegate-cost-usd").unwrap_or_default();
+        assert_eq!(cost, "0.011", "{face} {more}");
+    }
+    let strict = request(&rig, "openai", "tierless", false, said("openai", "hi"));
+    let mut body: Value = serde_json::from_slice(&strict.body).unwrap();
+    body["service_tier"] = json!("priority");
+    let strict = Request { body: body.to_string().into_bytes(), ..strict };
+    let refused = rig.gateway.send(&strict.header("x-sluicegate-translation", "strict"));
+    assert_eq!(
+        (refused.status, refused.text().contains("`service_tier`")),
+        (400, true),
+        "{}",
+        refused.text()
+    );
+}
+
+#[test]
+fn searches_are_taken_by_those_who_search() {
+    let rig = rig("native-search");
+    let place = json!({"type": "approximate", "city": "Bern", "country": "CH"});
+    let responses = json!({"model": "looks", "input": "hi", "tools": [{"type": "web_search", "search_context_size": "high", "user_location": place, "filters": {"allowed_domains": ["a.org"]}}]});
+    let answer = rig.gateway.send(&Request::post("/v1/responses", responses.to_string()).bearer(&rig.key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (path, sent) = last_sent(&rig);
+    assert_eq!((path.as_str(), &sent["tools"][0]["type"]), ("/v1/messages", &json!("web_search_20250305")));
+    let mut body = said("anthropic", "hi");
+    body["tools"] = json!([{"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.org"], "user_location": place}]);
+    let answer = rig.gateway.send(&request(&rig, "anthropic", "searches", false, body));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (path, sent) = last_sent(&rig);
+    assert_eq!((path.as_str(), &sent["tools"][0]["type"]), ("/v1/responses", &json!("web_search")));
 }
