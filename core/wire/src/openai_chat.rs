@@ -18,7 +18,7 @@ pub(crate) use encode::{
 };
 pub(crate) use reason::effort;
 pub(crate) use stream::Encoder;
-pub(crate) use strict::held;
+pub(crate) use strict::{held, parameters};
 
 use crate::ir::Stop;
 

@@ -7,7 +7,7 @@ use crate::ir::{Block, OutputFormat, Request, Source, Tier, Tool, ToolChoice, To
 use crate::json::{Object, object};
 use crate::loss::Losses;
 use crate::names::Names;
-use crate::openai_chat::{TEXT_SCHEMA, custom_description, object_or_wrapped};
+use crate::openai_chat::{TEXT_SCHEMA, custom_description, object_or_wrapped, parameters};
 
 /// What can't be said to such an upstream at all. `urls`: whether it fetches pictures.
 ///
@@ -120,7 +120,7 @@ pub(crate) fn declare(o: &mut Object<'_>, tool: &Tool, name: &str, names: &mut N
         if let Some(description) = &tool.description {
             o.str("description", description);
         }
-        o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+        o.raw("parameters", &parameters(tool.schema.as_deref()));
     });
 }
 

@@ -264,6 +264,8 @@ fn known(body: &Value) -> Result<(), String> {
     for tool in body["tools"].as_array().into_iter().flatten() {
         check(tool, &["type", "function", "custom"], "tools[].")?;
         check(&tool["function"], &["name", "description", "parameters", "strict"], "tools[].function.")?;
+        let name = tool["function"]["name"].as_str().unwrap_or_default();
+        strict::takes_object(name, &tool["function"]["parameters"])?;
         holds(&tool["function"], "parameters")?;
     }
     Ok(())

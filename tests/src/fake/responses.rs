@@ -167,6 +167,7 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
             }
             match tool["type"].as_str() {
                 Some("function") => {
+                    strict::takes_object(name, &tool["parameters"])?;
                     super::openai::holds(tool, "parameters")?;
                     ask.tools.push(Tool { name: name.into(), schema: tool["parameters"].clone() })
                 }

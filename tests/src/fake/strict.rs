@@ -74,6 +74,20 @@ pub(super) fn loose(schema: &Value) -> Option<String> {
     })
 }
 
+/// Refuses what a function takes unless it is an object that has its members: OpenAI does.
+pub(super) fn takes_object(name: &str, parameters: &Value) -> Result<(), String> {
+    if parameters.is_null() {
+        return Ok(());
+    }
+    let why = match &parameters["type"] {
+        Value::String(kind) if kind == "object" && parameters["properties"].is_object() => return Ok(()),
+        Value::String(kind) if kind == "object" => "object schema missing properties.".to_owned(),
+        Value::Null => "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"None\"'.".to_owned(),
+        kind => format!("schema must be a JSON Schema of 'type: \"object\"', got 'type: {kind}'."),
+    };
+    Err(format!("Invalid schema for function '{name}': In context=(), {why}"))
+}
+
 /// Why Anthropic doesn't hold to a schema, if it doesn't: objects are closed, and nothing is bounded.
 pub(super) fn open(schema: &Value) -> Option<String> {
     const NOT_TAKEN: [&str; 10] = [
@@ -181,6 +195,19 @@ mod tests {
             (json!({"type": "object"}), true, true),
         ] {
             assert_eq!((loose(&schema).is_some(), open(&schema).is_some()), (is_loose, is_open), "{schema}");
+        }
+    }
+
+    #[test]
+    fn functions_without_members_are_refused() {
+        for (parameters, fits) in [
+            (Value::Null, true),
+            (json!({"type": "object", "properties": {}}), true),
+            (json!({"type": "object"}), false),
+            (json!({}), false),
+            (json!({"type": ["object", "null"], "properties": {}}), false),
+        ] {
+            assert_eq!(takes_object("f", &parameters).is_ok(), fits, "{parameters}");
         }
     }
 

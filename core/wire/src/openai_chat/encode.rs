@@ -286,7 +286,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, request: &Request, names: &mut Names, l
         }),
         ToolKind::Function => o.object("function", |o| {
             described(o, names);
-            o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+            o.raw("parameters", &strict::parameters(tool.schema.as_deref()));
             let said = tool
                 .strict
                 .map(|wanted| strict::held(wanted, tool.schema.as_deref(), "tools[].strict", losses));

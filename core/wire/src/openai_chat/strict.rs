@@ -1,8 +1,9 @@
 //! Whether a schema may be held to strictly: OpenAI refuses others that claim to be.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::json::{Kind, Val};
+use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
 
 /// So deep may objects stand in each other. Lists and choices between them don't count, and definitions begin anew.
@@ -21,6 +22,29 @@ const REFUSED: [&str; 9] = [
     "dependentSchemas",
     "patternProperties",
 ];
+
+/// What a function takes, as servers of OpenAI's formats want it said: an object that has its members, if only none.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/function-calling): 400 "object schema missing properties" without.
+pub(crate) fn parameters(schema: Option<&str>) -> Cow<'_, str> {
+    let Some(text) = schema else { return Cow::Borrowed(r#"{"type":"object","properties":{}}"#) };
+    let schema = Val::trusted(text);
+    // What says that it is something else is its caller's to answer for. Of several types arguments have this one.
+    let is_typed = schema.get_str("type").is_some();
+    let is_other = schema.get_str("type").is_some_and(|kind| kind != "object");
+    let has_members = schema.get("properties").is_some_and(|members| members.kind() == Kind::Object);
+    if schema.kind() != Kind::Object || is_other || is_typed && has_members {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(object(|o| {
+        o.str("type", "object");
+        if !has_members {
+            o.object("properties", |_| {});
+        }
+        let written = |name: &str| name == "type" || name == "properties" && !has_members;
+        let others = schema.members().filter(|(name, _)| !written(name));
+        others.for_each(|(name, value)| o.raw(&name, value.raw()));
+    }))
+}
 
 /// Whether to hold to a schema as strictly as is wanted: one that can't be held to so is named at `path`.
 pub(crate) fn held(wanted: bool, schema: Option<&str>, path: &str, losses: &mut Losses) -> bool {
@@ -68,6 +92,30 @@ fn closed(schema: Val<'_>, properties: Option<Val<'_>>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_function_takes_has_its_members_if_only_none() {
+        let none = r#"{"type":"object","properties":{}}"#;
+        for (schema, want) in [
+            (None, none),
+            (Some("{}"), none),
+            (Some(r#"{"type":"object"}"#), none),
+            (Some(r#"{"properties":null,"type":["object","null"]}"#), none),
+            (
+                Some(r#"{"additionalProperties":false,"type":"object"}"#),
+                r#"{"type":"object","properties":{},"additionalProperties":false}"#,
+            ),
+            (
+                Some(r#"{"properties":{"a":{"type":"object"}},"required":["a"]}"#),
+                r#"{"type":"object","properties":{"a":{"type":"object"}},"required":["a"]}"#,
+            ),
+            (Some(r#"{ "properties": {}, "type": "object" }"#), r#"{ "properties": {}, "type": "object" }"#),
+            (Some(r#"{"type":"string"}"#), r#"{"type":"string"}"#),
+            (Some("true"), "true"),
+        ] {
+            assert_eq!(parameters(schema), want, "{schema:?}");
+        }
+    }
 
     #[test]
     fn strict_schemas() {

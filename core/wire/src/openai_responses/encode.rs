@@ -11,7 +11,7 @@ use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::openai_chat::{
-    NO_LOGPROBS, custom_names, effort, held, json_schema, refuse_stored, url_of, user_and_tier,
+    NO_LOGPROBS, custom_names, effort, held, json_schema, parameters, refuse_stored, url_of, user_and_tier,
 };
 use crate::search;
 use crate::splice::{is_reasoning, never_thinks};
@@ -242,7 +242,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, names: &mut Names, losses: &mut Losses)
             }
         }
         ToolKind::Function => {
-            o.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
+            o.raw("parameters", &parameters(tool.schema.as_deref()));
             // Unsaid is strict here, and isn't anywhere else.
             let wanted = tool.strict.unwrap_or(false);
             o.bool("strict", held(wanted, tool.schema.as_deref(), "tools[].strict", losses));
