@@ -404,6 +404,9 @@ pub struct Needs {
     pub audio: bool,
     /// It wants structured output.
     pub json_schema: bool,
+    /// It names stop sequences. No model lacks them, but a format has none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stops: bool,
 }
 
 impl Call {

@@ -367,6 +367,7 @@ fn parse_facts(row: &'static str) -> Option<ModelFacts> {
             images: lacks("images"),
             audio: lacks("audio"),
             json_schema: lacks("json_schema"),
+            ..Needs::default()
         },
         regions: listed(cell(22)).filter_map(parse_region).collect(),
     })

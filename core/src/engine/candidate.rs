@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::admission::Admission;
 use super::charges::Charges;
 use super::{Runtime, rank};
-use crate::call::Format;
+use crate::call::{Call, Format};
 use crate::channel::{Channel, ChannelModel};
 use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
@@ -36,6 +36,9 @@ pub(super) struct Ranked {
     pub(super) health: HealthView,
 }
 
+/// The least output ceiling that responses take, in tokens.
+// QUIRK(openai, 2026-05, https://platform.openai.com/docs/api-reference/responses/create): 400 below it.
+const RESPONSES_CEILING_MIN: u64 = 16;
 /// No preference names it.
 pub(super) const NOT_PREFERRED: u32 = u32::MAX;
 
@@ -219,7 +222,7 @@ fn filter(
     if !caller.may_use(channel) {
         return Err((Exclusion::Group, 0));
     }
-    let endpoint = endpoint_for(channel, call.format).ok_or((Exclusion::Format, 0))?;
+    let endpoint = endpoint_for(channel, call).ok_or((Exclusion::Format, 0))?;
     if model.is_pass_through() != (call.format == Format::PassThrough) {
         return Err((Exclusion::Format, 0));
     }
@@ -287,14 +290,25 @@ pub(super) fn has_no_bound(
     dear.is_some_and(|tier| !call.price(model).on(now).has_tier(tier)) || searches_at_will()
 }
 
-/// The endpoint that serves `format` without translation, else the first that it reaches. Callers that send thoughts back are
-/// better served where these are kept: chat completions have no place for them.
-fn endpoint_for(channel: &Channel, format: Format) -> Option<u32> {
+/// The endpoint that serves the call without translation, else the first that it reaches. Callers that send thoughts back are
+/// better served where these are kept: chat completions have no place for them. What responses can't be told chat completions are.
+fn endpoint_for(channel: &Channel, call: &Call) -> Option<u32> {
     let speaks = |format| channel.endpoints.iter().position(|endpoint| endpoint.format == format);
-    let same = speaks(format)
-        .or_else(|| speaks(Format::OpenaiResponses).filter(|_| format == Format::AnthropicMessages));
-    let any = || channel.endpoints.iter().position(|endpoint| format.reaches(endpoint.format));
-    same.or_else(any).and_then(|at| u32::try_from(at).ok())
+    let responses = speaks(Format::OpenaiResponses);
+    let same = || speaks(call.format);
+    let keeps = || responses.filter(|_| call.format == Format::AnthropicMessages);
+    let any = || channel.endpoints.iter().position(|endpoint| call.format.reaches(endpoint.format));
+    let found = same().or_else(keeps).or_else(any)?;
+    let is_translated = Some(found) == responses && call.format != Format::OpenaiResponses;
+    let other = speaks(Format::OpenaiChat).filter(|_| is_translated && !fits_responses(call));
+    u32::try_from(other.unwrap_or(found)).ok()
+}
+
+/// Whether responses can be told what the call says. Where thoughts go back and forth stop sequences weigh less: models that think
+/// take none.
+fn fits_responses(call: &Call) -> bool {
+    let is_tiny = call.max_output.is_some_and(|most| most < RESPONSES_CEILING_MIN);
+    !is_tiny && call.choices == 1 && (call.bound || !call.needs.stops)
 }
 
 /// What a channel is for.

@@ -857,6 +857,46 @@ fn a_format_that_needs_a_ceiling_gets_one_that_the_model_can_keep() {
 }
 
 #[test]
+fn what_responses_cannot_be_told_goes_to_chat_completions() {
+    use Format::{AnthropicMessages as Anthropic, GeminiGenerate as Gemini, OpenaiChat, OpenaiResponses};
+    let plain: fn(&mut Call) = |_| {};
+    let stops: fn(&mut Call) = |call| call.needs.stops = true;
+    let stops_thinking: fn(&mut Call) = |call| (call.needs.stops, call.bound) = (true, true);
+    let tiny: fn(&mut Call) = |call| call.max_output = Some(1);
+    let least: fn(&mut Call) = |call| call.max_output = Some(16);
+    let two: fn(&mut Call) = |call| call.choices = 2;
+    let both: &[Format] = &[OpenaiResponses, OpenaiChat];
+    for (caller_format, change, endpoints, want) in [
+        (Anthropic, plain, both, OpenaiResponses),
+        (Anthropic, tiny, both, OpenaiChat),
+        (Anthropic, least, both, OpenaiResponses),
+        (Anthropic, stops, both, OpenaiChat),
+        (Anthropic, stops_thinking, both, OpenaiResponses),
+        (Anthropic, tiny, &[OpenaiResponses], OpenaiResponses),
+        (Anthropic, tiny, &[Gemini, OpenaiChat], Gemini),
+        (Gemini, plain, both, OpenaiResponses),
+        (Gemini, stops, both, OpenaiChat),
+        (Gemini, two, both, OpenaiChat),
+        (OpenaiResponses, tiny, both, OpenaiResponses),
+        (OpenaiChat, plain, both, OpenaiChat),
+    ] {
+        let mut only = channel_with(|_| {});
+        let url = "http://127.0.0.1:9/".to_owned();
+        only.endpoints =
+            endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let mut call = Call { format: caller_format, ..call("m", Some(200)) };
+        change(&mut call);
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("nobody is tried") };
+        assert_eq!(attempt.endpoint().format, want, "{caller_format:?} to {endpoints:?}");
+        engine.observe(&mut admission, &Outcome::answered(Usage::default()), NOW);
+        engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
 fn what_scripts_say_never_pushes_out_what_the_engine_has_to_tell() {
     let engine = engine(Declared::default());
     let own = |n: usize| Alert::AbsurdUsage { channel: format!("c{n}").as_str().into() };

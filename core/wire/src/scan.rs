@@ -534,6 +534,10 @@ impl<'a> Scan<'a> {
                 }
                 Ok(())
             }
+            Field::Stop => {
+                self.facts.needs.stops = !field::is_off(raw);
+                Ok(())
+            }
             Field::PromptCacheKey => {
                 self.facts.cache_key = v.as_str().map(|key| hash::stable(key.as_bytes()));
                 Ok(())

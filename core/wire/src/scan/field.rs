@@ -39,6 +39,8 @@ pub(crate) enum Field {
     Fallbacks,
     Guardrails,
     PromptCacheKey,
+    /// Where the answer is to end.
+    Stop,
     /// Gemini's, with the output ceiling in it.
     GenerationConfig,
     CachedContent,
@@ -132,13 +134,13 @@ pub(crate) fn field(format: Format, name: &[u8]) -> Field {
         b"fallbacks" => Field::Fallbacks,
         b"disable_fallbacks" => Field::DisableFallbacks,
         b"guardrails" => Field::Guardrails,
+        b"stop" if chat => Field::Stop,
+        b"stop_sequences" if anthropic => Field::Stop,
         b"prompt_cache_key" if chat || responses => Field::PromptCacheKey,
         // Seen in most calls, and harmless: no need to look further.
         b"temperature"
         | b"top_p"
         | b"top_k"
-        | b"stop"
-        | b"stop_sequences"
         | b"seed"
         | b"tool_choice"
         | b"parallel_tool_calls"

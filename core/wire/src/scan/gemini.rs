@@ -306,6 +306,7 @@ impl Scan<'_> {
                     }
                 }
             }
+            "stopSequences" => facts.needs.stops = value.elements().next().is_some(),
             "thinkingConfig" => super::thought::gemini(facts, value),
             _ => {}
         }

@@ -157,6 +157,30 @@ fn geminis_media_count_by_formula_and_what_hides_is_unbounded() {
 }
 
 #[test]
+fn stop_sequences_are_seen_in_every_format_that_has_them() {
+    let body = r#""model":"m","max_tokens":9,"messages":[{"role":"user","content":"a"}]"#;
+    let contents = r#""contents":[{"parts":[{"text":"a"}]}]"#;
+    let at = Some(Addressed { model: "m", stream: false });
+    for (format, fields, stops) in [
+        (Format::OpenaiChat, format!(r#"{body},"stop":"x""#), true),
+        (Format::OpenaiChat, format!(r#"{body},"stop":["x"]"#), true),
+        (Format::OpenaiChat, format!(r#"{body},"stop":[]"#), false),
+        (Format::OpenaiChat, format!(r#"{body},"stop":null"#), false),
+        (Format::AnthropicMessages, format!(r#"{body},"stop_sequences":["x"]"#), true),
+        (Format::AnthropicMessages, format!(r#"{body},"stop_sequences":[]"#), false),
+        (
+            Format::GeminiGenerate,
+            format!(r#"{contents},"generation_config":{{"stop_sequences":["x"]}}"#),
+            true,
+        ),
+        (Format::GeminiGenerate, format!(r#"{contents},"generationConfig":{{"stopSequences":[]}}"#), false),
+    ] {
+        let scanned = scan_addressed(format, &Bytes::from(format!("{{{fields}}}")), at).unwrap();
+        assert_eq!(scanned.facts().needs.stops, stops, "{fields}");
+    }
+}
+
+#[test]
 fn a_responses_request_is_read() {
     let read = |body: &str| scan(Format::OpenaiResponses, &Bytes::from(body.to_owned()));
     let facts = read(
