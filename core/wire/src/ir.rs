@@ -7,12 +7,14 @@ mod answer;
 mod event;
 mod pair;
 mod request;
+mod said;
 mod seal;
 
 pub(crate) use answer::{AnswerBlock, Choice, Fold, Head, Sound};
-pub(crate) use event::{Citation, Event, Item, Stop};
+pub(crate) use event::{Citation, Event, Item, Stop, place_of};
 pub(crate) use request::{
     Block, Effort, JSON_HINT, JSON_HINT_WHY, Message, OutputFormat, Place, Reasoning, Request, Role, Source,
     SystemText, Tier, Tool, ToolChoice, ToolKind, WebSearch,
 };
+pub(crate) use said::Said;
 pub(crate) use seal::{FOREIGN, FOREIGN_BYTES, Maker, Seal};

@@ -9,7 +9,7 @@ mod stream;
 mod strict;
 mod thought;
 
-pub(crate) use answer::Decoder;
+pub(crate) use answer::{Decoder, NO_FILES};
 pub(crate) use body::body;
 pub(crate) use decode::{cache, object_or_wrapped, request, system_texts};
 pub(crate) use encode::{

@@ -10,7 +10,7 @@ pub(crate) use answer::Decoder;
 pub(crate) use decode::request;
 pub(crate) use encode::encode;
 pub(crate) use object::{begun, echo};
-pub(crate) use stream::Encoder;
+pub(crate) use stream::{Encoder, PLACES};
 
 /// What stands before a redacted thought of another maker's, to be told from a thought that is signed.
 const REDACTED: &str = "redacted:";

@@ -9,7 +9,7 @@ use sluicegate_core::Format;
 use crate::bridge::{Body, BridgeOptions, End, Reply, cut_off, fault_of};
 use crate::error::{Result, WireError};
 use crate::fault::{Fault, FaultClass};
-use crate::ir::{Event, Fold, Head, Item, Request, ToolChoice};
+use crate::ir::{Citation, Event, Fold, Head, Item, Request, ToolChoice};
 use crate::json::{Val, object};
 use crate::lines::Lines;
 use crate::loss::Losses;
@@ -320,7 +320,8 @@ impl Translator {
         match &self.sink {
             Sink::Gemini(encoder) => all.join(&encoder.losses),
             Sink::Anthropic(encoder) => all.join(&encoder.losses),
-            Sink::Chat(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
+            Sink::Responses { encoder, .. } => all.join(&encoder.losses),
+            Sink::Chat(_) | Sink::Whole { .. } => {}
         }
         all.join(&self.losses);
         all
@@ -383,7 +384,11 @@ impl Translator {
         if let Some(tier) = &tap.observed.served_tier {
             sink.tier(tier);
         }
+        let places = matches!(caller, Format::OpenaiChat | Format::OpenaiResponses);
         let mut on = |item: Item| {
+            if places && matches!(&item.event, Event::Citation(Citation { place: None, .. })) {
+                losses.approximated(openai_responses::PLACES, "where in the text it belongs isn't known");
+            }
             let Some(event) = heard(item.event, hears, losses) else {
                 return;
             };

@@ -11,6 +11,11 @@ pub(crate) struct Decoder {
     /// What the block at each index is. Indices are those of the upstream; tools are numbered by themselves.
     blocks: Vec<(u64, Kind)>,
     tools: u32,
+    /// How much text was said, in characters, and how much of that before the block that is open.
+    said: u64,
+    before: u64,
+    /// The sources of that block: they back all of it, which is known when it is over.
+    sources: Vec<Citation>,
     pub(crate) losses: Losses,
 }
 
@@ -32,6 +37,7 @@ impl Decoder {
                 for (n, block) in v.get("content").into_iter().flat_map(Val::elements).enumerate() {
                     self.open(n as u64, block, &mut emit);
                 }
+                self.cite(&mut emit);
                 self.stop(v, &mut emit);
             }
             Some("content_block_start") => {
@@ -44,7 +50,9 @@ impl Decoder {
                     self.delta(index, delta, &mut emit);
                 }
             }
+            Some("content_block_stop") => self.cite(&mut emit),
             Some("message_delta") => {
+                self.cite(&mut emit);
                 if let Some(delta) = v.get("delta") {
                     self.stop(delta, &mut emit);
                 }
@@ -57,16 +65,15 @@ impl Decoder {
     fn open(&mut self, index: u64, block: Val<'_>, emit: &mut impl FnMut(Event)) {
         let text =
             |name: &str| block.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
+        self.cite(emit);
+        self.before = self.said;
         let kind = match block.get_str("type").as_deref() {
             Some("text") => {
                 if let Some(text) = text("text") {
-                    emit(Event::Text(text));
+                    self.text(text, emit);
                 }
-                block
-                    .get("citations")
-                    .into_iter()
-                    .flat_map(Val::elements)
-                    .for_each(|source| self.source(source, emit));
+                let sources = block.get("citations").into_iter().flat_map(Val::elements);
+                sources.for_each(|source| self.source(source));
                 Kind::Text
             }
             Some("thinking") => {
@@ -107,15 +114,27 @@ impl Decoder {
     }
 
     /// Where the text comes from: what was found on the web has a place elsewhere, documents of the caller's don't.
-    fn source(&mut self, source: Val<'_>, emit: &mut impl FnMut(Event)) {
+    fn source(&mut self, source: Val<'_>) {
         let kind = source.get_str("type");
         match source.get_str("url").filter(|_| kind.as_deref() == Some("web_search_result_location")) {
-            Some(url) => emit(Event::Citation(Citation {
+            Some(url) => self.sources.push(Citation {
                 url: url.into_owned(),
                 title: source.get_str("title").map(|title| title.into_owned()),
-            })),
+                place: None,
+            }),
             None => self.losses.dropped("content[].citations", "the target has no place for it"),
         }
+    }
+
+    fn text(&mut self, text: String, emit: &mut impl FnMut(Event)) {
+        self.said += text.chars().count() as u64;
+        emit(Event::Text(text));
+    }
+
+    /// The block is over: its sources have their place.
+    fn cite(&mut self, emit: &mut impl FnMut(Event)) {
+        let place = (self.before < self.said).then_some((self.before, self.said));
+        self.sources.drain(..).for_each(|source| emit(Event::Citation(Citation { place, ..source })));
     }
 
     fn delta(&mut self, index: u64, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
@@ -123,7 +142,7 @@ impl Decoder {
         let text =
             |name: &str| delta.get_str(name).filter(|text| !text.is_empty()).map(|text| text.into_owned());
         match (delta.get_str("type").as_deref(), kind) {
-            (Some("text_delta"), _) => text("text").into_iter().for_each(|t| emit(Event::Text(t))),
+            (Some("text_delta"), _) => text("text").into_iter().for_each(|t| self.text(t, emit)),
             (Some("thinking_delta"), _) => {
                 text("thinking").into_iter().for_each(|t| emit(Event::Thinking(t)))
             }
@@ -136,7 +155,7 @@ impl Decoder {
             }
             (Some("citations_delta"), _) => {
                 if let Some(source) = delta.get("citation") {
-                    self.source(source, emit);
+                    self.source(source);
                 }
             }
             _ => {}

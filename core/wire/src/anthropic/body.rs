@@ -28,7 +28,7 @@ pub(crate) fn body(
         o.str("role", "assistant");
         o.str("model", &head.model);
         o.array("content", |a| choice.blocks.iter().for_each(|b| block(a, b, names, losses)));
-        o.str("stop_reason", stop_reason(choice.reason()));
+        o.str("stop_reason", stop_reason(choice.reason_aloud()));
         o.opt_str("stop_sequence", choice.sequence.as_deref());
         o.raw("usage", &write_anthropic(usage, tier.and_then(tier::anthropic)));
     })

@@ -30,6 +30,7 @@ pub(crate) struct Encoder {
     index: u64,
     queue: VecDeque<Waiting>,
     calls: bool,
+    refuses: bool,
     stop: Option<(Stop, Option<String>)>,
     pub(crate) losses: Losses,
 }
@@ -62,6 +63,7 @@ impl Encoder {
             index: 0,
             queue: VecDeque::new(),
             calls: false,
+            refuses: false,
             stop: None,
             losses: Losses::default(),
         }
@@ -88,7 +90,11 @@ impl Encoder {
         }
         self.begin(out);
         match item.event {
-            Event::Text(text) | Event::Refusal(text) => self.append(Kind::Text, &text, out),
+            Event::Text(text) => self.append(Kind::Text, &text, out),
+            Event::Refusal(text) => {
+                self.refuses = true;
+                self.append(Kind::Text, &text, out);
+            }
             Event::Thinking(text) => self.append(Kind::Thinking, &text, out),
             Event::Signature(seal) => {
                 if self.queue.back().is_none_or(|last| last.kind != Kind::Thinking || last.seal.is_some()) {
@@ -129,6 +135,7 @@ impl Encoder {
         }
         let (stop, sequence) = self.stop.take().unwrap_or((Stop::End, None));
         let stop = if self.calls && stop == Stop::End { Stop::ToolUse } else { stop };
+        let stop = stop.refused(self.refuses);
         event(out, "message_delta", |o| {
             o.object("delta", |o| {
                 o.str("stop_reason", stop_reason(stop));

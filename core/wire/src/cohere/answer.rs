@@ -10,6 +10,8 @@ use crate::loss::Losses;
 pub(crate) struct Decoder {
     /// The upstream's index of each call, by the number that it has here.
     calls: Vec<u64>,
+    /// How long the plan before the text is, in characters: places don't count it.
+    plan: u64,
     pub(crate) losses: Losses,
 }
 
@@ -27,7 +29,7 @@ impl Decoder {
             "content-start" | "content-delta" => {
                 message.and_then(|m| m.get("content")).into_iter().for_each(|part| content(part, &mut emit));
             }
-            "tool-plan-delta" => plan(message, &mut emit),
+            "tool-plan-delta" => self.plan(message, &mut emit),
             "tool-call-start" => {
                 if let Some(call) = message.and_then(|m| m.get("tool_calls")) {
                     self.start(call, index, &mut emit);
@@ -58,7 +60,7 @@ impl Decoder {
         let is_thought = |part: &Val<'_>| part.get("thinking").is_some();
         let list = || parts.into_iter().flat_map(Val::elements);
         list().filter(is_thought).for_each(|part| content(part, emit));
-        plan(message, emit);
+        self.plan(message, emit);
         list().filter(|part| !is_thought(part)).for_each(|part| content(part, emit));
         if let Some(text) = parts.and_then(Val::as_str).filter(|text| !text.is_empty()) {
             emit(Event::Text(text.into_owned()));
@@ -89,13 +91,26 @@ impl Decoder {
         }
     }
 
+    /// What the model says before it calls tools.
+    fn plan(&mut self, message: Option<Val<'_>>, emit: &mut impl FnMut(Event)) {
+        let plan = message.and_then(|m| m.get_str("tool_plan")).filter(|plan| !plan.is_empty());
+        if let Some(plan) = plan {
+            self.plan += plan.chars().count() as u64;
+            emit(Event::Text(plan.into_owned()));
+        }
+    }
+
     /// Sources with an address. Others, such as documents of the call's own, have no place in the neutral model.
     fn cite(&mut self, citation: Val<'_>, emit: &mut impl FnMut(Event)) {
+        let is_of_plan = citation.get_str("type").as_deref() == Some("PLAN");
+        let before = if is_of_plan { 0 } else { self.plan };
+        let ends = citation.get_u64("start").zip(citation.get_u64("end")).filter(|(from, to)| from < to);
+        let place = ends.map(|(from, to)| (from.saturating_add(before), to.saturating_add(before)));
         for source in citation.get("sources").into_iter().flat_map(Val::elements) {
             let from = source.get("document").or_else(|| source.get("tool_output"));
             let word = |name: &str| from.and_then(|from| from.get_str(name)).map(|text| text.into_owned());
             match word("url").filter(|url| !url.is_empty()) {
-                Some(url) => emit(Event::Citation(Citation { url, title: word("title") })),
+                Some(url) => emit(Event::Citation(Citation { url, title: word("title"), place })),
                 None => self.losses.dropped("message.citations", "a source without an address has no place"),
             }
         }
@@ -115,12 +130,6 @@ fn content(part: Val<'_>, emit: &mut impl FnMut(Event)) {
     if let Some(text) = text("text") {
         emit(Event::Text(text.into_owned()));
     }
-}
-
-/// What the model says before it calls tools.
-fn plan(message: Option<Val<'_>>, emit: &mut impl FnMut(Event)) {
-    let plan = message.and_then(|m| m.get_str("tool_plan")).filter(|plan| !plan.is_empty());
-    plan.into_iter().for_each(|plan| emit(Event::Text(plan.into_owned())));
 }
 
 fn end(v: Option<Val<'_>>, emit: &mut impl FnMut(Event)) {

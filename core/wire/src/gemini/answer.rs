@@ -1,7 +1,9 @@
 //! A `generateContent` answer, whole or streamed, into events.
 
+use std::collections::BTreeMap;
+
 use super::{member, part, stop_of};
-use crate::ir::{Citation, Event, Item, Source, Stop, ToolKind};
+use crate::ir::{Citation, Event, Item, Said, Source, Stop, ToolKind};
 use crate::json::{Val, object};
 use crate::loss::Losses;
 use crate::sound::is_pcm;
@@ -25,6 +27,9 @@ struct Candidate {
     reason: Option<String>,
     /// The upstream's own words for it.
     message: Option<String>,
+    /// What was said, for places in it, and from which byte on each part of the last response stands.
+    said: Said,
+    starts: Vec<usize>,
 }
 
 impl Decoder {
@@ -53,10 +58,15 @@ impl Decoder {
             let index = found.get_u64("index").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
             let mut emit = |event| on(Item { choice: index, event });
             let at = self.place(index);
+            if let Some(candidate) = self.candidates.get_mut(at) {
+                candidate.starts.clear();
+            }
             if let Some(parts) = found.get("content").and_then(|content| content.get("parts")) {
                 parts.elements().for_each(|part| self.part(at, part, &mut emit));
             }
-            sources(found, &mut emit);
+            if let Some(candidate) = self.candidates.get(at) {
+                sources(found, candidate, &mut emit);
+            }
             logprobs(found, &mut emit);
             let word = |name| member(found, name).and_then(Val::as_str).map(|word| word.into_owned());
             let reason = word("finishReason").filter(|word| word != "FINISH_REASON_UNSPECIFIED");
@@ -87,6 +97,7 @@ impl Decoder {
         let Some(candidate) = candidates.get_mut(at) else {
             return;
         };
+        candidate.starts.extend(candidate.said.bytes());
         let seal = part::seal_of(part);
         let thought = part.get("thought").and_then(Val::as_bool) == Some(true);
         if let Some(text) = part.get_str("text") {
@@ -98,8 +109,7 @@ impl Decoder {
             }
             seal.into_iter().for_each(|seal| emit(Event::Signature(seal)));
             if !text.is_empty() {
-                candidate.spoke = true;
-                emit(Event::Text(text.into_owned()));
+                candidate.say(text.into_owned(), emit);
             }
             return;
         }
@@ -116,14 +126,12 @@ impl Decoder {
                 emit(Event::ToolArgs { tool, json: args.raw().to_owned() });
             }
         } else if let Some(code) = member(part, "executableCode").and_then(|code| code.get_str("code")) {
-            candidate.spoke = true;
             losses.approximated("content.parts[].executableCode", "code that the provider ran becomes text");
-            emit(Event::Text(format!("\n```python\n{}\n```\n", code.trim_end())));
+            candidate.say(format!("\n```python\n{}\n```\n", code.trim_end()), emit);
         } else if let Some(result) = member(part, "codeExecutionResult") {
-            candidate.spoke = true;
             losses.approximated("content.parts[].codeExecutionResult", "what code printed becomes text");
             let output = result.get_str("output").unwrap_or_default();
-            emit(Event::Text(format!("\n```\n{}\n```\n", output.trim_end())));
+            candidate.say(format!("\n```\n{}\n```\n", output.trim_end()), emit);
         } else if let Some(media) = member(part, "inlineData").or_else(|| member(part, "fileData")) {
             let path = "content.parts[].inlineData";
             if let Some(data) = samples(media) {
@@ -185,23 +193,57 @@ fn picture(media: Val<'_>) -> Option<Source> {
 }
 
 /// Where the answer's text comes from: what a search found, and what it cites.
-fn sources(candidate: Val<'_>, emit: &mut impl FnMut(Event)) {
-    let mut cite = |url: Option<Val<'_>>, title: Option<Val<'_>>| {
+fn sources(found: Val<'_>, candidate: &Candidate, emit: &mut impl FnMut(Event)) {
+    let mut cite = |url: Option<Val<'_>>, title: Option<Val<'_>>, place| {
         if let Some(url) = url.and_then(Val::as_str).filter(|url| !url.is_empty()) {
             let title = title.and_then(Val::as_str).map(|title| title.into_owned());
-            emit(Event::Citation(Citation { url: url.into_owned(), title }));
+            emit(Event::Citation(Citation { url: url.into_owned(), title, place }));
         }
     };
-    let found = member(candidate, "groundingMetadata").and_then(|grounds| member(grounds, "groundingChunks"));
-    for chunk in found.into_iter().flat_map(Val::elements) {
+    let grounds = member(found, "groundingMetadata");
+    let list = |name| grounds.and_then(|grounds| member(grounds, name)).into_iter().flat_map(Val::elements);
+    let mut backed: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
+    for support in list("groundingSupports") {
+        let Some(place) = member(support, "segment").and_then(|segment| candidate.place(segment)) else {
+            continue;
+        };
+        let chunks = member(support, "groundingChunkIndices").into_iter().flat_map(Val::elements);
+        chunks.filter_map(Val::as_u64).for_each(|chunk| backed.entry(chunk).or_default().push(place));
+    }
+    for (n, chunk) in (0..).zip(list("groundingChunks")) {
         let source =
             chunk.get("web").or_else(|| member(chunk, "retrievedContext")).or_else(|| chunk.get("maps"));
-        cite(source.and_then(|s| s.get("uri")), source.and_then(|s| s.get("title")));
+        let (url, title) = (source.and_then(|s| s.get("uri")), source.and_then(|s| s.get("title")));
+        match backed.get(&n) {
+            Some(places) => places.iter().for_each(|place| cite(url, title, Some(*place))),
+            None => cite(url, title, None),
+        }
     }
-    let cited = member(candidate, "citationMetadata")
+    let cited = member(found, "citationMetadata")
         .and_then(|cited| member(cited, "citationSources").or_else(|| cited.get("citations")));
     for source in cited.into_iter().flat_map(Val::elements) {
-        cite(source.get("uri"), source.get("title"));
+        cite(source.get("uri"), source.get("title"), candidate.place(source));
+    }
+}
+
+impl Candidate {
+    fn say(&mut self, text: String, emit: &mut impl FnMut(Event)) {
+        self.spoke = true;
+        self.said.push(&text);
+        emit(Event::Text(text));
+    }
+
+    /// The place of a segment, which is counted in bytes: of a part in a whole answer, of all that was said in a stream. One whose
+    /// words aren't there is none.
+    fn place(&self, segment: Val<'_>) -> Option<(u64, u64)> {
+        let number = |name| member(segment, name).and_then(Val::as_u64).and_then(|n| usize::try_from(n).ok());
+        let (from, to) = (number("startIndex").unwrap_or(0), number("endIndex")?);
+        let words = segment.get_str("text");
+        let part = self.starts.get(number("partIndex").unwrap_or(0)).copied();
+        [part, Some(0)].into_iter().flatten().find_map(|start| {
+            let (place, text) = self.said.place_of(start.checked_add(from)?, start.checked_add(to)?)?;
+            words.as_ref().is_none_or(|words| words == text).then_some(place)
+        })
     }
 }
 

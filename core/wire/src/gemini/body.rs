@@ -4,7 +4,7 @@ use sluicegate_core::Usage;
 
 use super::encode::source_of;
 use super::{finish_reason, part};
-use crate::ir::{AnswerBlock, Choice, Citation, Head, Seal, ToolKind};
+use crate::ir::{AnswerBlock, Choice, Citation, Head, Said, Seal, ToolKind};
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
@@ -28,9 +28,9 @@ pub(crate) fn body(
                         o.array("parts", |a| parts(a, choice, names, losses));
                         o.str("role", "model");
                     });
-                    o.str("finishReason", finish_reason(choice.reason()));
+                    o.str("finishReason", finish_reason(choice.reason_aloud()));
                     o.num("index", u64::from(choice.index));
-                    grounds(o, &choice.citations);
+                    grounds(o, &choice.citations, &choice.said(), losses);
                     logprobs(o, &choice.logprobs);
                 });
             }
@@ -129,18 +129,48 @@ pub(super) fn call(
     }
 }
 
-pub(super) fn grounds(o: &mut Object<'_>, citations: &[Citation]) {
+/// What was found, each source once, and what of the text comes from it: that is counted in bytes here.
+pub(super) fn grounds(o: &mut Object<'_>, citations: &[Citation], said: &Said, losses: &mut Losses) {
     if citations.is_empty() {
         return;
     }
+    let mut sources: Vec<(&str, Option<&str>)> = Vec::new();
+    let mut supports = Vec::new();
+    for citation in citations {
+        let source = (citation.url.as_str(), citation.title.as_deref());
+        let at = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+            sources.push(source);
+            sources.len() - 1
+        });
+        match citation.place.map(|place| said.bytes_of(place)) {
+            Some(Some(segment)) => supports.push((segment, at as u64)),
+            Some(None) => losses.dropped("groundingSupports", "the place in the text isn't known here"),
+            None => {}
+        }
+    }
     o.object("groundingMetadata", |o| {
         o.array("groundingChunks", |a| {
-            for citation in citations {
+            for (url, title) in &sources {
                 a.object(|o| {
                     o.object("web", |o| {
-                        o.str("uri", &citation.url);
-                        o.str("title", citation.title.as_deref().unwrap_or_default());
+                        o.str("uri", url);
+                        o.str("title", title.unwrap_or_default());
                     });
+                });
+            }
+        });
+        if supports.is_empty() {
+            return;
+        }
+        o.array("groundingSupports", |a| {
+            for ((from, text), source) in &supports {
+                a.object(|o| {
+                    o.object("segment", |o| {
+                        o.num("startIndex", *from as u64);
+                        o.num("endIndex", (from + text.len()) as u64);
+                        o.str("text", text);
+                    });
+                    o.array("groundingChunkIndices", |a| a.raw(&source.to_string()));
                 });
             }
         });

@@ -4,7 +4,7 @@ use sluicegate_core::Usage;
 
 use super::encode::source_of;
 use super::{body, finish_reason};
-use crate::ir::{Event, Head, Item, Seal, Stop, ToolKind};
+use crate::ir::{Event, Head, Item, Said, Seal, Stop, ToolKind};
 use crate::json::{Array, Object, object};
 use crate::loss::Losses;
 use crate::names::Names;
@@ -29,6 +29,10 @@ struct State {
     /// What seals the part that follows.
     seal: Option<Seal>,
     stop: Option<Stop>,
+    calls_made: bool,
+    refuses: bool,
+    /// What was said, for places in it.
+    said: Said,
 }
 
 #[derive(Debug)]
@@ -65,8 +69,10 @@ impl Encoder {
     fn write(&mut self, state: &mut State, event: Event, names: &Names, out: &mut String) {
         let index = state.index;
         let thought_before = std::mem::take(&mut state.thinks);
+        state.refuses |= matches!(event, Event::Refusal(_));
         match event {
             Event::Text(text) | Event::Refusal(text) | Event::Transcript(text) => {
+                state.said.push(&text);
                 self.flush(state, names, out);
                 let seal = state.seal.take();
                 self.part(out, index, |o| {
@@ -109,6 +115,7 @@ impl Encoder {
                 self.part(out, index, |o| body::redacted(o, &seal));
             }
             Event::ToolStart { tool, id, name, kind } => {
+                state.calls_made = true;
                 let seal = state.seal.take();
                 state.calls.push(Call { tool, id, name, kind, args: String::new(), seal });
             }
@@ -118,7 +125,10 @@ impl Encoder {
                 }
             }
             Event::Citation(citation) => {
-                self.candidate(out, index, |_| {}, |o| body::grounds(o, std::slice::from_ref(&citation)));
+                let (said, mut losses) = (&state.said, std::mem::take(&mut self.losses));
+                let one = std::slice::from_ref(&citation);
+                self.candidate(out, index, |_| {}, |o| body::grounds(o, one, said, &mut losses));
+                self.losses = losses;
             }
             Event::Logprobs(array) => {
                 self.candidate(out, index, |_| {}, |o| body::logprobs(o, std::slice::from_ref(&array)));
@@ -183,7 +193,11 @@ impl Encoder {
                             o.array("parts", |a| a.object(|o| o.str("text", "")));
                             o.str("role", "model");
                         });
-                        o.str("finishReason", finish_reason(state.stop.unwrap_or(Stop::End)));
+                        let stop = state.stop.unwrap_or(Stop::End);
+                        o.str(
+                            "finishReason",
+                            finish_reason(stop.refused(state.refuses && !state.calls_made)),
+                        );
                         o.num("index", u64::from(state.index));
                     });
                 }

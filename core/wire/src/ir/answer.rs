@@ -1,6 +1,6 @@
 //! Folds events into a whole answer.
 
-use super::{Citation, Event, Item, Seal, Source, Stop, ToolKind};
+use super::{Citation, Event, Item, Said, Seal, Source, Stop, ToolKind};
 
 /// What stands at the head of an answer, or of each of its chunks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,10 +130,26 @@ impl Choice {
         }
     }
 
+    /// Its text, for places in it.
+    pub(crate) fn said(&self) -> Said {
+        let mut said = Said::default();
+        self.blocks.iter().for_each(|block| match block {
+            AnswerBlock::Text(text) | AnswerBlock::Refusal(text) => said.push(text),
+            _ => {}
+        });
+        said
+    }
+
     /// Why it ended. A tool call makes it `ToolUse`, whatever the upstream called it.
     pub(crate) fn reason(&self) -> Stop {
         let stop = self.stop.unwrap_or(Stop::End);
         let calls = self.blocks.iter().any(|block| matches!(block, AnswerBlock::Tool { .. }));
         if calls && stop == Stop::End { Stop::ToolUse } else { stop }
+    }
+
+    /// The same in a format whose texts don't say that they refuse: there the reason does.
+    pub(crate) fn reason_aloud(&self) -> Stop {
+        let refuses = self.blocks.iter().any(|block| matches!(block, AnswerBlock::Refusal(_)));
+        self.reason().refused(refuses)
     }
 }

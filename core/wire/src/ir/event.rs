@@ -1,6 +1,7 @@
 //! An answer in the neutral model, as it arrives.
 
 use super::{Seal, Source, ToolKind};
+use crate::json::Val;
 
 /// An event of one choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,13 @@ pub(crate) enum Event {
 pub(crate) struct Citation {
     pub(crate) url: String,
     pub(crate) title: Option<String>,
+    /// From where to where in the text of its choice the words stand that it backs, in characters.
+    pub(crate) place: Option<(u64, u64)>,
+}
+
+/// A place as OpenAI's formats write it. One that is empty says nothing.
+pub(crate) fn place_of(note: Val<'_>) -> Option<(u64, u64)> {
+    note.get_u64("start_index").zip(note.get_u64("end_index")).filter(|(from, to)| from < to)
 }
 
 /// Why an answer ended.
@@ -64,4 +72,11 @@ pub(crate) enum Stop {
     Refusal,
     /// The provider paused a long turn of its own tools.
     Pause,
+}
+
+impl Stop {
+    /// The reason of an answer that may have been a refusal, where nothing else says so.
+    pub(crate) fn refused(self, refuses: bool) -> Self {
+        if refuses && self == Stop::End { Stop::Refusal } else { self }
+    }
 }

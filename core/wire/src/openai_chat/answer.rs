@@ -7,11 +7,15 @@ use sluicegate_core::quirk::Quirks;
 
 use super::thought::Thoughts;
 use crate::bridge::Reply;
-use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind};
+use crate::ir::{Citation, Event, Item, Maker, Seal, Stop, ToolKind, place_of};
 use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
 use crate::media::image_source;
 use crate::quirk::{Ended, Think, ended};
+
+/// Why sources that aren't on the web are lost.
+pub(crate) const NO_FILES: &str =
+    "citations of files that are stored at the provider have no place in the target";
 
 /// Reads the chunks of a stream, or one whole body.
 #[derive(Debug, Default)]
@@ -103,11 +107,15 @@ impl Decoder {
             emit(Event::Refusal(text.into_owned()));
         }
         for note in delta.get("annotations").into_iter().flat_map(Val::elements) {
-            let source = note.get("url_citation");
-            if let Some(url) = source.and_then(|s| s.get_str("url")) {
-                let title = source.and_then(|s| s.get_str("title")).map(|t| t.into_owned());
-                emit(Event::Citation(Citation { url: url.into_owned(), title }));
-            }
+            let Some((source, url)) = note.get("url_citation").and_then(|s| Some((s, s.get_str("url")?)))
+            else {
+                self.losses.dropped("annotations[]", NO_FILES);
+                continue;
+            };
+            let title = source.get_str("title").map(|t| t.into_owned());
+            // Where reasoning stands in the text, places count it.
+            let place = place_of(source).filter(|_| self.thinks.is_none());
+            emit(Event::Citation(Citation { url: url.into_owned(), title, place }));
         }
         // QUIRK(openrouter, 2026-11, https://openrouter.ai/docs/features/multimodal/image-generation): pictures that models make stand
         // beside the text; LiteLLM has them in the same place.

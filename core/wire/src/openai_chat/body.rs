@@ -147,14 +147,15 @@ pub(super) fn image(a: &mut Array<'_>, at: u64, source: &Source) {
     });
 }
 
-/// The place that it stands for isn't known in all formats: it is the whole text before.
+/// A source. A place that isn't known is empty.
 pub(super) fn annotation(o: &mut Object<'_>, citation: &Citation) {
     o.str("type", "url_citation");
+    let (from, to) = citation.place.unwrap_or_default();
     o.object("url_citation", |o| {
         o.str("url", &citation.url);
         o.str("title", citation.title.as_deref().unwrap_or_default());
-        o.num("start_index", 0);
-        o.num("end_index", 0);
+        o.num("start_index", from);
+        o.num("end_index", to);
     });
 }
 

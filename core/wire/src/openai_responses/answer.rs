@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::ir::{Citation, Event, Item, Maker, Seal, Source, Stop, ToolKind};
+use crate::ir::{Citation, Event, Item, Maker, Seal, Source, Stop, ToolKind, place_of};
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
+use crate::openai_chat::NO_FILES;
 
 /// Reads the events of a stream, or one whole body.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub(crate) struct Decoder {
     items: BTreeMap<u64, Seen>,
     tools: u32,
     calls: Vec<String>,
+    /// How much text was said, in characters: places here are those in a part.
+    said: u64,
     pub(crate) losses: Losses,
 }
 
@@ -19,6 +22,8 @@ pub(crate) struct Decoder {
 #[derive(Debug, Default)]
 struct Seen {
     tool: Option<u32>,
+    /// The parts of a message, and how much was said before each.
+    parts: Vec<(u64, u64)>,
     /// Pieces of it came: what its end repeats is known.
     said: bool,
     summarised: bool,
@@ -49,7 +54,8 @@ impl Decoder {
             "response.output_text.delta" => {
                 if let Some(text) = delta() {
                     self.seen(index).said = true;
-                    emit(Event::Text(text));
+                    self.part(index, v);
+                    self.text(text, &mut emit);
                 }
                 logprobs(v, &mut emit);
             }
@@ -88,7 +94,8 @@ impl Decoder {
             }
             "response.output_text.annotation.added" => {
                 if let Some(note) = v.get("annotation") {
-                    citation(note, &mut emit);
+                    let before = self.part(index, v);
+                    self.citation(note, before, &mut emit);
                 }
             }
             "response.completed" | "response.incomplete" => {
@@ -102,6 +109,32 @@ impl Decoder {
 
     fn seen(&mut self, index: u64) -> &mut Seen {
         self.items.entry(index).or_default()
+    }
+
+    /// How much was said before the part that an event is about.
+    fn part(&mut self, index: u64, v: Val<'_>) -> u64 {
+        let (at, said) = (v.get_u64("content_index").unwrap_or(0), self.said);
+        let parts = &mut self.seen(index).parts;
+        if let Some((_, before)) = parts.iter().find(|(part, _)| *part == at) {
+            return *before;
+        }
+        parts.push((at, said));
+        said
+    }
+
+    fn text(&mut self, text: String, emit: &mut impl FnMut(Event)) {
+        self.said += text.chars().count() as u64;
+        emit(Event::Text(text));
+    }
+
+    fn citation(&mut self, note: Val<'_>, before: u64, emit: &mut impl FnMut(Event)) {
+        let is_web = note.get_str("type").as_deref() == Some("url_citation");
+        let Some(url) = note.get_str("url").filter(|_| is_web) else {
+            return self.losses.dropped("annotations[]", NO_FILES);
+        };
+        let title = note.get_str("title").map(|title| title.into_owned());
+        let place = place_of(note).map(|(from, to)| (before.saturating_add(from), before.saturating_add(to)));
+        emit(Event::Citation(Citation { url: url.into_owned(), title, place }));
     }
 
     /// The response at its end: what of its output has not been said before, and why it ended.
@@ -160,11 +193,14 @@ impl Decoder {
                 for part in item.get("content").into_iter().flat_map(Val::elements) {
                     let text =
                         |name: &str| part.get_str(name).filter(|s| !s.is_empty()).map(|s| s.into_owned());
-                    text("text").into_iter().for_each(|text| emit(Event::Text(text)));
+                    let before = self.said;
+                    if let Some(text) = text("text") {
+                        self.text(text, emit);
+                    }
                     text("refusal").into_iter().for_each(|text| emit(Event::Refusal(text)));
                     logprobs(part, emit);
                     let notes = part.get("annotations").into_iter().flat_map(Val::elements);
-                    notes.for_each(|note| citation(note, emit));
+                    notes.for_each(|note| self.citation(note, before, emit));
                 }
             }
             Some("reasoning") => {
@@ -204,14 +240,5 @@ fn logprobs(v: Val<'_>, emit: &mut impl FnMut(Event)) {
     let list = v.get("logprobs").filter(|list| list.kind() == Kind::Array);
     if let Some(list) = list.filter(|list| list.elements().next().is_some()) {
         emit(Event::Logprobs(list.raw().to_owned()));
-    }
-}
-
-fn citation(note: Val<'_>, emit: &mut impl FnMut(Event)) {
-    if note.get_str("type").as_deref() == Some("url_citation")
-        && let Some(url) = note.get_str("url")
-    {
-        let title = note.get_str("title").map(|title| title.into_owned());
-        emit(Event::Citation(Citation { url: url.into_owned(), title }));
     }
 }

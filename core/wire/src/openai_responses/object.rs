@@ -141,6 +141,8 @@ fn word(status: Status<'_>) -> &'static str {
 pub(super) struct Part {
     pub(super) refusal: bool,
     pub(super) text: String,
+    /// How much text was said before it, in characters.
+    pub(super) before: u64,
     /// Annotations, each as JSON.
     pub(super) notes: Vec<String>,
     /// Arrays as they came, in order.

@@ -9,10 +9,14 @@ use super::REDACTED;
 use super::object::{Content, Part, Said, Status, response, summary};
 use crate::ir::{Citation, Event, Head, Item, Maker, Seal, Source, Stop, ToolKind};
 use crate::json::{Object, Val, object};
+use crate::loss::Losses;
 use crate::media::data_address;
 use crate::names::Names;
 use crate::report::Report;
 use crate::sse::write_frame;
+
+/// The loss of where in the text a source belongs.
+pub(crate) const PLACES: &str = "annotations[].start_index";
 
 /// Writes one answer.
 ///
@@ -35,6 +39,9 @@ pub(crate) struct Encoder {
     stop: Option<Stop>,
     /// Sources of a text that is still to come: Anthropic names them first.
     early: Vec<Citation>,
+    /// How much text was said, in characters.
+    said: u64,
+    pub(crate) losses: Losses,
 }
 
 #[derive(Debug)]
@@ -63,6 +70,8 @@ impl Encoder {
             items: Vec::new(),
             stop: None,
             early: Vec::new(),
+            said: 0,
+            losses: Losses::default(),
         }
     }
 
@@ -226,7 +235,7 @@ impl Encoder {
                 if let Some((at, part)) = parts.len().checked_sub(1).zip(parts.last()).filter(|_| last.open) {
                     self.end_part(&last.id, at, part, out);
                 }
-                parts.push(Part { refusal, ..Part::default() });
+                parts.push(Part { refusal, before: self.said, ..Part::default() });
                 if last.open {
                     self.begin_part(&last.id, parts.len() - 1, refusal, out);
                 }
@@ -234,6 +243,9 @@ impl Encoder {
             let at = parts.len().saturating_sub(1);
             if let Some(part) = parts.last_mut() {
                 part.text.push_str(text);
+            }
+            if !refusal {
+                self.said += text.chars().count() as u64;
             }
             if last.open {
                 self.part_delta(&last.id, at, refusal, text, out);
@@ -292,13 +304,20 @@ impl Encoder {
             && let Some(at) = parts.iter().rposition(|part| !part.refusal)
             && let Some(part) = parts.get_mut(at)
         {
-            // The place that it stands for isn't known in all formats: it is the whole text before.
+            let place = citation
+                .place
+                .map(|(from, to)| from.checked_sub(part.before).zip(to.checked_sub(part.before)));
+            if place == Some(None) {
+                self.losses.approximated(PLACES, "it stands in a part before this one, which is over");
+            }
+            // A place that isn't known is empty.
+            let (from, to) = place.flatten().unwrap_or_default();
             let note = object(|o| {
                 o.str("type", "url_citation");
                 o.str("url", &citation.url);
                 o.str("title", citation.title.as_deref().unwrap_or_default());
-                o.num("start_index", 0);
-                o.num("end_index", 0);
+                o.num("start_index", from);
+                o.num("end_index", to);
             });
             if !part.notes.contains(&note) {
                 if last.open {
