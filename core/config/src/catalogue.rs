@@ -65,6 +65,7 @@ pub struct Provider {
     serves: &'static str,
     newapi_types: &'static str,
     aliases: &'static str,
+    chinese: &'static str,
     prices: &'static str,
 }
 
@@ -146,6 +147,7 @@ impl Provider {
         serves: "chat|embeddings",
         newapi_types: "",
         aliases: "",
+        chinese: "",
         prices: "",
     };
 }
@@ -311,6 +313,7 @@ fn parse_provider(row: &'static str) -> Option<Provider> {
         serves: next()?,
         newapi_types: next()?,
         aliases: next()?,
+        chinese: next()?,
         prices: next()?,
         region: next()?,
         family: next()?,

@@ -13,7 +13,7 @@ use sluicegate_core::quirk::{
 const FACTS: &str = include_str!("../../catalogue/facts.csv");
 const QUIRKS: &str = include_str!("../../catalogue/quirks.yaml");
 
-const COLUMNS: &str = "id,name,region,wire,base_url,anthropic_base_url,key_variable,auth,endpoints,newapi_types,aliases,prices,source,checked";
+const COLUMNS: &str = "id,name,region,wire,base_url,anthropic_base_url,key_variable,auth,endpoints,newapi_types,aliases,chinese,prices,source,checked";
 const WIRES: [&str; 9] =
     ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "ollama", "other"];
 const REGIONS: [&str; 13] =
@@ -185,7 +185,7 @@ fn distinct(rows: &[Row]) -> Result<(), String> {
 /// `providers.csv`.
 pub(crate) fn providers(facts: &Facts) -> String {
     let mut out = String::from(
-        "id,name,wire,base_url,anthropic_base_url,key_variable,auth,serves,newapi_types,aliases,prices,region,family,source,checked\n",
+        "id,name,wire,base_url,anthropic_base_url,key_variable,auth,serves,newapi_types,aliases,chinese,prices,region,family,source,checked\n",
     );
     for row in &facts.rows {
         let cells = [
@@ -199,6 +199,7 @@ pub(crate) fn providers(facts: &Facts) -> String {
             "endpoints",
             "newapi_types",
             "aliases",
+            "chinese",
             "prices",
             "region",
         ]

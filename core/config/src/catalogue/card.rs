@@ -15,6 +15,8 @@ pub struct ProviderCard {
     pub name: &'static str,
     /// Its other names, LiteLLM's prefixes among them.
     pub aliases: Vec<&'static str>,
+    /// What it is called in Chinese, the usual name first; several may be called alike.
+    pub chinese: Vec<&'static str>,
     /// Channel types of New API that mean it.
     pub newapi_types: Vec<u32>,
     /// Where it is: `cn`, `intl` for a Chinese company's site abroad, `global`, `eu`, `us` …, `local`.
@@ -46,6 +48,7 @@ impl Provider {
             id: self.id,
             name: self.name,
             aliases: words(self.aliases).collect(),
+            chinese: words(self.chinese).collect(),
             newapi_types: words(self.newapi_types).filter_map(|n| n.parse().ok()).collect(),
             region: self.region,
             family: self.family,

@@ -121,6 +121,7 @@ fn in_words(provider: &Provider) -> String {
     let served = if card.served { "yes" } else { "not yet: known by name only" };
     let mut rows = vec![
         ("other names", listed(&card.aliases)),
+        ("in Chinese", listed(&card.chinese)),
         ("New API types", listed(&types)),
         ("region", card.region.to_owned()),
         ("served", served.to_owned()),

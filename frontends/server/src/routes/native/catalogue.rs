@@ -12,7 +12,7 @@ use crate::openapi::Operation;
 use crate::routes::Entry;
 
 const PROVIDERS: &[(&str, &str)] = &[
-    ("search", "With this text in id, name or other names."),
+    ("search", "With this text in id, name or other names, Chinese ones among them."),
     ("served", "`true`: only those that this version calls."),
     list::PARAMETERS[0],
     list::PARAMETERS[1],
@@ -114,6 +114,7 @@ async fn providers(ask: Ask) -> Result<Done> {
         let card = provider.card();
         let has = |text: &String| {
             let names = [card.id, card.name].into_iter().chain(card.aliases.iter().copied());
+            let names = names.chain(card.chinese.iter().copied());
             names.into_iter().any(|name| name.to_lowercase().contains(text))
         };
         served.is_none_or(|served| card.served == served) && search.as_ref().is_none_or(has)
