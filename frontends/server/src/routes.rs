@@ -153,6 +153,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
 
 /// [`configure`] with a console from elsewhere.
 pub fn configure_with(config: &mut web::ServiceConfig, console: Source) {
+    // For routes that lead browsers to its pages.
+    config.app_data(console);
     let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
     for entry in table() {
         match paths.iter_mut().find(|(path, _)| *path == entry.path) {

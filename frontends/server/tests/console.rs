@@ -225,6 +225,17 @@ fn without_a_console_the_root_says_how_to_get_one() {
     // Elsewhere everything is as if there were none.
     assert_eq!(ask_with(PLAIN, none, "GET /login", &[BROWSER]).status, 405);
     assert_eq!(ask_with(PLAIN, none, "GET /models", &[BROWSER]).status, 401);
+    assert_eq!(ask_with(PLAIN, none, WAY_IN, &[BROWSER]).status, 404);
+}
+
+/// A sign-in through a provider that isn't there.
+const WAY_IN: &str = "GET /api/v1/session/oidc/nowhere";
+
+#[test]
+fn a_sign_in_that_fails_leads_to_the_page_where_there_is_one() {
+    let (browser, program) = (ask(WAY_IN, &[BROWSER]), ask(WAY_IN, &[SDK]));
+    assert_eq!((browser.status, browser.header("location")), (302, "/login?error=not_found"));
+    assert_eq!(program.status, 404);
 }
 
 #[test]
@@ -236,6 +247,7 @@ fn a_console_that_is_off_is_not_there() {
     for (line, status) in [
         ("GET /login", 405),
         ("GET /models", 401),
+        (WAY_IN, 404),
         ("GET /assets/app-1a2b.js", 404),
         ("GET /favicon.svg", 404),
     ] {

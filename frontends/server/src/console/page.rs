@@ -78,9 +78,10 @@ pub fn fallback(req: &HttpRequest, source: Source) -> Option<HttpResponse> {
     file(req, source).or_else(|| is_visit(req.method(), req.headers()).then(|| page(req, source)).flatten())
 }
 
-/// Whether a browser is shown a page of the console at what it asks for, where the console isn't switched off.
+/// Whether a browser is shown a page of the console at what it asks for, where there is one and it isn't switched off.
 pub fn is_shown(req: &HttpRequest) -> bool {
-    on(req) && is_visit(req.method(), req.headers())
+    let is_there = req.app_data::<Source>().is_some_and(|source| source(PAGE).is_some());
+    is_there && on(req) && is_visit(req.method(), req.headers())
 }
 
 /// Whether somebody looks at a path with a browser. Programs that call the API don't prefer HTML, and bring a credential.
