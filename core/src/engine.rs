@@ -100,6 +100,8 @@ pub(crate) struct Runtime {
     pub(crate) policy_digest: u64,
     /// Scripts that are tried beside these.
     trials: Vec<shadow::Trial>,
+    /// The host isn't told when a script fails: nobody has put it into use.
+    is_quiet: bool,
 }
 
 #[derive(Clone)]
@@ -441,6 +443,7 @@ impl Runtime {
             policy,
             policy_digest,
             trials: Vec::new(),
+            is_quiet: false,
         }
     }
 }

@@ -92,7 +92,6 @@ pub struct Tallied {
     hook: Arc<dyn PolicyHook>,
     // BOUND: scripts that are in use.
     tallies: HashMap<Arc<str>, Arc<PolicyTally>>,
-    quiet: bool,
 }
 
 impl Tallied {
@@ -101,21 +100,13 @@ impl Tallied {
         for (name, tally) in &tallies {
             tally.expect(hook.hooks_of(name));
         }
-        Self { hook, tallies: tallies.into_iter().collect(), quiet: false }
+        Self { hook, tallies: tallies.into_iter().collect() }
     }
 
-    /// The same, and tells nobody of failures.
-    pub fn quiet(hook: Arc<dyn PolicyHook>, tallies: Vec<(Arc<str>, Arc<PolicyTally>)>) -> Self {
-        Self { quiet: true, ..Self::new(hook, tallies) }
-    }
-
-    fn count(&self, hook: Hook, call: &CallView<'_>, mut runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
-        for run in &mut runs {
+    fn count(&self, hook: Hook, call: &CallView<'_>, runs: Vec<PolicyRun>) -> Vec<PolicyRun> {
+        for run in &runs {
             if let Some(tally) = self.tallies.get(&run.policy) {
                 tally.count(hook, (call.caller, call.asked), run);
-            }
-            if self.quiet {
-                run.error = None;
             }
         }
         runs

@@ -276,6 +276,69 @@ fn a_call_explains_itself_as_far_as_its_caller_may_see() {
 }
 
 #[test]
+fn a_draft_explains_a_call_before_it_is_put() {
+    let gateway = Gateway::start("explain-draft", CONFIG);
+    let key = gateway.new_key(&json!({}));
+    done(&gateway, "PUT", "/turn", &json!({"text": SECOND}));
+    done(&gateway, "POST", "/turn/activate", &json!({}));
+    let explain = |more: &Value| {
+        let mut asked = json!({"model": "m", "key": key});
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gateway.send(&Request::post("/api/v1/explain", asked.to_string()).bearer(MASTER_KEY))
+    };
+    let drafted = |name: &str, text: &str| explain(&json!({"policy": name, "draft": {"text": text}}));
+    let first = |answer: &Answer| {
+        let id = answer.json()["order"][0]["id"].as_str().map(|id| name(id).to_owned());
+        id.unwrap_or_else(|| panic!("no order: {}", answer.text()))
+    };
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "about nightjars"}]});
+    assert_eq!(first(&explain(&json!({}))), "second", "what runs");
+
+    // In the place of its policy's version that runs; another name stands beside it.
+    let refuses = r#"fn route(call) { deny("not now"); }"#;
+    assert_eq!(first(&drafted("turn", "fn route(call) { }")), "first");
+    assert_eq!(drafted("turn", refuses).json()["denial"]["message"], "not now");
+    assert_eq!(first(&drafted("another", "fn route(call) { }")), "second");
+    // A whole request's text is there for it, too.
+    let looks = r#"fn admit(call) { if call.text_matches(`nightjar`) { deny("not that"); } }"#;
+    let whole = explain(&json!({"body": body, "policy": "another", "draft": {"text": looks}}));
+    assert_eq!(whole.json()["denial"]["message"], "not that", "{}", whole.text());
+    // One that fails says how.
+    let broken = drafted("another", r#"fn route(call) { throw "tired"; }"#);
+    assert!(broken.text().contains("tired") && first(&broken) == "second", "{}", broken.text());
+    // Whoever it isn't attached to isn't steered by it.
+    let elsewhere =
+        gateway.send(&Request::post("/api/v1/organizations", r#"{"id": "o-2"}"#).bearer(MASTER_KEY));
+    assert_eq!(elsewhere.status, 201, "{}", elsewhere.text());
+    let theirs = explain(&json!({"policy": "theirs", "draft": {"text": refuses, "organization": "o-2"}}));
+    assert_eq!(first(&theirs), "second");
+
+    // What couldn't be put can't be looked at.
+    for (asked, status, says) in [
+        (json!({"policy": "turn"}), 400, "as `draft`"),
+        (json!({"draft": {"text": refuses}}), 400, "name the `policy`"),
+        (
+            json!({"policy": "turn", "draft": {"text": "fn route(call) {\n  prefr(1);\n}"}}),
+            400,
+            "line 2, column 3",
+        ),
+        (json!({"policy": "turn", "draft": {"text": refuses, "organization": "o-2"}}), 409, "stays there"),
+        (json!({"policy": "of-the-file", "draft": {"text": refuses}}), 409, "change it there"),
+        (json!({"policy": "turn", "draft": {"text": refuses, "organization": "nowhere"}}), 404, "nowhere"),
+    ] {
+        let answer = explain(&asked);
+        assert_eq!(answer.status, status, "{asked}: {}", answer.text());
+        assert!(answer.text().contains(says), "{asked}: {}", answer.text());
+    }
+
+    // Nothing came of all that.
+    assert_eq!(call(&gateway, &key).status, 200);
+    assert_eq!(served_by(&gateway), "second");
+    assert_eq!(ask(&gateway, "GET", "/another", &json!({})).status, 404);
+    assert_eq!(done(&gateway, "GET", "/turn", &json!({}))["newest"], 1);
+}
+
+#[test]
 fn whole_requests_are_explained_as_they_would_be_served() {
     let upstream = FakeUpstream::start();
     let limit = json!({"limits": {"spend": {"lifetime": "100 USD"}}});

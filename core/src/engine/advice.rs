@@ -84,7 +84,8 @@ impl Engine {
 
     /// Tells the host of scripts that failed while they were asked of a model.
     pub(super) fn tell_failures(&self, admission: &mut Admission, now: Timestamp) {
-        for (policy, error) in admission.advice.failures.drain(..) {
+        let is_quiet = admission.runtime.is_quiet;
+        for (policy, error) in admission.advice.failures.drain(..).filter(|_| !is_quiet) {
             self.alert_of_script(&policy.clone(), now, Alert::PolicyFailed { policy, error });
         }
     }

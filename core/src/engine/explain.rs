@@ -12,7 +12,7 @@ use crate::decision::{Denial, Explanation, LimitHit};
 use crate::ids::ChannelId;
 use crate::ledger::{Ask, Ledger};
 use crate::limit::Metric;
-use crate::ports::{NoText, TextView};
+use crate::ports::{NoText, PolicyHook, TextView};
 use crate::time::Timestamp;
 
 /// A decision that was only looked at.
@@ -75,12 +75,14 @@ impl Engine {
         seed: u64,
         text: &dyn Fn() -> Arc<dyn TextView>,
     ) -> Explained {
-        self.explain_counting(call, caller, (now, seed), text, None)
+        self.explain_under(None, call, caller, (now, seed), text, None)
     }
 
-    /// The same, and a prompt whose bytes don't fit is counted, as [`Next::Count`](super::Next::Count) has it, by `count`.
-    pub fn explain_counting(
+    /// The same, and a prompt whose bytes don't fit is counted, as [`Next::Count`](super::Next::Count) has it, by `count`. With
+    /// `scripts` the call is decided by them in the place of those in force, and nobody is told of their failures.
+    pub fn explain_under(
         &self,
+        scripts: Option<&Arc<dyn PolicyHook>>,
         call: Call,
         caller: &Arc<BoundCaller>,
         (now, seed): (Timestamp, u64),
@@ -88,7 +90,11 @@ impl Engine {
         count: Option<&dyn Fn(Tokenizer) -> Option<u64>>,
     ) -> Explained {
         let text = LazyText::new(text);
-        let mut admission = match self.decide(self.runtime(), call, caller, (now, seed), &text) {
+        let runtime = match scripts {
+            Some(scripts) => Arc::new(self.runtime().under(scripts)),
+            None => self.runtime(),
+        };
+        let mut admission = match self.decide(runtime, call, caller, (now, seed), &text) {
             Ok(admission) => admission,
             Err(denied) => {
                 return Explained {

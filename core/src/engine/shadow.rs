@@ -39,7 +39,7 @@ impl Shadow {
         tally: Arc<ShadowTally>,
     ) -> Self {
         let errors = vec![(Arc::clone(&policy), Arc::clone(&tally.runs))];
-        Self { policy, own, all: Arc::new(Tallied::quiet(all, errors)), tally }
+        Self { policy, own, all: Arc::new(Tallied::new(all, errors)), tally }
     }
 }
 
@@ -169,10 +169,15 @@ impl Runtime {
     /// The same, with these scripts in the shadow.
     pub(super) fn with_trials(&self, shadows: Vec<Shadow>) -> Self {
         let trials = shadows.into_iter().map(|shadow| Trial::new(shadow, self)).collect();
-        Self { trials, ..self.beside(Arc::clone(&self.policy), self.policy_digest) }
+        Self { trials, is_quiet: self.is_quiet, ..self.beside(Arc::clone(&self.policy), self.policy_digest) }
     }
 
-    /// The same with other scripts, and none in the shadow.
+    /// The same with these scripts, which are only looked at.
+    pub(super) fn under(&self, scripts: &Arc<dyn PolicyHook>) -> Self {
+        self.beside(Arc::clone(scripts), scripts.digest())
+    }
+
+    /// The same with other scripts, and none in the shadow. Nobody is told of their failures.
     fn beside(&self, policy: Arc<dyn PolicyHook>, policy_digest: u64) -> Self {
         Self {
             snapshot: Arc::clone(&self.snapshot),
@@ -181,6 +186,7 @@ impl Runtime {
             policy,
             policy_digest,
             trials: Vec::new(),
+            is_quiet: true,
         }
     }
 }

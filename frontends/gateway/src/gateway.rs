@@ -13,7 +13,7 @@ use sluicegate_config::{Diagnostic, HostSettings};
 use sluicegate_core::channel::Translation;
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::engine::{BoundCaller, Explained};
-use sluicegate_core::ports::RecordStore;
+use sluicegate_core::ports::{NoText, PolicyHook, RecordStore};
 use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
     Call, CallId, Caller, Channel, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName,
@@ -462,9 +462,16 @@ impl Gateway {
         })
     }
 
-    /// Why would this call go where? Runs the decision without reserving or sending.
-    pub fn explain(&self, call: Call, caller: &Arc<BoundCaller>) -> Explained {
-        self.inner.engine.explain(call, caller, self.inner.clock.now(), self.inner.seed())
+    /// Why would this call go where? Runs the decision without reserving or sending; by `scripts`, where they are given, in the place
+    /// of those in force.
+    pub fn explain(
+        &self,
+        call: Call,
+        caller: &Arc<BoundCaller>,
+        scripts: Option<&Arc<dyn PolicyHook>>,
+    ) -> Explained {
+        let at = (self.inner.clock.now(), self.inner.seed());
+        self.inner.engine.explain_under(scripts, call, caller, at, &|| Arc::new(NoText), None)
     }
 
     /// The same for a whole request: scripts that look at its prompt see it, a conversation goes where its turns went, and a prompt whose
@@ -472,7 +479,12 @@ impl Gateway {
     ///
     /// # Errors
     /// As of the request itself, where it can't be read; `RateLimited` while two others are read.
-    pub async fn explain_body(&self, inbound: Inbound, caller: &Arc<BoundCaller>) -> Result<Explained> {
+    pub async fn explain_body(
+        &self,
+        inbound: Inbound,
+        caller: &Arc<BoundCaller>,
+        scripts: Option<Arc<dyn PolicyHook>>,
+    ) -> Result<Explained> {
         // BOUND: of those that read and count at the same time; nothing is reserved for them.
         static BESIDE: Semaphore = Semaphore::const_new(2);
         let turn = BESIDE.try_acquire().map_err(|_| {
@@ -490,7 +502,7 @@ impl Gateway {
             let count = |tokenizer| tokenizer::input_bound_now(&scanned, tokenizer);
             let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
             let text = || BodyText::of(&scanned);
-            let explained = inner.engine.explain_counting(call, &caller, at, &text, count);
+            let explained = inner.engine.explain_under(scripts.as_ref(), call, &caller, at, &text, count);
             serve::refuse_unbounded(&scanned, explained.strict_spend_by_name).map_err(|why| why.error)?;
             Ok(explained)
         };

@@ -117,6 +117,24 @@ fn a_decision_that_is_only_looked_at_is_not_compared() {
 }
 
 #[test]
+fn scripts_that_are_only_looked_at_decide_nothing_else_and_alarm_nobody() {
+    let (engine, _) = engine(says(Verdict::default()), says(Verdict::default()));
+    let caller = caller(&engine, Vec::new(), &[]);
+    let looked = |scripts: Says| {
+        let scripts: Arc<dyn PolicyHook> = Arc::new(scripts);
+        let text = || Arc::new(crate::ports::NoText) as Arc<dyn crate::ports::TextView>;
+        engine.explain_under(Some(&scripts), call("m", None), &caller, (NOW, 7), &text, None)
+    };
+    let denied = looked(deny()).denial;
+    assert!(matches!(denied, Some(crate::decision::Denial::Policy { .. })), "{denied:?}");
+    let failed = looked(Says { error: Some("line 1: it broke"), ..Says::default() });
+    let said = |it: &Reason| matches!(it, Reason::Policy { verdict, .. } if verdict == "line 1: it broke");
+    assert!(failed.explanation.reasons().iter().any(said), "{:?}", failed.explanation);
+    assert!(engine.take_alerts().is_empty(), "nobody has put it into use");
+    assert!(engine.admit(call("m", None), &caller, NOW, 7).is_ok(), "what runs decides");
+}
+
+#[test]
 fn examples_are_few_and_the_newest() {
     let (engine, tally) = engine(says(Verdict::default()), deny());
     let caller = caller(&engine, Vec::new(), &[]);

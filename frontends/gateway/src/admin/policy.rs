@@ -6,13 +6,15 @@
 mod turn;
 mod view;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
+use sluicegate_core::ports::PolicyHook;
 use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Retry};
-use sluicegate_policy::{PolicyDiagnostic, TestResult, Tests, Whose};
+use sluicegate_policy::{Policies, PolicyDiagnostic, TestResult, Tests, Whose};
 
 use super::access::check_id;
 use super::seed::Seeds;
@@ -21,7 +23,8 @@ pub use view::{
 };
 use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
-use super::{Actor, Admin, Deed, Then, forbidden, invalid, not_found, retried};
+use super::{Access, Actor, Admin, Deed, Then, forbidden, invalid, not_found, retried};
+use crate::script;
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
     PolicyVersion, Reach, Stored, Thing,
@@ -170,6 +173,32 @@ impl Admin {
         })
     }
 
+    /// The scripts in force as they would be with this version of a policy among them, to look at decisions by; stores nothing and
+    /// takes nothing into use. For whoever may put it.
+    ///
+    /// # Errors
+    /// As [`put_policy`](Self::put_policy); of tests nothing is said.
+    pub async fn policy_scripts(
+        &self,
+        actor: &Actor,
+        name: &str,
+        new: NewPolicyVersion,
+    ) -> Result<Arc<dyn PolicyHook>> {
+        check_id("name", name)?;
+        actor.may("policies", Access::Write)?;
+        let home = self.home(actor, &new).await?;
+        self.may_change_policy(actor, home.organization.as_ref(), home.group.as_ref())?;
+        self.refuse_file_policy(name)?;
+        let source = source_of(name, &new, home.attached);
+        let of = PolicyFilter { name: Some(name), in_use: false };
+        let known = self.store().policy_versions(&of, &Reach::ALL).await?;
+        self.refuse_moved(actor, known.last(), home.organization.as_ref(), &source)?;
+        let (modules, files) = (self.0.host.policy_modules(), self.file_policies().len());
+        let all = script::with(&self.0.engine.snapshot().declared.policies, files, &source);
+        let compiled = self.in_turn(move || Policies::compile_with(&all, &modules)).await?;
+        Ok(Arc::new(compiled.map_err(|wrong| cannot_be_used(&wrong))?))
+    }
+
     /// Stores a new version of a policy, as a draft: it must compile, and its tests are run. Nothing else changes.
     ///
     /// # Errors
@@ -221,22 +250,7 @@ impl Admin {
         let name = draft.source.name.clone();
         let of = PolicyFilter { name: Some(&name), in_use: false };
         let known = self.store().policy_versions(&of, &Reach::ALL).await?;
-        if let Some(other) = known.last().map(|it| &it.value.draft)
-            && (&other.organization, &other.source.attached) != (&draft.organization, &draft.source.attached)
-        {
-            let message = match self.may_change_policy(
-                actor,
-                other.organization.as_ref(),
-                other.group.as_ref(),
-            ) {
-                Ok(()) => format!(
-                    "policy `{name}` is {}, and stays there; put this one under another name, or remove it first",
-                    attached(other)
-                ),
-                Err(_) => format!("the name `{name}` is taken; choose another"),
-            };
-            return Err(Error::new(ErrorKind::Conflict, message).with("param", "name"));
-        }
+        self.refuse_moved(actor, known.last(), draft.organization.as_ref(), &draft.source)?;
         actor.expects_tag(policy_tag(&known))?;
         let guard = policy_guard(actor, &name, &known);
         // BOUND: see the constant.
@@ -271,6 +285,30 @@ impl Admin {
         Ok(number)
     }
 
+    /// A policy stays where it was first attached.
+    fn refuse_moved(
+        &self,
+        actor: &Actor,
+        known: Option<&Stored<PolicyVersion>>,
+        organization: Option<&OrganizationId>,
+        source: &PolicySource,
+    ) -> Result<()> {
+        let Some(other) = known.map(|it| &it.value.draft) else { return Ok(()) };
+        if (other.organization.as_ref(), &other.source.attached) == (organization, &source.attached) {
+            return Ok(());
+        }
+        let name = &source.name;
+        let may = self.may_change_policy(actor, other.organization.as_ref(), other.group.as_ref());
+        let message = match may {
+            Ok(()) => format!(
+                "policy `{name}` is {}, and stays there; put this one under another name, or remove it first",
+                attached(other)
+            ),
+            Err(_) => format!("the name `{name}` is taken; choose another"),
+        };
+        Err(Error::new(ErrorKind::Conflict, message).with("param", "name"))
+    }
+
     /// Whether another policy may be attached where this one is.
     async fn check_room_for_policy(&self, draft: &PolicyDraft) -> Result<()> {
         let beside = self.store().policies_of(draft.organization.as_ref(), draft.group.as_ref()).await?;
@@ -286,6 +324,16 @@ impl Admin {
 
     /// Compiles a script and runs its tests, away from the threads that serve calls.
     async fn inspect(&self, source: PolicySource) -> Result<Result<PolicyTests, Vec<PolicyDiagnostic>>> {
+        let modules = self.0.host.policy_modules();
+        let whose = self.whose(&source.attached).await?;
+        self.in_turn(move || {
+            Tests::compile_for(&source, &modules, &whose).map(|tests| outcome(&tests.run(None)))
+        })
+        .await
+    }
+
+    /// Does what takes long with a script when it is its turn.
+    async fn in_turn<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         // BOUND: tests may use a core for seconds, so one script at a time is tested, and few wait for it.
         let waits = self.0.waiting_checks.fetch_add(1, Ordering::AcqRel);
         let _waits = Waits(&self.0.waiting_checks);
@@ -294,10 +342,6 @@ impl Admin {
             return Err(Error::new(ErrorKind::RateLimited, message).with_retry(Retry::AfterMs(5_000)));
         }
         let _turn = self.0.testing.lock().await;
-        let modules = self.0.host.policy_modules();
-        let whose = self.whose(&source.attached).await?;
-        let run =
-            move || Tests::compile_for(&source, &modules, &whose).map(|tests| outcome(&tests.run(None)));
         tokio::task::spawn_blocking(run)
             .await
             .map_err(|why| Error::new(ErrorKind::Internal, "the script's check was cut off").with_source(why))

@@ -6,6 +6,7 @@ use actix_web::http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use sluicegate::admin::NewPolicyVersion;
 use sluicegate::call::Needs;
 use sluicegate::credential::PREFIX;
 use sluicegate::engine::BoundCaller;
@@ -71,6 +72,10 @@ struct Question {
     customer: Option<String>,
     #[serde(default)]
     tags: Vec<String>,
+    #[serde(default)]
+    policy: Option<String>,
+    #[serde(default)]
+    draft: Option<NewPolicyVersion>,
 }
 
 fn chat() -> Format {
@@ -80,8 +85,7 @@ fn chat() -> Format {
 impl Question {
     fn call(self, id: sluicegate::CallId) -> Result<Call> {
         let Some(model) = self.model else {
-            let message = "name the `model`, or give the whole request as `body`";
-            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+            return Err(without("model", "name the `model`, or give the whole request as `body`"));
         };
         Ok(Call {
             stream: self.stream,
@@ -98,8 +102,14 @@ impl Question {
 }
 
 async fn explain(ask: Ask) -> Result<Done> {
-    let question: Question = ask.json()?;
+    let mut question: Question = ask.json()?;
     let caller = caller_of(&ask, question.key.as_deref()).await?;
+    let scripts = match (question.policy.take(), question.draft.take()) {
+        (Some(name), Some(draft)) => Some(ask.admin().policy_scripts(&ask.actor, &name, draft).await?),
+        (None, None) => None,
+        (Some(_), None) => return Err(without("draft", "give the script of the `policy` as `draft`")),
+        (None, Some(_)) => return Err(without("policy", "name the `policy` that this is a draft of")),
+    };
     let gateway = ask.gateway();
     let has_text = question.body.is_some();
     let explained = match &question.body {
@@ -108,15 +118,14 @@ async fn explain(ask: Ask) -> Result<Done> {
             if question.format == Format::GeminiGenerate {
                 // Its requests are addressed by them.
                 let Some(model) = &question.model else {
-                    let message = "name the `model`: a request of Gemini's doesn't";
-                    return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model"));
+                    return Err(without("model", "name the `model`: a request of Gemini's doesn't"));
                 };
                 inbound.address = Some(Address { model: model.to_string(), stream: question.stream });
             }
             inbound.tags.clone_from(&question.tags);
-            gateway.explain_body(inbound, &caller).await?
+            gateway.explain_body(inbound, &caller, scripts).await?
         }
-        None => gateway.explain(question.call(gateway.call_id())?, &caller),
+        None => gateway.explain(question.call(gateway.call_id())?, &caller, scripts.as_ref()),
     };
     let snapshot = gateway.engine().snapshot();
     let order: Vec<_> = explained
@@ -155,12 +164,15 @@ async fn explain(ask: Ask) -> Result<Done> {
     Done::ok(&json!({"order": order, "denial": denial, "explanation": explanation, "assumed": assumed}))
 }
 
+fn without(param: &'static str, message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidRequest, message).with("param", param)
+}
+
 /// Who would call: the key that is named, if the asker may see it, else the asker.
 async fn caller_of(ask: &Ask, key: Option<&str>) -> Result<Arc<BoundCaller>> {
     let Some(name) = key.filter(|name| !name.is_empty()) else {
         return ask.caller.clone().ok_or_else(|| {
-            let message = "sessions and access tokens call nothing; name the `key` that would call";
-            Error::new(ErrorKind::InvalidRequest, message).with("param", "key")
+            without("key", "sessions and access tokens call nothing; name the `key` that would call")
         });
     };
     let view = match find_key(ask, name).await {
