@@ -43,6 +43,20 @@ function sources(folder) {
   );
 }
 
+// Whatever the trail tells of has a name, and its family one.
+const actions = JSON.parse(readFileSync('openapi.json', 'utf8')).components.schemas.AuditEvent.properties
+  .action.enum;
+for (const action of actions) {
+  for (const key of [`audit.did.${action}`, `audit.family.${action.split('.')[0]}`]) {
+    if (!english.has(key)) problems.push(`en.json lacks \`${key}\``);
+  }
+}
+for (const key of english) {
+  const action = key.startsWith('audit.did.') && key.slice('audit.did.'.length);
+  if (action && !actions.includes(action))
+    problems.push(`\`${key}\` names an action that the server doesn't have`);
+}
+
 const asked = new Set();
 const beginnings = new Set();
 for (const file of sources('src')) {

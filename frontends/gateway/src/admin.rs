@@ -64,6 +64,7 @@ pub use channel::{
     BalanceView, ChannelBulk, ChannelDraft, ChannelKeyView, ChannelPatch, ChannelTrial, ChannelView,
     KeyPlace, NewChannel, NewChannelKeys, OfferedModel, TrialView,
 };
+pub use deed::ACTIONS;
 use deed::Deed;
 pub use group::{
     GroupPatch, GroupView, MemberBulk, MemberDeed, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,

@@ -2616,7 +2616,8 @@ export interface components {
             /** @description Milliseconds since 1970-01-01T00:00:00Z. */
             at: number;
             actor: string;
-            action: string;
+            /** @enum {string} */
+            action: "access_group.create" | "access_group.delete" | "access_group.update" | "account.accept_invitation" | "account.backup_codes" | "account.end_second_step" | "account.invite" | "account.offer_second_step" | "account.password" | "account.register" | "account.reset_password" | "account.reset_second_step" | "account.revoke_invitation" | "account.second_step" | "account.set_up" | "account.sign_in" | "budget.create" | "budget.delete" | "budget.update" | "channel.create" | "channel.credential" | "channel.delete" | "channel.keys.add" | "channel.keys.enable" | "channel.keys.remove" | "channel.reseal" | "channel.test" | "channel.update" | "customer.create" | "customer.delete" | "customer.update" | "group.create" | "group.delete" | "group.set_back" | "group.update" | "key.create" | "key.delete" | "key.leave" | "key.regenerate" | "key.set_back" | "key.update" | "ledger.reconcile" | "master_key.create" | "member.add" | "member.remove" | "member.set_back" | "member.update" | "model.create" | "model.delete" | "model.update" | "organization.create" | "organization.delete" | "organization.update" | "policy.activate" | "policy.delete" | "policy.end_shadow" | "policy.put" | "policy.rollback" | "policy.shadow" | "session.begin" | "session.end" | "session.end_all" | "session.refuse" | "tag.create" | "tag.delete" | "tag.update" | "token.create" | "token.delete" | "user.create" | "user.delete" | "user.update";
             target: string;
             organization?: string | null;
             group?: string | null;
@@ -2652,6 +2653,10 @@ export interface components {
             body?: {
                 [key: string]: unknown;
             } | null;
+            /** @description The policy that `draft` is a version of. Required with it. */
+            policy?: string | null;
+            /** @description Decides by this script among those in force, in the place of the policy's version that runs. For whoever may put it; nothing is stored or taken into use. */
+            draft?: components["schemas"]["NewPolicyVersion"] | null;
         };
         Reason: {
             /** @enum {string} */
@@ -3461,6 +3466,8 @@ export interface components {
             name: string;
             /** @description Its other names, LiteLLM's prefixes among them. */
             aliases: string[];
+            /** @description What it is called in Chinese, the usual name first; several may be called alike. */
+            chinese: string[];
             /** @description Channel types of New API that mean it. */
             newapi_types?: number[];
             region: string;

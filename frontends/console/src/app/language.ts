@@ -2,12 +2,15 @@
 
 import i18next from 'i18next';
 import { initReactI18next } from 'react-i18next';
+import { learn } from '../part/said';
 import { load } from './language_file';
 
 export type Language = 'en' | 'zh';
 
 async function fetchWords(language: Language): Promise<void> {
   if (i18next.hasResourceBundle(language, 'translation')) return;
+  // What the server says is only needed once it has refused something.
+  if (language === 'zh') void import('../word/server.zh.json').then((it) => learn(it.default.says));
   i18next.addResourceBundle(language, 'translation', (await load[language]()).default);
 }
 

@@ -1,7 +1,7 @@
 // Who changed what, and what it was before.
 
 import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
-import { Alert, Button, Input, Table } from 'antd';
+import { Alert, Button, Input, Select, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
@@ -15,8 +15,30 @@ import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
 
 type Event = Schemas['AuditEvent'];
+type FamilyOf<A> = A extends `${infer Family}.${string}` ? Family : never;
 
-const FILTERS = ['action', 'actor', 'target', 'user', 'group', 'address'];
+/** What actions are done to: every kind that the server knows. */
+const FAMILIES: Record<FamilyOf<Event['action']>, true> = {
+  key: true,
+  group: true,
+  member: true,
+  user: true,
+  organization: true,
+  channel: true,
+  model: true,
+  access_group: true,
+  policy: true,
+  budget: true,
+  customer: true,
+  tag: true,
+  account: true,
+  session: true,
+  token: true,
+  ledger: true,
+  master_key: true,
+};
+
+const FILTERS = ['actor', 'target', 'user', 'group', 'address'];
 
 export default function AuditPage() {
   const { t } = useTranslation();
@@ -24,7 +46,7 @@ export default function AuditPage() {
   const me = useMe();
   const [filter, change] = useFilter();
   const named = Object.fromEntries(
-    [...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
+    ['action', ...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
   );
   const events = useInfiniteQuery({
     queryKey: ['audit', named],
@@ -77,6 +99,7 @@ export default function AuditPage() {
       )}
       <div className="row" style={{ marginBottom: 12 }}>
         <Between filter={filter} change={change} />
+        <PickAction value={filter.action} onChange={(action) => change({ action: action || undefined })} />
         {FILTERS.map((name) => (
           <Input
             key={`${name} ${filter[name] ?? ''}`}
@@ -114,7 +137,11 @@ export default function AuditPage() {
             render: (at) => <span title={format.time(at)}>{format.moment(at)}</span>,
           },
           { title: t('audit.actor'), dataIndex: 'actor', render: (it) => <Author of={it} /> },
-          { title: t('audit.action'), dataIndex: 'action', className: 'mono' },
+          {
+            title: t('audit.action'),
+            dataIndex: 'action',
+            render: (it: string) => <span title={it}>{t(`audit.did.${it}`, it)}</span>,
+          },
           { title: t('audit.target'), dataIndex: 'target', render: (it) => <Thing of={it} /> },
           { title: t('audit.address'), dataIndex: 'address', render: (it) => it ?? '–' },
           { title: t('audit.credential'), dataIndex: 'credential', render: (it) => <Thing of={it} /> },
@@ -128,5 +155,40 @@ export default function AuditPage() {
         </p>
       )}
     </Page>
+  );
+}
+
+/** One action, or a family of them, by what people call it. */
+function PickAction({ value, onChange }: { value: string | undefined; onChange: (action: string) => void }) {
+  const { t } = useTranslation();
+  const options = Object.keys(FAMILIES).map((family) => {
+    const label = t(`audit.family.${family}`);
+    const all = { value: `${family}.`, label: t('audit.whole', { name: label }) };
+    return {
+      label,
+      options: [all, ...verbs(t(`audit.did.${family}`, { returnObjects: true }), `${family}.`)],
+    };
+  });
+  const known = options.some((it) => it.options.some((one) => one.value === value));
+  return (
+    <Select
+      allowClear
+      showSearch={{ optionFilterProp: 'label' }}
+      aria-label={t('audit.action')}
+      placeholder={t('audit.action')}
+      style={{ width: 200 }}
+      popupMatchSelectWidth={false}
+      value={value}
+      onChange={onChange}
+      options={value && !known ? [...options, { label: value, options: [{ value, label: value }] }] : options}
+    />
+  );
+}
+
+type Tree = { [name: string]: string | Tree };
+
+function verbs(of: unknown, before: string): { value: string; label: string }[] {
+  return Object.entries(of as Tree).flatMap(([name, it]) =>
+    typeof it === 'string' ? [{ value: before + name, label: it }] : verbs(it, `${before + name}.`),
   );
 }

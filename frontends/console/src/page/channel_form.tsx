@@ -11,7 +11,7 @@ import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
 import { Offered } from './channel_offered';
 import { currencyOf, OwnPrice } from './channel_price';
-import { type ChannelValues, declared, edit, moves, nearer, ownOf, providers } from './provider';
+import { type ChannelValues, declared, edit, moves, nearer, ownOf, providers, titleOf } from './provider';
 
 type Channel = Schemas['Channel'];
 type Values = ChannelValues;
@@ -76,7 +76,7 @@ export function ChannelForm(props: {
 }
 
 function Fields({ before, price }: { before?: Channel; price?: string }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const form = Form.useFormInstance<Values>();
   const fresh = !before;
   const catalogue = useQuery({
@@ -113,12 +113,18 @@ function Fields({ before, price }: { before?: Channel; price?: string }) {
       >
         <Select
           showSearch={{
-            optionFilterProp: ['label', 'value'],
+            optionFilterProp: ['label', 'value', 'chinese'],
             filterSort: (a, b, { searchValue }) => nearer(searchValue, a, b),
           }}
           loading={catalogue.isPending}
           onChange={fill}
-          options={catalogue.data?.map((it) => ({ value: it.id, label: it.name })) ?? []}
+          options={
+            catalogue.data?.map((it) => ({
+              value: it.id,
+              label: titleOf(it, i18n.language),
+              chinese: it.chinese.join(' '),
+            })) ?? []
+          }
         />
       </Form.Item>
       <Form.Item name="name" label={t('channel.name')} rules={required}>

@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { useAtOnce } from '../part/at_once';
-import { FromFile, Models } from '../part/badge';
+import { FromFile, Models, Named } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
@@ -122,6 +122,7 @@ export default function ChannelList() {
       )}
       <List<Channel>
         name={t('nav.channels')}
+        table="channels"
         rowKey={(it) => it.id}
         data={query.data && { items, total: items.length }}
         error={query.error}
@@ -211,6 +212,26 @@ export default function ChannelList() {
             align: 'right',
             className: 'num',
             render: (_, it) => format.money(it.used?.cost ?? 0),
+          },
+          {
+            title: t('usage.tokens'),
+            key: 'tokens',
+            more: true,
+            align: 'right',
+            className: 'num',
+            render: (_, it) => format.short((it.used?.input_tokens ?? 0) + (it.used?.output_tokens ?? 0)),
+          },
+          {
+            title: t('channel.groups'),
+            key: 'groups',
+            more: true,
+            render: (_, it) => (
+              <span className="row" style={{ gap: 4 }}>
+                {it.groups?.map((group) => (
+                  <Named key={group} of="groups" id={group} />
+                ))}
+              </span>
+            ),
           },
           {
             title: t('channel.enabled'),

@@ -11,6 +11,7 @@ import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
+import { Tag } from '../part/plain';
 import { csvOf, paging, useFilter } from '../part/query';
 import { SecretOnce } from '../part/secret';
 import { Fullest } from '../part/use';
@@ -59,6 +60,7 @@ export default function KeyList() {
       <Chips of={['user', 'organization']} />
       <List
         name={t('nav.keys')}
+        table="keys"
         rowKey={(key) => key.id}
         data={keys.data}
         error={keys.error}
@@ -116,6 +118,40 @@ export default function KeyList() {
             align: 'right',
             className: 'num',
             render: (_, key) => format.money(key.used.spend),
+          },
+          {
+            title: t('form.organization'),
+            dataIndex: 'organization',
+            more: true,
+            render: (organization) => <Named of="organizations" id={organization} />,
+          },
+          {
+            title: t('key.tags'),
+            key: 'tags',
+            more: true,
+            render: (_, key) => key.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>),
+          },
+          {
+            title: t('key.expires'),
+            key: 'expires',
+            more: true,
+            className: 'num',
+            render: (_, key) => (key.expires_at ? format.day(key.expires_at) : t('key.never')),
+          },
+          {
+            title: t('form.created'),
+            key: 'created',
+            more: true,
+            className: 'num',
+            render: (_, key) => format.date(key.created_at),
+          },
+          {
+            title: t('usage.tokens'),
+            key: 'tokens',
+            more: true,
+            align: 'right',
+            className: 'num',
+            render: (_, key) => format.short(key.used.input_tokens + key.used.output_tokens),
           },
         ]}
       />

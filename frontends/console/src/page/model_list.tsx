@@ -53,6 +53,7 @@ export default function ModelList() {
     >
       <List<Model>
         name={t('nav.models')}
+        table="models"
         rowKey={(it) => it.name}
         data={models.data}
         error={models.error}

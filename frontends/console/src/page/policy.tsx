@@ -246,6 +246,7 @@ function Write(props: {
   }, [draft.text]);
   const path = { policy: props.name };
   const { note: _, ...attached } = draft;
+  const sample = props.write ? { ...attached, text: asked } : undefined;
   const check = useQuery({
     queryKey: ['policy-check', props.name, asked, draft.group, draft.organization, draft.key],
     queryFn: () =>
@@ -339,7 +340,7 @@ function Write(props: {
           <span>{t('policy.saveHint')}</span>
         </div>
       )}
-      <PolicyTry />
+      <PolicyTry policy={props.name} draft={sample} />
       {may(me, 'super') && <PolicyReplay name={props.name} text={draft.text} />}
     </div>
   );

@@ -35,6 +35,7 @@ export default function PolicyList() {
     >
       <List
         name={t('nav.policies')}
+        table="policies"
         rowKey={(it) => it.name}
         data={query.data}
         error={query.error}

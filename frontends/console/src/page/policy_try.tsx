@@ -1,13 +1,15 @@
-// A sample call: where would it go, under what runs now?
+// A sample call: where would it go, by the text as it is typed, or by what runs?
 
-import { useMutation } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Alert, Button, Card, Form, Input, InputNumber, Select, Switch } from 'antd';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, take } from '../api/client';
+import { api, type Schemas, take } from '../api/client';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useChannelName } from '../part/name';
 import { Pick } from '../part/pick';
+import { chineseOf } from '../part/said';
 
 type Values = {
   model: string;
@@ -18,21 +20,39 @@ type Values = {
   tags?: string[];
 };
 
-export function PolicyTry() {
-  const { t } = useTranslation();
+/** Without a draft, by what runs. */
+export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['NewPolicyVersion'] }) {
+  const { t, i18n } = useTranslation();
+  const said = (text: string) => (i18n.language === 'zh' && chineseOf(text)) || text;
   const channel = useChannelName();
-  const ask = useMutation({
-    mutationFn: (body: Values) =>
+  // Asked once, it is answered again as the text changes.
+  const [asked, setAsked] = useState<{ values: Values; turn: number }>();
+  const ask = useQuery({
+    queryKey: ['policy-try', policy, asked, draft],
+    queryFn: () =>
       take(
         api.POST('/api/v1/explain', {
-          body: { ...body, input_tokens: body.input_tokens ?? 0, tags: body.tags ?? [] },
+          body: {
+            ...asked?.values,
+            input_tokens: asked?.values.input_tokens ?? 0,
+            tags: asked?.values.tags ?? [],
+            ...(draft && { policy, draft }),
+          },
         }),
       ),
+    enabled: asked !== undefined,
+    placeholderData: keepPreviousData,
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
   });
-  const found = ask.data;
+  const found = ask.error ? undefined : ask.data;
   return (
-    <Card title={t('try.title')}>
-      <Form<Values> layout="inline" style={{ rowGap: 12 }} onFinish={ask.mutate}>
+    <Card title={t(draft ? 'try.draft' : 'try.title')}>
+      <Form<Values>
+        layout="inline"
+        style={{ rowGap: 12 }}
+        onFinish={(values) => setAsked((last) => ({ values, turn: (last?.turn ?? 0) + 1 }))}
+      >
         <Form.Item
           name="model"
           label={t('request.model')}
@@ -55,11 +75,11 @@ export function PolicyTry() {
         <Form.Item name="stream" label={t('request.stream')} valuePropName="checked">
           <Switch size="small" />
         </Form.Item>
-        <Button htmlType="submit" loading={ask.isPending}>
+        <Button htmlType="submit" loading={ask.isFetching}>
           {t('try.ask')}
         </Button>
       </Form>
-      <div style={{ marginTop: 16 }} aria-live="polite">
+      <section style={{ marginTop: 16 }} aria-live="polite" aria-label={t('try.ask')}>
         <Failure error={ask.error} />
         {found && (
           <div className="stack">
@@ -73,10 +93,10 @@ export function PolicyTry() {
               />
             )}
             <Explanation reasons={found.explanation as Reason[]} channel={channel} />
-            {found.assumed.length > 0 && <p>{`${t('try.assumed')} ${found.assumed.join('; ')}`}</p>}
+            {found.assumed.length > 0 && <p>{`${t('try.assumed')} ${found.assumed.map(said).join('; ')}`}</p>}
           </div>
         )}
-      </div>
+      </section>
     </Card>
   );
 }

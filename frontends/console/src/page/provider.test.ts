@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Schemas } from '../api/client';
-import { type ChannelValues, declared, edit, moves, nearer, ownOf, type Provider } from './provider';
+import { type ChannelValues, declared, edit, moves, nearer, ownOf, type Provider, titleOf } from './provider';
 
 const values: ChannelValues = {
   name: ' one ',
@@ -125,4 +125,17 @@ test('who is called as one searches comes first', () => {
   const order = (searched: string) => found.toSorted((a, b) => nearer(searched, a, b)).map((it) => it.value);
   expect(order('OpenAI ')).toEqual(['openai', 'openaimax', 'azure', 'hunyuan']);
   expect(order('openai c')).toEqual(found.map((it) => it.value));
+});
+
+test('whoever is searched by a Chinese name is found by it', () => {
+  const found = [
+    { label: 'Moonshot AI Kimi', value: 'moonshot-cn', chinese: '月之暗面' },
+    { label: '豆包 proxy', value: 'mine', chinese: '' },
+    { label: 'ByteDance Volcengine Ark', value: 'volcengine', chinese: '火山方舟 豆包' },
+  ];
+  expect(found.toSorted((a, b) => nearer('豆包', a, b))[0]?.value).toBe('volcengine');
+  const ark = { name: 'Volcengine Ark', chinese: ['火山方舟'] } as Provider;
+  expect([titleOf(ark, 'zh'), titleOf(ark, 'en')]).toEqual(['火山方舟 · Volcengine Ark', 'Volcengine Ark']);
+  const named = { name: 'StepFun 阶跃星辰', chinese: ['阶跃星辰'] } as Provider;
+  expect(titleOf(named, 'zh')).toBe('StepFun 阶跃星辰');
 });

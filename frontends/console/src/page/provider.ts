@@ -10,13 +10,19 @@ export async function providers(): Promise<Provider[]> {
   return (await take(api.GET('/api/v1/providers', { params: { query: { limit: '1000' } } }))).items;
 }
 
-type Named = { label: string; value: string };
+type Named = { label: string; value: string; chinese?: string };
+
+/** What a provider is called: in Chinese by its usual name there, in front of the one that it has everywhere. */
+export function titleOf({ name, chinese }: Provider, language: string): string {
+  const own = language === 'zh' ? chinese[0] : undefined;
+  return own && !name.includes(own) ? `${own} · ${name}` : name;
+}
 
 /** Which of two that were found is meant sooner: who is called so, then whose name begins so, then as the catalogue has them. */
 export function nearer(searched: string, a: Named, b: Named): number {
   const text = searched.trim().toLowerCase();
-  const far = ({ label, value }: Named) => {
-    const names = [label.toLowerCase(), value.toLowerCase()];
+  const far = ({ label, value, chinese = '' }: Named) => {
+    const names = [label.toLowerCase(), value.toLowerCase(), ...chinese.split(' ')];
     if (names.includes(text)) return 0;
     return names.some((it) => it.startsWith(text)) ? 1 : 2;
   };

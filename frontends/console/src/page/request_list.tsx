@@ -3,16 +3,27 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Alert, Button, Input, Select, Switch } from 'antd';
 import type { TFunction } from 'i18next';
-import { type MouseEvent, memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import {
+  type CSSProperties,
+  type MouseEvent,
+  memo,
+  type ReactNode,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { useTranslation } from 'react-i18next';
 import { useLocation, useNavigate, useNavigationType } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { Between } from '../part/between';
 import { Chips } from '../part/chip';
+import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
-import { useChannelName, useKeyName } from '../part/name';
+import { type Kind, useName } from '../part/name';
 import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
@@ -28,7 +39,34 @@ const STEP = 200;
 const ROW = 44;
 /** So many rows before the end of what was read, more is asked for. */
 const AHEAD = 80;
-const HEAD = ['when', 'outcome', 'model', 'key', 'channel', 'duration', 'tokens', 'spend'];
+/** Its columns and how wide they are, in pixels and in shares of what is left; the first leads to the call. */
+const WIDTHS: Record<string, [number, number]> = {
+  when: [132, 0],
+  outcome: [120, 1],
+  model: [120, 1.3],
+  key: [110, 1.2],
+  channel: [110, 1],
+  duration: [150, 0],
+  tokens: [60, 0],
+  spend: [88, 0],
+  user: [110, 1],
+  group: [110, 1],
+  customer: [110, 1],
+  tags: [110, 1],
+  id: [140, 1],
+};
+const HEAD = Object.keys(WIDTHS);
+/** What is shown unless somebody chooses otherwise. */
+const FIRST = ['outcome', 'model', 'key', 'channel', 'duration', 'tokens', 'spend'];
+const GAP = 12;
+
+/** The columns that are shown, as the grid that its rows are. */
+function grid(shown: string[]): CSSProperties {
+  const widths = shown.map((it): [number, number] => WIDTHS[it] ?? [110, 1]);
+  const tracks = widths.map(([least, share]) => (share ? `minmax(${least}px, ${share}fr)` : `${least}px`));
+  const least = widths.reduce((sum, [it]) => sum + it, 0) + GAP * (widths.length + 1);
+  return { '--tracks': tracks.join(' '), '--least': `${least}px` } as CSSProperties;
+}
 
 const STATUSES = [
   'ok',
@@ -84,6 +122,12 @@ export default function RequestList() {
   const pages = calls.data?.pages;
   const rows = useMemo(() => together(tail.calls, pages?.map((it) => it.items) ?? []), [pages, tail.calls]);
   const total = pages?.[0]?.total;
+  const [seen, menu] = useColumns(
+    'requests',
+    HEAD.slice(1).map((key) => ({ key, title: t(`request.column.${key}`) })),
+    FIRST,
+  );
+  const shown = useMemo(() => HEAD.filter((it, at) => at === 0 || seen.includes(it)), [seen]);
   const file = `/api/v1/records?${new URLSearchParams({ ...(named as Record<string, string>), format: 'csv' })}`;
   return (
     <Page
@@ -113,6 +157,7 @@ export default function RequestList() {
           <Button href={file} download="requests.csv">
             {t('usage.csv')}
           </Button>
+          {menu}
         </>
       }
     >
@@ -190,6 +235,7 @@ export default function RequestList() {
       ) : (
         <Rows
           rows={rows}
+          shown={shown}
           more={calls.hasNextPage}
           fetching={calls.isFetchingNextPage || calls.isPending}
           fetch={() => calls.fetchNextPage()}
@@ -230,21 +276,21 @@ function Text({ name, label }: { name: string; label: string }) {
 type Words = {
   t: TFunction;
   format: Formats;
-  channel: (id: string) => string;
-  name: (id: string) => string;
+  name: (of: Kind, id: string) => string;
+  /** The columns that are shown. */
+  shown: string[];
 };
 
-function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: () => void }) {
+function Rows(props: { rows: Call[]; shown: string[]; more: boolean; fetching: boolean; fetch: () => void }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const channel = useChannelName();
-  const name = useKeyName();
+  const name = useNames();
   const navigate = useNavigate();
   const { search } = useLocation();
   const back = useBack();
-  const words = useMemo(() => ({ t, format, channel, name }), [t, format, channel, name]);
   const scroller = useRef<HTMLDivElement>(null);
-  const { rows, more, fetching, fetch } = props;
+  const { rows, shown, more, fetching, fetch } = props;
+  const words = useMemo(() => ({ t, format, name, shown }), [t, format, name, shown]);
   const count = rows.length + (more ? 1 : 0);
   const { from, to } = useShown(scroller, count, ROW);
   useEffect(() => {
@@ -276,11 +322,12 @@ function Rows(props: { rows: Call[]; more: boolean; fetching: boolean; fetch: ()
       aria-rowcount={more ? -1 : rows.length + 1}
       tabIndex={0}
       className="log"
+      style={grid(shown)}
       onClick={open}
     >
       <div role="rowgroup" className="log-head">
         <div role="row" className="line">
-          {HEAD.map((it) => (
+          {shown.map((it) => (
             <span key={it} role="columnheader">
               {t(`request.column.${it}`)}
             </span>
@@ -319,7 +366,7 @@ const Row = memo(function Row(props: { at: number; row: Call | undefined; words:
 });
 
 function Cells({ row, words }: { row: Call; words: Words }) {
-  const { t, format, channel, name } = words;
+  const { t, format, name, shown } = words;
   const attempts = row.attempts ?? [];
   const last = attempts.at(-1);
   const mark = row.outcome === 'ok' ? 'good' : row.outcome === 'denied' ? 'warn' : 'bad';
@@ -327,31 +374,52 @@ function Cells({ row, words }: { row: Call; words: Words }) {
     row.stream && row.first_byte_at != null
       ? ` / ${format.duration(row.first_byte_at - row.started_at)}`
       : '';
-  return (
-    <>
-      <span role="cell">
-        <a href={`/requests/${encodeURIComponent(row.call)}`}>{format.moment(row.started_at)}</a>
+  const cells: Record<string, () => [ReactNode, string?]> = {
+    when: () => [
+      <a key="call" href={`/requests/${encodeURIComponent(row.call)}`}>
+        {format.moment(row.started_at)}
+      </a>,
+    ],
+    outcome: () => [
+      row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome),
+      `mark-${mark}`,
+    ],
+    model: () => [row.stream ? `${row.model} · ${t('request.stream')}` : row.model],
+    key: () => [row.key ? name('keys', row.key) : '–'],
+    channel: () => [
+      last ? `${name('channels', last.channel)}${attempts.length > 1 ? ` (${attempts.length})` : ''}` : '–',
+    ],
+    duration: () => [`${format.duration(row.ended_at - row.started_at)}${first}`, 'num'],
+    tokens: () => [format.short(tokensOf(row.usage)), 'num'],
+    spend: () => [format.money(row.spend), 'num'],
+    user: () => [row.user ? name('users', row.user) : '–'],
+    group: () => [row.group ? name('groups', row.group) : '–'],
+    customer: () => [row.customer ?? '–'],
+    tags: () => [row.tags?.join(', ') || '–'],
+    id: () => [row.call, 'mono'],
+  };
+  return shown.map((it) => {
+    const [inside, look] = cells[it]?.() ?? [];
+    return (
+      <span key={it} role="cell" className={look}>
+        {inside}
       </span>
-      <span role="cell" className={`mark-${mark}`}>
-        {row.error ? t(`kind.${row.error}`, row.error) : t(`outcome.${row.outcome}`, row.outcome)}
-      </span>
-      <span role="cell">{row.stream ? `${row.model} · ${t('request.stream')}` : row.model}</span>
-      <span role="cell">{row.key ? name(row.key) : '–'}</span>
-      <span role="cell">
-        {last ? `${channel(last.channel)}${attempts.length > 1 ? ` (${attempts.length})` : ''}` : '–'}
-      </span>
-      <span role="cell" className="num">
-        {format.duration(row.ended_at - row.started_at)}
-        {first}
-      </span>
-      <span role="cell" className="num">
-        {format.short(tokensOf(row.usage))}
-      </span>
-      <span role="cell" className="num">
-        {format.money(row.spend)}
-      </span>
-    </>
-  );
+    );
+  });
+}
+
+/** What things of any kind are called. */
+function useNames(): Words['name'] {
+  const [keys, channels, users, groups] = [
+    useName('keys'),
+    useName('channels'),
+    useName('users'),
+    useName('groups'),
+  ];
+  return useMemo(() => {
+    const names: Partial<Record<Kind, (id: string) => string>> = { keys, channels, users, groups };
+    return (of, id) => names[of]?.(id) ?? id;
+  }, [keys, channels, users, groups]);
 }
 
 function tokensOf(usage: Call['usage']): number {

@@ -1,6 +1,6 @@
 // What was used, told apart by one or two things, over time and against the time before.
 
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, Button, Card, DatePicker, Empty, Select, Table } from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { lazy, Suspense, useMemo } from 'react';
@@ -15,10 +15,11 @@ import { Chips } from '../part/chip';
 import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
-import { useName } from '../part/name';
+import { namesOf, TELLS, useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
+import { usageFile } from '../part/usage_file';
 import { useZone } from '../part/zone';
 
 const Chart = lazy(() => import('../part/chart'));
@@ -117,14 +118,49 @@ export default function UsagePage() {
     ],
     FIRST,
   );
-  const file = `/api/v1/reports/usage?${new URLSearchParams({ ...question, top: '100', format: 'csv' })}`;
+  const client = useQueryClient();
+  const download = useMutation({
+    mutationFn: async () => {
+      const asked = await client.fetchQuery(usageReport({ ...question, compare: undefined, top: '100' }));
+      const names = await Promise.all(
+        columns.filter(isKind).map(async (of) => {
+          const ids = asked.rows.flatMap((row) => row.by[of] || []);
+          const kind = `${of}s` as const;
+          return [of, may(me, TELLS[kind]) ? await namesOf(client, kind, ids) : undefined] as const;
+        }),
+      );
+      const named = Object.fromEntries(names);
+      const unit = (of: Measure) => {
+        const kind = kindOf(of);
+        if (kind !== 'number') return kind === 'money' ? preference.currency : 'ms';
+        return '';
+      };
+      const measure = (of: Measure) =>
+        unit(of) ? t('usage.in', { what: t(MEASURE[of]), unit: unit(of) }) : t(MEASURE[of]);
+      const text = usageFile(asked, {
+        by: columns.map((of) => {
+          const title = t(`usage.dimension.${of}`);
+          return named[of] ? { of, title: t('usage.idOf', { what: title }), named: title } : { of, title };
+        }),
+        measures: MEASURES.map((of) => ({ of, title: measure(of) })),
+        name: (of, id) => named[of]?.get(id) || id,
+        from: t('usage.in', { what: t('usage.from'), unit: asked.time_zone }),
+        to: t('usage.in', { what: t('usage.to'), unit: asked.time_zone }),
+        others: t('usage.others'),
+        none: t('overview.nobody'),
+        zone: asked.time_zone,
+        factor: format.factor,
+      });
+      save(`usage-${from}-${to}.csv`, text);
+    },
+  });
   const day = (it: Dayjs) => it.format('YYYY-MM-DD');
   return (
     <Page
       title={t('nav.usage')}
       note={report && t('usage.zone', { zone: report.time_zone })}
       actions={
-        <Button href={file} download={`usage-${from}-${to}.csv`}>
+        <Button loading={download.isPending} onClick={() => download.mutate()}>
           {t('usage.csv')}
         </Button>
       }
@@ -179,6 +215,7 @@ export default function UsagePage() {
       </div>
       <Chips of={NARROWED.filter((it) => it !== 'group' && it !== 'key')} />
       <Failure error={course.error ?? whole.error} again={() => course.refetch()} />
+      <Failure error={download.error} />
       <div className="stack">
         <Forecast narrowed={narrowed} zone={zone} measure={measure} say={say} />
         <Card title={`${t(MEASURE[measure])} · ${t('usage.overTime')}`}>
@@ -249,6 +286,16 @@ export default function UsagePage() {
       </div>
     </Page>
   );
+}
+
+/** Hands a text to the browser as a file. */
+function save(name: string, text: string) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
+  link.download = name;
+  link.click();
+  // Not before the browser has begun to read it.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 const COMPARED = ['before', 'change'] as const;

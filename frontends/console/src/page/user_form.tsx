@@ -79,7 +79,7 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
         />
       </Form.Item>
       {!user && may(me, 'super') && (
-        <Form.Item name="organization" label={t('form.organization')}>
+        <Form.Item name="organization" label={t('form.organization')} extra={t('group.organizationHint')}>
           <PickOrganization />
         </Form.Item>
       )}

@@ -13,6 +13,27 @@ const KINDS: Record<string, Kind> = {
   organization: 'organizations',
 };
 
+/** Who or what has no name beside its kind. */
+const ALONE: Record<string, string> = {
+  'master key': 'audit.kind.master',
+  'all channels': 'audit.kind.channels',
+  gateway: 'audit.kind.gateway',
+  registration: 'audit.kind.registration',
+  start: 'audit.kind.start',
+  unknown: 'audit.kind.unknown',
+};
+
+/** What is called by the name behind its kind. */
+const CALLED: [string, string][] = [
+  ['access group ', 'audit.kind.access_group'],
+  ['budget ', 'audit.kind.budget'],
+  ['credential ', 'audit.kind.credential'],
+  ['customer ', 'audit.kind.customer'],
+  ['issuer ', 'audit.kind.issuer'],
+  ['model ', 'audit.kind.model'],
+  ['tag ', 'audit.kind.tag'],
+];
+
 /** What `kind id` stands for, where that is a thing with a name. */
 export function thing(of: string): { kind: string; of: Kind; id: string } | undefined {
   const [kind = '', id] = of.split(/ (.*)/s);
@@ -36,7 +57,8 @@ export function Thing({ of }: { of: string | null | undefined }) {
 function Other({ of }: { of: string }) {
   const { t } = useTranslation();
   const [kind = '', id = ''] = of.split(/ (.*)/s);
-  if (of === 'master key') return <span>{t('audit.kind.master')}</span>;
+  const alone = ALONE[of];
+  if (alone) return <span>{t(alone)}</span>;
   if (kind === 'policy' && id) {
     return (
       <span>
@@ -47,7 +69,8 @@ function Other({ of }: { of: string }) {
   if ((kind === 'session' || kind === 'token') && id) {
     return <span title={id}>{`${t(`audit.kind.${kind}`)}\u00a0…\u2060${id.slice(-4)}`}</span>;
   }
-  return <span>{of}</span>;
+  const [before, word] = CALLED.find(([before]) => of.startsWith(before)) ?? [];
+  return <span>{before && word ? `${t(word)} ${of.slice(before.length)}` : of}</span>;
 }
 
 /** The same of who did it: that it is a user goes without saying. */

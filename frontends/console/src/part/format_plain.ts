@@ -4,6 +4,10 @@ export type Metric = 'requests' | 'input_tokens' | 'output_tokens' | 'total_toke
 
 const NANO = 1e9;
 
+type Unit = 'millisecond' | 'second' | 'minute' | 'hour' | 'day';
+
+const ENGLISH: Record<Unit, string> = { millisecond: 'ms', second: 's', minute: 'min', hour: 'h', day: 'd' };
+
 export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | 'CNY', rate: number) {
   const locale = language === 'zh' ? 'zh-CN' : 'en-US';
   const timeZone = zone || undefined;
@@ -74,14 +78,38 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
       maximumFractionDigits: digits,
     }).format(amount);
   };
+  const units = new Map<string, Intl.NumberFormat>();
+  /** A length in one unit. English ones are shorter than what browsers have for them. */
+  const length = (amount: number, unit: Unit, digits = 0) => {
+    if (language === 'en') return `${amount.toFixed(digits)} ${ENGLISH[unit]}`;
+    const known = units.get(`${unit} ${digits}`);
+    const made =
+      known ??
+      new Intl.NumberFormat(locale, {
+        style: 'unit',
+        unit,
+        unitDisplay: 'short',
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+        useGrouping: false,
+      });
+    if (!known) units.set(`${unit} ${digits}`, made);
+    return made.format(amount);
+  };
+  const between = language === 'en' ? ' ' : '';
   const duration = (ms: number) => {
-    if (ms < 1) return ms >= 0.01 ? `${ms.toFixed(2)} ms` : '< 1 ms';
-    if (ms < 1000) return `${Math.round(ms)} ms`;
-    if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
-    const minutes = Math.floor(ms / 60_000);
-    if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`;
-    const hours = Math.floor(minutes / 60);
-    return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} d`;
+    if (ms < 1) return ms >= 0.01 ? length(ms, 'millisecond', 2) : `< ${length(1, 'millisecond')}`;
+    if (ms < 999.5) return length(ms, 'millisecond');
+    if (ms < 59_950) return length(ms / 1000, 'second', ms < 9_995 ? 2 : 1);
+    const seconds = Math.round(ms / 1000);
+    if (seconds < 3_600) {
+      return `${length(Math.floor(seconds / 60), 'minute')}${between}${length(seconds % 60, 'second')}`;
+    }
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 48 * 60) {
+      return `${length(Math.floor(minutes / 60), 'hour')}${between}${length(minutes % 60, 'minute')}`;
+    }
+    return length(minutes / 1_440, 'day');
   };
   const ago = (at: number, now = Date.now()) => {
     const seconds = (at - now) / 1000;

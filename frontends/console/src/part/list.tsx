@@ -1,16 +1,23 @@
 // A list of things, a page of it at a time, with what to do where there are none.
 
-import { Button, Input, Table, type TableProps } from 'antd';
+import { Button, Input, Table, type TableColumnType, type TableProps } from 'antd';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useColumns } from './column';
 import { Failure } from './failure';
 import { type Next, NothingHere } from './nothing';
 import { PAGE, useFilter } from './query';
 
+/** One with `more` is shown where somebody has chosen it. */
+export type ListColumn<T> = TableColumnType<T> & { title: string; more?: boolean };
+
 type Props<T> = {
   name: string;
+  /** What this browser remembers the choice of columns by. */
+  table: string;
   rowKey: (row: T) => string;
-  columns: TableProps<T>['columns'];
+  /** The first says what a row is of, and is always shown. */
+  columns: ListColumn<T>[];
   data: { items: T[]; total: number } | undefined;
   error: Error | null;
   loading: boolean;
@@ -30,14 +37,24 @@ export function List<T extends object>(props: Props<T>) {
   const [filter, change] = useFilter();
   const page = Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1);
   const total = props.data?.total ?? 0;
+  const [head, ...others] = props.columns;
+  const [seen, menu] = useColumns(
+    props.table,
+    others.map((it) => ({ key: keyOf(it), title: it.title })),
+    others.filter((it) => !it.more).map(keyOf),
+  );
+  const shown = others.filter((it) => seen.includes(keyOf(it))).map(({ more: _, ...column }) => column);
   return (
     <>
       <Failure error={props.error} again={props.again} />
+      <div className="row" style={{ justifyContent: 'flex-end', marginBottom: 8 }}>
+        {menu}
+      </div>
       <Table<T>
         aria-label={props.name}
         size="middle"
         rowKey={props.rowKey}
-        columns={props.columns}
+        columns={head ? [head, ...shown] : shown}
         dataSource={props.data?.items}
         loading={props.loading}
         rowSelection={props.selection}
@@ -73,6 +90,10 @@ export function List<T extends object>(props: Props<T>) {
       )}
     </>
   );
+}
+
+function keyOf<T>(column: ListColumn<T>): string {
+  return String(column.key ?? column.dataIndex);
 }
 
 /** A search whose text stands in the address. */

@@ -1,15 +1,19 @@
-// What the server refused, in a language that it doesn't speak: by its code, and by the field that it names.
+// What the server refused, in a language that it doesn't speak: sentence by sentence where they are known, else by its code and the field that it
+// names.
 
 import type { TFunction } from 'i18next';
+import { chineseOf } from './said';
 
-type Refused = { code: string; param?: string };
+type Refused = { code: string; param?: string; message?: string };
 
 /** The sentence that is known for it, and whether that says all there is to say; nothing where its kind isn't known here. */
 export function meaning(
   t: TFunction,
-  { code, param }: Refused,
+  { code, param, message = '' }: Refused,
 ): { text: string; whole: boolean } | undefined {
   const word = (key: string) => t(key, { defaultValue: '' });
+  const said = chineseOf(message);
+  if (said) return { text: said, whole: true };
   const [field = ''] = (param ?? '').split(/[.[\]/]+/);
   const exact = field && word(`failure.of.${code}.${field}`);
   if (exact) return { text: exact, whole: true };

@@ -1,6 +1,6 @@
 // What things are called, where only their ids are known: the newest of each kind at once, the others as they are asked for.
 
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { type QueryClient, useQueries, useQuery } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError, api, take } from '../api/client';
@@ -127,6 +127,20 @@ async function nameOf(kind: Kind, id: string): Promise<[string, string]> {
 
 function found(all: { data?: [string, string] }[]): Record<string, string> {
   return Object.fromEntries(all.flatMap((it) => (it.data ? [it.data] : [])));
+}
+
+/** What these are called, all that can be learnt: for what isn't looked at as it comes. */
+export async function namesOf(client: QueryClient, kind: Kind, ids: string[]): Promise<Map<string, string>> {
+  const staleTime = 60_000;
+  const { names } = await client.fetchQuery({ queryKey: [kind, 'names'], queryFn: lists[kind], staleTime });
+  const known = new Map(names);
+  const lacking = [...new Set(ids)].filter((id) => !known.has(id)).slice(0, MOST);
+  const more = await Promise.all(
+    lacking.map((id) =>
+      client.fetchQuery({ queryKey: [kind, 'name', id], queryFn: () => nameOf(kind, id), staleTime }),
+    ),
+  );
+  return new Map([...known, ...more]);
 }
 
 export const useChannelName = () => useName('channels');

@@ -2,7 +2,7 @@
 
 import { PlusOutlined } from '@ant-design/icons';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { Button, type TableProps } from 'antd';
+import { Button } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
@@ -10,7 +10,7 @@ import type { Schemas } from '../api/client';
 import { FromFile, Name, Named, Standing } from './badge';
 import { Chips } from './chip';
 import { useFormat } from './format';
-import { List, Search } from './list';
+import { List, type ListColumn, Search } from './list';
 import { Page } from './page';
 import { csvOf, paging, useFilter } from './query';
 import { Fullest } from './use';
@@ -23,6 +23,7 @@ type Scope = {
   source: 'file' | 'database';
   limit_states: Schemas['LimitUse'][];
   used: Schemas['Sums'];
+  created_at: number;
 };
 
 type Query = Record<string, string>;
@@ -38,7 +39,7 @@ type Props<T> = {
   read: (query: Query) => Promise<{ items: T[]; total: number }>;
   name: (it: T) => string | null | undefined;
   empty: string;
-  columns: NonNullable<TableProps<T>['columns']>;
+  columns: ListColumn<T>[];
   form: (close: () => void, done: (it: T) => void) => ReactNode;
   /** What the page of a new one is told. */
   fresh?: string;
@@ -57,7 +58,8 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
     queryFn: () => props.read(query),
     placeholderData: keepPreviousData,
   });
-  const figure = (title: string, key: string, say: (it: T) => string) => ({
+  const figure = (title: string, key: string, say: (it: T) => string, more?: boolean) => ({
+    more,
     title: t(title),
     key,
     align: 'right' as const,
@@ -82,6 +84,7 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
       <Chips of={props.filters} />
       <List<T>
         name={t(`nav.${props.kind}`)}
+        table={props.kind}
         rowKey={(it) => it.id}
         data={list.data}
         error={list.error}
@@ -119,6 +122,11 @@ export function ScopeList<T extends Scope>(props: Props<T>) {
           },
           figure('usage.requests', 'requests', (it) => format.whole(it.used.requests)),
           figure('usage.spend', 'spend', (it) => format.money(it.used.spend)),
+          figure('usage.inputTokens', 'input', (it) => format.short(it.used.input_tokens), true),
+          figure('usage.outputTokens', 'output', (it) => format.short(it.used.output_tokens), true),
+          figure('usage.failures', 'failed', (it) => format.whole(it.used.failures - it.used.denials), true),
+          figure('usage.denied', 'denied', (it) => format.whole(it.used.denials), true),
+          figure('form.created', 'created', (it) => format.date(it.created_at), true),
         ]}
       />
       {filter.create &&

@@ -5,6 +5,7 @@ import { Button, Card, Empty, Table, Tag } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { agentOf } from './agent';
 import { useConfirm } from './confirm';
 import { Failure } from './failure';
 import { useFormat } from './format';
@@ -56,7 +57,7 @@ export function SessionTable({ user }: { user: string }) {
           {
             title: t('session.agent'),
             dataIndex: 'agent',
-            render: (agent) => <span style={{ display: 'block', maxWidth: 420 }}>{agent ?? '–'}</span>,
+            render: (agent) => <Agent of={agent} />,
           },
           { title: t('session.since'), dataIndex: 'created_at', render: (at) => format.time(at) },
           { title: t('session.seen'), dataIndex: 'seen_at', render: (at) => format.ago(at) },
@@ -158,5 +159,16 @@ export function TokenTable({ user, extra }: { user: string; extra?: ReactNode })
         ]}
       />
     </Card>
+  );
+}
+
+/** Which browser on what, or what a program calls itself. */
+function Agent({ of }: { of: string | null | undefined }) {
+  const { t } = useTranslation();
+  const it = of ? agentOf(of) : undefined;
+  if (!it) return <span style={{ display: 'block', maxWidth: 420 }}>{of || '–'}</span>;
+  const browser = `${t(`session.browser.${it.browser}`, it.browser)} ${it.version}`;
+  return (
+    <span title={of ?? ''}>{it.system ? t('session.on', { browser, system: it.system }) : browser}</span>
   );
 }

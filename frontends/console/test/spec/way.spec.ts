@@ -1,5 +1,6 @@
 // What people read is named, what a list leaves out is said and can be taken away, and the way back leads where one was.
 
+import { readFile } from 'node:fs/promises';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel, recorded } from '../rig/world.ts';
 
@@ -83,6 +84,15 @@ test('the trail names who did it, and to what', async ({ as, world }) => {
   await expect(trail).toContainText('User Ada Lovelace');
   await expect(trail).toContainText('Organization Acme');
   await expect(trail).not.toContainText(world.own.key);
+  await expect(trail).toContainText('Member added');
+  await page.getByRole('combobox', { name: 'Action' }).fill('Key created');
+  await page.getByTitle('Key created', { exact: true }).click();
+  await expect(page).toHaveURL(/action=key\.create/);
+  await expect(trail).not.toContainText('Member added');
+  const zh = await as('super_admin', { language: 'zh' });
+  await zh.goto('/audit?action=member.');
+  await expect(zh.getByRole('table', { name: '审计' })).toContainText('添加成员');
+  await expect(zh.getByRole('table', { name: '审计' })).not.toContainText('member.add');
 });
 
 test('what a call cost is shown kind by kind, in the currency of its price, and less the discount', async ({ as, world }) => {
@@ -139,4 +149,43 @@ test('what a table leaves out is chosen from a menu, and stays chosen', async ({
   await expect(column).toBeVisible();
   await page.reload();
   await expect(column).toBeVisible();
+  for (const [path, more, less] of [
+    ['/keys', 'Created', 'Models'],
+    ['/users', 'Failed', 'Role'],
+    ['/channels', 'Tokens', 'Weight'],
+    ['/requests', 'User', 'Tokens'],
+  ]) {
+    await page.goto(path ?? '');
+    await settled(page);
+    const head = (name = '') => page.getByRole('columnheader', { name, exact: true });
+    await expect(head(more)).toHaveCount(0);
+    await page.getByRole('button', { name: 'Columns' }).click();
+    await page.getByRole('checkbox', { name: more, exact: true }).check();
+    await page.getByRole('checkbox', { name: less, exact: true }).uncheck();
+    await expect(head(more)).toBeVisible();
+    await page.reload();
+    await expect(head(more)).toBeVisible();
+    await expect(head(less)).toHaveCount(0);
+  }
+});
+
+test('use is handed over as a file with names, in the zone and the currency of whoever asks', async ({ as, world }) => {
+  const page = await as('super_admin');
+  await page.addInitScript(() =>
+    localStorage.setItem(
+      'sluicegate.preference',
+      JSON.stringify({ language: 'zh', zone: 'Asia/Shanghai', currency: 'CNY', rate: 7 }),
+    ),
+  );
+  await page.goto('/usage?by=group&and=model');
+  await settled(page);
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'CSV' }).click();
+  const file = await download;
+  expect(file.suggestedFilename()).toMatch(/^usage-.*\.csv$/);
+  const text = await readFile(await file.path(), 'utf8');
+  const [head = '', ...lines] = text.trim().split('\r\n');
+  expect(head).toContain('"开始（Asia/Shanghai）","结束（Asia/Shanghai）","分组","分组 ID","模型"');
+  expect(head).toContain('费用（CNY）');
+  expect(lines.some((it) => it.includes(`"Research","${world.own.group}"`))).toBe(true);
 });

@@ -92,10 +92,42 @@ test('what the server refuses is said in Chinese', async ({ as }) => {
   await form.locator('button.ant-btn-primary').first().click();
   await expect(form.getByText('该名称为空或已被使用，请换一个。')).toBeVisible();
   await expect(form.getByText('words of the server')).toHaveCount(0);
+  answer = refuse('invalid_request', 'user');
+  answer.json.error.message = 'the user belongs to another organization than the key';
+  await form.locator('button.ant-btn-primary').first().click();
+  await expect(form.getByRole('alert')).toContainText('该用户与密钥不属于同一组织');
+  await expect(form.getByRole('alert')).not.toContainText('another organization');
   answer = refuse('invalid_request', 'priority');
   await form.locator('button.ant-btn-primary').first().click();
   await expect(form.getByRole('alert')).toContainText('填写的内容有误（优先级）');
   await expect(form.getByRole('alert')).toContainText('words of the server');
+});
+
+test('a sample call is explained by a policy as it is typed, before it is saved', async ({ as, world }) => {
+  const page = await as('group_admin');
+  await page.goto(`/policies/${world.policy}`);
+  await settled(page);
+  const text = page.getByRole('textbox', { name: 'Text', exact: true });
+  const write = async (script: string) => {
+    await text.click();
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.press('Delete');
+    await page.keyboard.type(script);
+  };
+  await write('fn route(call) { deny("not on Mondays"); }');
+  const sample = page.locator('.ant-card', { hasText: 'Explain a sample call, by this text as it is now' }).last();
+  await sample.getByLabel('Model').fill('gpt-4o-mini');
+  await sample.getByLabel('Key').click();
+  await page.locator('.ant-select-item-option', { hasText: 'Research key' }).click();
+  await sample.getByRole('button', { name: 'Explain' }).click();
+  const answer = sample.getByRole('region', { name: 'Explain' });
+  await expect(answer.getByRole('alert').first()).toContainText('not on Mondays');
+  // It follows what is typed.
+  await write('fn route(call) { tag("monday"); }');
+  await expect(answer).not.toContainText('not on Mondays');
+  await expect(answer).toContainText('tags ["monday"]');
+  const stored = await world.api.get(`/api/v1/policies/${world.policy}`);
+  expect(stored.newest).toBe(1);
 });
 
 test('a list that filters leave empty says so, and one without anything says the next step', async ({ as }) => {

@@ -12,8 +12,84 @@ const HIDDEN: &str = "…";
 /// Names of free data with such a word in them may hold what opens something.
 const SECRET: [&str; 7] = ["key", "secret", "token", "password", "passwd", "credential", "authorization"];
 
+/// Everything that the trail tells of, each by the name that its events have.
+pub const ACTIONS: &[&str] = &[
+    "access_group.create",
+    "access_group.delete",
+    "access_group.update",
+    "account.accept_invitation",
+    "account.backup_codes",
+    "account.end_second_step",
+    "account.invite",
+    "account.offer_second_step",
+    "account.password",
+    "account.register",
+    "account.reset_password",
+    "account.reset_second_step",
+    "account.revoke_invitation",
+    "account.second_step",
+    "account.set_up",
+    "account.sign_in",
+    "budget.create",
+    "budget.delete",
+    "budget.update",
+    "channel.create",
+    "channel.credential",
+    "channel.delete",
+    "channel.keys.add",
+    "channel.keys.enable",
+    "channel.keys.remove",
+    "channel.reseal",
+    "channel.test",
+    "channel.update",
+    "customer.create",
+    "customer.delete",
+    "customer.update",
+    "group.create",
+    "group.delete",
+    "group.set_back",
+    "group.update",
+    "key.create",
+    "key.delete",
+    "key.leave",
+    "key.regenerate",
+    "key.set_back",
+    "key.update",
+    "ledger.reconcile",
+    "master_key.create",
+    "member.add",
+    "member.remove",
+    "member.set_back",
+    "member.update",
+    "model.create",
+    "model.delete",
+    "model.update",
+    "organization.create",
+    "organization.delete",
+    "organization.update",
+    "policy.activate",
+    "policy.delete",
+    "policy.end_shadow",
+    "policy.put",
+    "policy.rollback",
+    "policy.shadow",
+    "session.begin",
+    "session.end",
+    "session.end_all",
+    "session.refuse",
+    "tag.create",
+    "tag.delete",
+    "tag.update",
+    "token.create",
+    "token.delete",
+    "user.create",
+    "user.delete",
+    "user.update",
+];
+
 /// What somebody did, for the audit trail.
 pub(super) struct Deed {
+    /// One of [`ACTIONS`].
     pub(super) action: &'static str,
     pub(super) target: String,
     pub(super) organization: Option<OrganizationId>,
@@ -165,7 +241,41 @@ fn cover(it: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
+
+    /// The texts of the sources that look like an action's name.
+    fn written(at: &Path, found: &mut BTreeSet<String>) {
+        if at.is_dir() {
+            let is_source = |name: &str| name != "tests" && name != "tests.rs" && name != "deed.rs";
+            for entry in std::fs::read_dir(at).unwrap() {
+                let entry = entry.unwrap();
+                if is_source(&entry.file_name().to_string_lossy()) {
+                    written(&entry.path(), found);
+                }
+            }
+            return;
+        }
+        let text = std::fs::read_to_string(at).unwrap();
+        let is_action = |it: &&str| {
+            let word =
+                |word: &str| !word.is_empty() && word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+            it.contains('.') && it.split('.').all(word)
+        };
+        found.extend(text.split('"').filter(is_action).map(str::to_owned));
+    }
+
+    #[test]
+    fn the_list_has_every_action_that_is_written_and_no_other() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = BTreeSet::new();
+        written(&source.join("admin"), &mut found);
+        written(&source.join("master.rs"), &mut found);
+        let listed: BTreeSet<String> = ACTIONS.iter().map(|&it| it.to_owned()).collect();
+        assert_eq!(found, listed);
+    }
 
     #[test]
     fn free_data_is_told_without_what_may_be_a_secret() {

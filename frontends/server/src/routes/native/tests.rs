@@ -179,11 +179,12 @@ fn answers_are_written_as_described() {
     .unwrap();
     described("LimitUse", &state);
     let event: AuditEvent = serde_json::from_value(json!({
-        "seq": 1, "at": 0, "actor": "a", "action": "b", "target": "c", "organization": null, "group": null, "user": null,
+        "seq": 1, "at": 0, "actor": "a", "action": "key.create", "target": "c", "organization": null, "group": null, "user": null,
         "detail": {}, "mac": "m",
     }))
     .unwrap();
     described("AuditEvent", &event);
+    assert_eq!(properties("AuditEvent")["action"]["enum"], json!(sluicegate::admin::ACTIONS));
     described(
         "Diagnostic",
         &sluicegate::config::Diagnostic {

@@ -1,0 +1,56 @@
+// Every sentence that the management service says has its Chinese, and none is kept that nobody says any more.
+
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+const service = ['../gateway/src/admin.rs', '../gateway/src/admin'];
+const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
+
+function sources(at) {
+  if (!statSync(at).isDirectory()) return [at];
+  return readdirSync(at)
+    .filter((it) => it !== 'tests' && it !== 'tests.rs')
+    .flatMap((it) => sources(join(at, it)))
+    .filter((it) => it.endsWith('.rs'));
+}
+
+/** Texts of three words or more that begin as sentences of errors do; what is filled in is `{}`. */
+function sentences(files) {
+  const found = new Map();
+  for (const file of files) {
+    const [code = ''] = readFileSync(file, 'utf8').split('#[cfg(test)]\nmod tests');
+    for (const [, text] of code.replace(/^\s*\/\/.*$/gm, '').matchAll(/"((?:[^"\\]|\\[\s\S])*)"/g)) {
+      const said = text
+        .replace(/\\\n\s*/g, '')
+        .replaceAll('\\"', '"')
+        .replace(/\{\{|\}\}/g, (it) => (it === '{{' ? '\u0001' : '\u0002'))
+        .replace(/\{[^{}]*\}/g, '{}')
+        .replaceAll('\u0001', '{')
+        .replaceAll('\u0002', '}');
+      if (/^[a-z`{0-9]/.test(said) && said.split(' ').length >= 3) found.set(said, file);
+    }
+  }
+  return found;
+}
+
+const { says, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
+const said = sentences(service.flatMap(sources));
+const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);
+const problems = [];
+for (const [text, file] of said) {
+  if (!(text in says) && !unseen.includes(text))
+    problems.push(`${file}: server.zh.json lacks \`${text}\`: add it to \`says\`, or to \`unseen\``);
+}
+for (const text of [...Object.keys(says), ...unseen]) {
+  if (text.split(' ').length >= 3 && !known.has(text))
+    problems.push(`server.zh.json: nothing says \`${text}\``);
+  const holes = text.split('{}').length - 1;
+  const used = new Set([...(says[text] ?? '').matchAll(/\{(\d)\}/g)].map((it) => Number(it[1])));
+  if (says[text] && [...used].some((at) => at < 1 || at > holes))
+    problems.push(`server.zh.json: \`${says[text]}\` fills in what \`${text}\` hasn't`);
+}
+if (problems.length > 0) {
+  console.error(problems.join('\n'));
+  process.exit(1);
+}
+console.log(`${Object.keys(says).length} sentences of the server in Chinese`);

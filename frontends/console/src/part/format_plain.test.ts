@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { formats } from './format_plain';
+
+test('lengths of time are said in the language, and rounded once', () => {
+  const [en, zh] = [formats('en', 'UTC', 'USD', 1), formats('zh', 'UTC', 'USD', 1)];
+  const cases: [number, string, string][] = [
+    [0, '< 1 ms', '< 1毫秒'],
+    [0.25, '0.25 ms', '0.25毫秒'],
+    [333, '333 ms', '333毫秒'],
+    [999.7, '1.00 s', '1.00秒'],
+    [2_310, '2.31 s', '2.31秒'],
+    [42_000, '42.0 s', '42.0秒'],
+    [59_980, '1 min 0 s', '1分钟0秒'],
+    [333_000, '5 min 33 s', '5分钟33秒'],
+    [359_900, '6 min 0 s', '6分钟0秒'],
+    [3_900_000, '1 h 5 min', '1小时5分钟'],
+    [172_800_000, '2 d', '2天'],
+  ];
+  for (const [ms, english, chinese] of cases) {
+    expect([en.duration(ms), zh.duration(ms)], String(ms)).toEqual([english, chinese]);
+  }
+});

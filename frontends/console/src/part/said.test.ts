@@ -1,0 +1,24 @@
+import { beforeAll, expect, test } from 'vitest';
+import words from '../word/server.zh.json';
+import { chineseOf, learn } from './said';
+
+beforeAll(() => learn(words.says));
+
+test.each([
+  ['the user belongs to another organization than the key', '该用户与密钥不属于同一组织'],
+  ['your role doesn’t allow', undefined],
+  [
+    "your role doesn't allow you to change this group; ask an administrator",
+    '您的角色无权修改该分组；请联系管理员',
+  ],
+  ["channel `user` doesn't exist", '渠道 `user` 不存在'],
+  ["the script can't be used:\nline 1\nline 2", '脚本无法使用：\nline 1\nline 2'],
+  [
+    'policy `p` is attached to group `g-1`, and stays there; put this one under another name, or remove it first',
+    '策略 `p` 作用于分组 `g-1`，不能改变；请换一个名称保存，或先将其删除',
+  ],
+  ['version 3 of policy `a.*b` runs already; name another', '策略 `a.*b` 的版本 3 已在运行；请选择另一个'],
+  ['something else', undefined],
+])('%s', (english, chinese) => {
+  expect(chineseOf(english)).toBe(chinese);
+});

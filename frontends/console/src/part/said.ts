@@ -1,0 +1,47 @@
+// What the server says, which is English, in Chinese: whole sentences, with places for names and numbers.
+
+type Rule = { pattern: RegExp; places: boolean[]; chinese: string };
+
+let told: Record<string, string> = {};
+let rules: Rule[] | undefined;
+
+/** Takes the sentences that are known. */
+export function learn(says: Record<string, string>) {
+  told = Object.fromEntries(Object.entries(says).map(([it, chinese]) => [lines(it), lines(chinese)]));
+  rules = undefined;
+}
+
+/** Line ends stand as they do in the server's source. */
+function lines(text: string): string {
+  return text.replaceAll('\\n', '\n');
+}
+
+/** The sentence in Chinese; nothing where it isn't known. */
+export function chineseOf(text: string): string | undefined {
+  const whole = told[text];
+  if (whole !== undefined) return whole;
+  // What says the most by itself comes first.
+  rules ??= Object.entries(told)
+    .filter(([it]) => it.includes('{}'))
+    .sort(([a], [b]) => b.length - a.length)
+    .map(rule);
+  for (const { pattern, places, chinese } of rules) {
+    const found = pattern.exec(text);
+    if (!found) continue;
+    const filled = found
+      .slice(1)
+      // What stands between backticks is somebody's own name for something.
+      .map((it, at) => (places[at] ? it : (chineseOf(it) ?? it)));
+    return chinese.replace(/{(\d)}/g, (_, at) => filled[Number(at) - 1] ?? '');
+  }
+  return undefined;
+}
+
+function rule([english, chinese]: [string, string]): Rule {
+  const parts = english.split('{}');
+  const places = parts
+    .slice(1)
+    .map((after, at) => after.startsWith('`') && Boolean(parts[at]?.endsWith('`')));
+  const escaped = parts.map((it) => it.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return { pattern: new RegExp(`^${escaped.join('([\\s\\S]*?)')}$`), places, chinese };
+}
