@@ -52,38 +52,29 @@ async function find(me: Me, search: string): Promise<Found[]> {
         })),
       )
     : [];
-  const low = search.toLowerCase();
-  const has = (...texts: (string | null | undefined)[]) =>
-    texts.some((it) => it?.toLowerCase().includes(low));
   const channels = may(me, 'super')
-    ? take(api.GET('/api/v1/channels')).then((it) =>
-        it.items
-          .filter((channel) => has(channel.id, channel.name, channel.provider))
-          .slice(0, 6)
-          .map((channel) => ({
-            to: `/channels/${one(channel.id)}`,
-            name: channel.name,
-            kind: 'nav.channels',
-            more: channel.provider,
-          })),
+    ? take(api.GET('/api/v1/channels', { params: { query } })).then((it) =>
+        it.items.map((channel) => ({
+          to: `/channels/${one(channel.id)}`,
+          name: channel.name,
+          kind: 'nav.channels',
+          more: channel.provider,
+        })),
       )
     : [];
   const organizations = may(me, 'organizations')
-    ? take(api.GET('/api/v1/organizations')).then((it) =>
-        it.items
-          .filter((found) => has(found.id, found.alias))
-          .slice(0, 6)
-          .map((found) => ({
-            to: `/organizations/${one(found.id)}`,
-            name: found.alias ?? found.id,
-            kind: 'nav.organizations',
-          })),
+    ? take(api.GET('/api/v1/organizations', { params: { query } })).then((it) =>
+        it.items.map((found) => ({
+          to: `/organizations/${one(found.id)}`,
+          name: found.alias ?? found.id,
+          kind: 'nav.organizations',
+        })),
       )
     : [];
   const policies = may(me, 'readAll')
     ? take(api.GET('/api/v1/policies')).then((it) =>
         it.items
-          .filter((found) => has(found.name))
+          .filter((found) => found.name.toLowerCase().includes(search.toLowerCase()))
           .slice(0, 6)
           .map((found) => ({ to: `/policies/${one(found.name)}`, name: found.name, kind: 'nav.policies' })),
       )

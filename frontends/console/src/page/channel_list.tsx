@@ -5,6 +5,7 @@ import { type Key, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { allOf } from '../part/all';
 import { useAtOnce } from '../part/at_once';
 import { FromFile, Models, Named } from '../part/badge';
 import { channelsBreak } from '../part/broken';
@@ -33,7 +34,7 @@ export default function ChannelList() {
   const [chosen, setChosen] = useState<Key[]>([]);
   const query = useQuery({
     queryKey: ['channels'],
-    queryFn: () => take(api.GET('/api/v1/channels')),
+    queryFn: () => allOf((query) => take(api.GET('/api/v1/channels', { params: { query } }))),
     refetchInterval: 5_000,
   });
   const low = (filter.search ?? '').toLowerCase();
