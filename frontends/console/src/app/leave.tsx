@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next';
 import { useBlocker } from 'react-router';
 import { leaving } from '../part/confirm';
 import { SignAgain } from './sign_again';
-import { giveUp, loses, useOver } from './unsaved';
+import { giveUp, loses, useOver, what } from './unsaved';
 
 export function Leave() {
   const { t } = useTranslation();
@@ -16,7 +16,7 @@ export function Leave() {
   useEffect(() => {
     if (blocker.state !== 'blocked') return;
     const asked = modal.confirm({
-      ...leaving(t),
+      ...leaving(t, what()),
       onOk: () => {
         giveUp();
         blocker.proceed();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { giveUp, hold, holds, loses } from './unsaved';
+import { giveUp, hold, holds, loses, what } from './unsaved';
 
 const here = { pathname: '/keys', search: '?create=1' };
 
@@ -20,4 +20,12 @@ test('a page says itself which ways lose it', () => {
   expect(loses(here, { pathname: '/keys/1', search: '' })).toBe(true);
   giveUp();
   expect(holds()).toBe(false);
+});
+
+test('what is shown once weighs more than what was typed', () => {
+  const [typed, shown] = [hold(Symbol()), hold(Symbol(), undefined, 'shown')];
+  expect(what()).toBe('shown');
+  shown();
+  expect(what()).toBe('typed');
+  typed();
 });

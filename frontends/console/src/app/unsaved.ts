@@ -4,10 +4,13 @@ import { useEffect, useSyncExternalStore } from 'react';
 
 type Place = { pathname: string; search: string };
 
+/** What is held: something typed, or what is shown once and can't be shown again. */
+export type What = 'typed' | 'shown';
+
 /** Whether it is lost on the way from one place to another. */
 type Loses = (from: Place, to: Place) => boolean;
 
-const held = new Map<symbol, Loses>();
+const held = new Map<symbol, { when: Loses; what: What }>();
 const heard = new Set<() => void>();
 let over = false;
 
@@ -22,7 +25,12 @@ export function holds(): boolean {
 
 /** Whether anything is lost on the way. */
 export function loses(from: Place, to: Place): boolean {
-  return [...held.values()].some((it) => it(from, to));
+  return [...held.values()].some((it) => it.when(from, to));
+}
+
+/** What whoever leaves is asked about: what can't be had again weighs more. */
+export function what(): What {
+  return [...held.values()].some((it) => it.what === 'shown') ? 'shown' : 'typed';
 }
 
 /** Whatever is there is given up. */
@@ -50,8 +58,8 @@ export function useOver(): boolean {
 const anywhere: Loses = (from, to) => from.pathname !== to.pathname || from.search !== to.search;
 
 /** Holds what was typed, until what is given back is called. */
-export function hold(name: symbol, when: Loses = anywhere): () => void {
-  held.set(name, when);
+export function hold(name: symbol, when: Loses = anywhere, what: What = 'typed'): () => void {
+  held.set(name, { when, what });
   return () => {
     held.delete(name);
   };

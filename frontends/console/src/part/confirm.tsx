@@ -2,6 +2,7 @@ import { App } from 'antd';
 import type { TFunction } from 'i18next';
 import { useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import type { What } from '../app/unsaved';
 import { useWords } from './failure';
 import { Waiting } from './plain';
 
@@ -28,11 +29,12 @@ export function useConfirm() {
 }
 
 /** What is asked in front of whatever leads away from what was typed. */
-export function leaving(t: TFunction) {
+export function leaving(t: TFunction, what: What = 'typed') {
+  const shown = what === 'shown';
   return {
-    title: t('form.leave'),
-    content: t('form.leaveHint'),
-    okText: t('form.discard'),
+    title: t(shown ? 'secret.leave' : 'form.leave'),
+    content: t(shown ? 'secret.leaveHint' : 'form.leaveHint'),
+    okText: t(shown ? 'secret.leaveIt' : 'form.discard'),
     cancelText: t('form.stay'),
   };
 }

@@ -2,8 +2,10 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { Alert, Button, Modal, Tabs, Typography, theme } from 'antd';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
+import { hold } from '../app/unsaved';
 
 /** With `wrap`, one long word is broken rather than scrolled. */
 export function Code({ text, wrap }: { text: string; wrap?: boolean }) {
@@ -74,6 +76,12 @@ export function Snippets({ secret, model }: { secret: string; model: string }) {
 
 export function SecretOnce(props: { secret: string; title: string; model?: string; close: () => void }) {
   const { t } = useTranslation();
+  // It is gone with this page: whatever leads away asks first.
+  const release = useRef<(() => void) | undefined>(undefined);
+  useEffect(() => {
+    release.current = hold(Symbol('shown once'), undefined, 'shown');
+    return () => release.current?.();
+  }, []);
   return (
     <Modal
       open
@@ -83,7 +91,13 @@ export function SecretOnce(props: { secret: string; title: string; model?: strin
       keyboard={false}
       closable={false}
       footer={
-        <Button type="primary" onClick={props.close}>
+        <Button
+          type="primary"
+          onClick={() => {
+            release.current?.();
+            props.close();
+          }}
+        >
           {t('secret.kept')}
         </Button>
       }

@@ -238,3 +238,23 @@ test('a live log that is cut off says so', async ({ as, world }) => {
   await page.goto('/requests?live=1&search=abc');
   await expect(page.getByRole('switch', { name: 'Live' })).toBeDisabled();
 });
+
+test("a key's secret that is shown once isn't left by the way back without a question", async ({ as }) => {
+  const page = await as('super_admin');
+  await page.goto('/overview');
+  await settled(page);
+  await page.getByRole('link', { name: 'Keys', exact: true }).click();
+  await page.getByRole('button', { name: 'New key' }).click();
+  await page.getByRole('dialog').getByLabel('Alias').fill('Shown once');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
+  const secret = page.getByTestId('secret');
+  await expect(secret).toBeVisible();
+  await page.goBack();
+  const asked = page.getByRole('dialog', { name: 'Leave without it?' });
+  await asked.getByRole('button', { name: 'Stay' }).click();
+  await expect(secret).toBeVisible();
+  await page.getByRole('button', { name: 'I have saved it' }).click();
+  await expect(secret).toHaveCount(0);
+  await page.getByRole('link', { name: 'Groups', exact: true }).click();
+  await expect(page).toHaveURL(/\/groups$/);
+});
