@@ -7,7 +7,7 @@ import { Link, useNavigate, useParams } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
-import { FromFile } from '../part/badge';
+import { FromFile, GroupNames } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
@@ -15,6 +15,7 @@ import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { Icon } from '../part/icon';
 import { Page } from '../part/page';
+import { useStray } from '../part/pick';
 import { useFilter } from '../part/query';
 import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
@@ -110,7 +111,8 @@ export default function ChannelPage() {
               onClick={() =>
                 confirm({
                   title: t('channel.deleteTitle', { name: it.name }),
-                  breaks: async () => `${await channelsBreak(t, [it.id])} ${t('channel.deleteBreaks')}`,
+                  breaks: async () =>
+                    `${await channelsBreak(t, [it.id], 'deleted')} ${t('channel.deleteBreaks')}`,
                   action: t('form.delete'),
                   run: async () => {
                     await take(api.DELETE('/api/v1/channels/{channel}', { params: { path } }));
@@ -195,7 +197,7 @@ function About({ channel: it }: { channel: Channel }) {
           label: t('channel.priority'),
           children: `${it.priority ?? 0} · ${t('channel.weight')} ${it.weight ?? 1}`,
         },
-        { key: 'g', label: t('channel.groups'), children: it.groups?.join(', ') || t('channel.everybody') },
+        { key: 'g', label: t('channel.groups'), children: <For groups={it.groups ?? []} /> },
         {
           key: 't',
           label: t('key.tags'),
@@ -230,6 +232,19 @@ function About({ channel: it }: { channel: Channel }) {
         },
       ]}
     />
+  );
+}
+
+/** Whom it is kept to, and which of the names that stand there are nobody's. */
+function For({ groups }: { groups: string[] }) {
+  const { t } = useTranslation();
+  const stray = useStray(groups);
+  if (groups.length === 0) return t('channel.everybody');
+  return (
+    <>
+      <GroupNames ids={groups} />
+      {stray.length > 0 && <p className="warned">{t('channel.stray', { names: stray.join(', ') })}</p>}
+    </>
   );
 }
 

@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { Failure } from '../part/failure';
+import { PickGroups } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
 import { Offered } from './channel_offered';
@@ -173,7 +174,7 @@ function Fields({ before, price }: { before?: Channel; price?: string }) {
       <Models known={whole.data?.models?.map((it) => it.name) ?? []} before={before} price={price} />
       <Trial before={before} />
       <Form.Item name="groups" label={t('channel.groups')} extra={t('channel.groupsHint')}>
-        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
+        <PickGroups />
       </Form.Item>
       <span className="row" style={{ gap: 24 }}>
         <Form.Item name="priority" label={t('channel.priority')} tooltip={t('channel.priorityHint')}>

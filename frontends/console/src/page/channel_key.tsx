@@ -5,6 +5,7 @@ import { App, Button, Card, Empty, Input, Modal, Table, Tag } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -32,10 +33,14 @@ export function ChannelKeys({ channel, write }: { channel: Schemas['Channel']; w
     onSuccess: stale,
     onError: (error) => message.error(words(error)),
   });
+  const others = (gone: Key) => query.data?.items.some((it) => it.key !== gone.key && !it.disabled);
   const remove = (it: Key) =>
     confirm({
       title: t('channel.removeKeyTitle', { name: it.fingerprint }),
-      breaks: t('channel.removeKeyBreaks'),
+      breaks: async () =>
+        others(it)
+          ? t('channel.removeKeyBreaks')
+          : `${t('channel.removeLastKey')} ${await channelsBreak(t, [channel.id])}`,
       action: t('form.remove'),
       run: async () => {
         await take(

@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
+import { GroupNames } from '../part/badge';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
@@ -123,7 +124,7 @@ export default function ModelList() {
           {
             title: t('model.for'),
             key: 'groups',
-            render: (_, it) => it.groups?.join(', ') ?? t('channel.everybody'),
+            render: (_, it) => (it.groups ? <GroupNames ids={it.groups} /> : t('channel.everybody')),
           },
         ]}
       />

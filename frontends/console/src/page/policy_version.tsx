@@ -67,10 +67,11 @@ export function PolicyVersions({
         await after();
       },
     });
+  const before = query.data?.items.find((it) => it.number === policy.active)?.before;
   const back = () =>
     confirm({
       title: t('policy.backTitle', { name }),
-      breaks: t('policy.backBreaks'),
+      breaks: before == null ? t('policy.backToNone') : t('policy.backTo', { number: before }),
       action: t('policy.back'),
       run: async () => {
         await take(api.POST('/api/v1/policies/{policy}/rollback', { params: { path }, body: {} }));
@@ -84,7 +85,7 @@ export function PolicyVersions({
         <div className="row">
           <Switch size="small" aria-label={t('policy.watched')} checked={watched} onChange={setWatched} />
           {t('policy.watched')}
-          {policy.active != null && <Button onClick={back}>{t('policy.back')}</Button>}
+          {policy.active != null && query.data && <Button onClick={back}>{t('policy.back')}</Button>}
         </div>
       )}
       <Table<Version>

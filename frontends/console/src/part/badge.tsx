@@ -70,3 +70,14 @@ export function Named({ of, id }: { of: Kind; id: string | null | undefined }) {
     <span title={id}>{name(id)}</span>
   );
 }
+
+/** Several groups by what they are called. */
+export function GroupNames({ ids }: { ids: string[] }) {
+  return (
+    <span className="row" style={{ gap: '0 8px' }}>
+      {ids.map((id) => (
+        <Named key={id} of="groups" id={id} />
+      ))}
+    </span>
+  );
+}

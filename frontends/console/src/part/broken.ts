@@ -2,6 +2,7 @@
 
 import type { TFunction } from 'i18next';
 import { api, type Schemas, take } from '../api/client';
+import { allOf } from './all';
 
 /** How many keys are of a group, a user or an organization. */
 export async function keysOf(of: { group?: string; user?: string; organization?: string }): Promise<number> {
@@ -9,21 +10,62 @@ export async function keysOf(of: { group?: string; user?: string; organization?:
   return found.total;
 }
 
-type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'models'>;
+type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'models' | 'groups'>;
 
-/** Models that nobody serves once these channels are off. */
-export function onlyThere(all: Channel[], gone: string[]): string[] {
-  const serving = (it: Channel) => it.enabled !== false;
-  const models = (of: Channel[]) => new Set(of.flatMap((it) => it.models.map((model) => model.group)));
-  const others = models(all.filter((it) => serving(it) && !gone.includes(it.id)));
-  return [...models(all.filter((it) => serving(it) && gone.includes(it.id)))].filter((it) => !others.has(it));
+/** What is taken away: switched off, a channel still names its models; deleted, a wildcard elsewhere may take their calls. */
+export type How = 'off' | 'deleted';
+
+/** Models that nobody serves any more, and those that only some are still served. */
+export type Lost = { whole: string[]; partly: string[] };
+
+function isFor(pattern: string, model: string): boolean {
+  return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
+}
+
+/** Whom channels are open to; `null` is everybody. */
+function open(channels: Channel[]): Set<string> | null {
+  return channels.some((it) => !it.groups?.length)
+    ? null
+    : new Set(channels.flatMap((it) => it.groups ?? []));
+}
+
+/** What is lost once these channels are gone. */
+export function onlyThere(all: Channel[], gone: string[], how: How = 'off'): Lost {
+  const on = all.filter((it) => it.enabled !== false);
+  const [lost, others] = [on.filter((it) => gone.includes(it.id)), on.filter((it) => !gone.includes(it.id))];
+  const left = how === 'off' ? all : all.filter((it) => !gone.includes(it.id));
+  // A name that is declared anywhere is served there alone; only one that isn't is a wildcard's.
+  const declared = new Set(left.flatMap((it) => it.models.map((model) => model.group)));
+  const serve = (model: string) =>
+    others.filter((it) =>
+      it.models.some(({ group }) => (declared.has(model) ? group === model : isFor(group, model))),
+    );
+  const found: Lost = { whole: [], partly: [] };
+  for (const model of new Set(lost.flatMap((it) => it.models.map(({ group }) => group)))) {
+    const rest = serve(model);
+    const before = open(lost.filter((it) => it.models.some(({ group }) => group === model)));
+    const after = open(rest);
+    if (rest.length === 0) found.whole.push(model);
+    else if (after && (!before || [...before].some((it) => !after.has(it)))) found.partly.push(model);
+  }
+  return found;
+}
+
+/** The first of many names. */
+function some(names: string[]): string {
+  const [first, more] = [names.slice(0, 8).join(', '), names.length - 8];
+  return more > 0 ? `${first} … (+${more})` : first;
 }
 
 /** The same in words. */
-export async function channelsBreak(t: TFunction, gone: string[]): Promise<string> {
-  const all = await take(api.GET('/api/v1/channels'));
-  const lost = onlyThere(all.items, gone);
-  if (lost.length === 0) return t('channel.breaksNothing');
-  const [first, more] = [lost.slice(0, 8).join(', '), lost.length - 8];
-  return t('channel.breaks', { models: more > 0 ? `${first} … (+${more})` : first });
+export async function channelsBreak(t: TFunction, gone: string[], how: How = 'off'): Promise<string> {
+  const all = await allOf((query) => take(api.GET('/api/v1/channels', { params: { query } })));
+  const { whole, partly } = onlyThere(all.items, gone, how);
+  if (whole.length + partly.length === 0) return t('channel.breaksNothing');
+  return [
+    whole.length > 0 && t('channel.breaks', { models: some(whole) }),
+    partly.length > 0 && t('channel.breaksPartly', { models: some(partly) }),
+  ]
+    .filter(Boolean)
+    .join(' ');
 }

@@ -5,12 +5,12 @@ import { Select, type SelectProps } from 'antd';
 import { useDeferredValue, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
-import { useName } from './name';
+import { type Kind, useName } from './name';
 
 type Option = { value: string; label: string };
 type Props = Omit<SelectProps<string>, 'options'> & { placeholder?: string };
 
-const find: Record<'groups' | 'users' | 'keys' | 'channels', (search: string) => Promise<Option[]>> = {
+const find: Record<Kind, (search: string) => Promise<Option[]>> = {
   groups: async (search) => {
     const query = { limit: '30', ...(search && { search }) };
     const found = await take(api.GET('/api/v1/groups', { params: { query } }));
@@ -20,6 +20,11 @@ const find: Record<'groups' | 'users' | 'keys' | 'channels', (search: string) =>
     const query = { limit: '30', ...(search && { search }) };
     const found = await take(api.GET('/api/v1/users', { params: { query } }));
     return found.items.map((it) => ({ value: it.id, label: it.alias ?? it.email ?? it.id }));
+  },
+  organizations: async (search) => {
+    const query = { limit: '30', ...(search && { search }) };
+    const found = await take(api.GET('/api/v1/organizations', { params: { query } }));
+    return found.items.map((it) => ({ value: it.id, label: it.alias ?? it.id }));
   },
   channels: async (search) => {
     const query = { limit: '30', ...(search && { search }) };
@@ -37,7 +42,7 @@ const find: Record<'groups' | 'users' | 'keys' | 'channels', (search: string) =>
 };
 
 /** With `free`, what isn't found may be meant all the same, by its id. */
-export function Pick({ of, free, ...rest }: Props & { of: keyof typeof find; free?: boolean }) {
+export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }) {
   const [text, setText] = useState('');
   const asked = useDeferredValue(text.trim());
   const { data, isFetching } = useQuery({
@@ -69,27 +74,76 @@ const WORD = {
   users: 'key.user',
   keys: 'key.hint',
   channels: 'request.channel',
+  organizations: 'form.organization',
 } as const;
 
 /** The same outside of a form, where nothing beside it says what it is. */
-export function PickNamed(props: Props & { of: keyof typeof find }) {
+export function PickNamed(props: Props & { of: Kind }) {
   const { t } = useTranslation();
   const word = t(WORD[props.of]);
   return <Pick aria-label={word} placeholder={word} {...props} />;
 }
 
-export function PickOrganization(props: Props) {
-  const { data } = useQuery({
-    queryKey: ['organizations'],
-    queryFn: () => take(api.GET('/api/v1/organizations')),
+/** Groups by name, kept as their ids; and which of those that are there name nobody. */
+export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'>) {
+  const { t } = useTranslation();
+  const [text, setText] = useState('');
+  const asked = useDeferredValue(text.trim());
+  const { data, isFetching } = useQuery({
+    queryKey: ['groups', 'pick', asked],
+    queryFn: () => find.groups(asked),
+    placeholderData: keepPreviousData,
   });
+  const name = useName('groups');
+  const chosen = props.value ?? [];
+  const stray = useStray(chosen);
+  const options = [...(data ?? [])];
+  for (const id of chosen) {
+    if (!options.some((it) => it.value === id)) options.push({ value: id, label: name(id) });
+  }
   return (
-    <Select<string>
-      allowClear
-      {...props}
-      options={data?.items.map((it) => ({ value: it.id, label: it.alias ?? it.id }))}
-    />
+    <>
+      <Select<string[]>
+        mode="multiple"
+        showSearch={{ filterOption: false, onSearch: setText }}
+        allowClear
+        loading={isFetching}
+        {...props}
+        options={options}
+      />
+      {stray.length > 0 && (
+        <p role="alert" className="warned">
+          {t('channel.stray', { names: stray.join(', ') })}
+        </p>
+      )}
+    </>
   );
+}
+
+/** Labels that no group has: as its id, or in the organization `default` as its name. */
+export function useStray(labels: string[]): string[] {
+  const { data } = useQuery({
+    queryKey: ['groups', 'stray', labels],
+    queryFn: async () => {
+      const known = await Promise.all(labels.map(names));
+      return labels.filter((_, index) => !known[index]);
+    },
+    enabled: labels.length > 0,
+    placeholderData: keepPreviousData,
+  });
+  return (data ?? []).filter((it) => labels.includes(it));
+}
+
+async function names(label: string): Promise<boolean> {
+  const query = { search: label, limit: '1000' };
+  const found = await take(api.GET('/api/v1/groups', { params: { query } }));
+  return found.items.some(
+    (it) => it.id === label || (it.alias === label && (it.organization ?? 'default') === 'default'),
+  );
+}
+
+export function PickOrganization(props: Props) {
+  return <Pick of="organizations" {...props} />;
 }
 
 /** Names of models: those that channels serve, and whatever else one types. */
