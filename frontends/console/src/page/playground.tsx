@@ -1,35 +1,36 @@
 // Talking to models as a key may, one or two side by side. The key stays in this page and is forgotten with it.
 
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, Button, Card, Collapse, Form, Input, InputNumber, Select, Slider, Switch } from 'antd';
-import { useState } from 'react';
+import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { modelsOf } from '../part/chat';
+import { EFFORTS, modelsOf, PLAIN, type Settings } from '../part/chat';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
-import { Pane, type Settings, type Took } from './playground_pane';
+import { ownKey } from './playground_key';
+import { Pane, type Took } from './playground_pane';
 
 export default function Playground() {
   const { t } = useTranslation();
   const [filter, change] = useFilter();
   const [key, setKey] = useState('');
-  const [settings, setSettings] = useState<Settings>({
-    system: '',
-    temperature: null,
-    maxOutput: null,
-    tools: '',
-  });
+  const [settings, setSettings] = useState(PLAIN);
   const [prompt, setPrompt] = useState('');
   // Counts up with each question, which all panes then ask.
   const [asked, setAsked] = useState<{ number: number; text: string }>({ number: 0, text: '' });
   const [cleared, setCleared] = useState(0);
   const [first, tookFirst] = useState<Took>();
   const [second, tookSecond] = useState<Took>();
+  const [firstWorks, setFirstWorks] = useState(false);
+  const [secondWorks, setSecondWorks] = useState(false);
+  const busy = firstWorks || secondWorks;
+  // What wasn't answered may be sent again, unless something else was typed meanwhile.
+  const unanswered = useCallback((text: string) => setPrompt((typed) => typed || text), []);
   const models = useQuery({
     queryKey: ['playground-models', key],
     queryFn: () => modelsOf(key),
@@ -47,7 +48,8 @@ export default function Playground() {
     tookSecond(undefined);
   };
   const ask = () => {
-    if (!prompt.trim() || tools === null) return;
+    // The next question waits for the answer to this one: it would cut it off.
+    if (!prompt.trim() || tools === null || busy) return;
     setAsked({ number: asked.number + 1, text: prompt });
     forget();
     setPrompt('');
@@ -114,6 +116,8 @@ export default function Playground() {
                 tools={tools ?? undefined}
                 asked={asked}
                 took={index === 0 ? tookFirst : tookSecond}
+                working={index === 0 ? setFirstWorks : setSecondWorks}
+                unanswered={unanswered}
               />
             )}
           </Card>
@@ -140,7 +144,11 @@ export default function Playground() {
           }}
         />
         <div style={{ textAlign: 'right', marginTop: 8 }}>
-          <Button type="primary" htmlType="submit" disabled={!prompt.trim() || tools === null || !chosen[0]}>
+          <Button
+            type="primary"
+            htmlType="submit"
+            disabled={!prompt.trim() || tools === null || busy || !chosen[0]}
+          >
             {t('playground.send')}
           </Button>
         </div>
@@ -189,20 +197,15 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
   const { t } = useTranslation();
   const me = useMe();
   // Whoever is in one group alone talks as it.
+  const client = useQueryClient();
+  const name = useName('groups');
   const [group, setGroup] = useState(me.groups.length === 1 ? me.groups[0] : undefined);
   const make = useMutation({
-    mutationFn: () =>
-      take(
-        api.POST('/api/v1/keys', {
-          body: {
-            alias: `playground ${new Date().toISOString()}`,
-            group: group ?? null,
-            user: me.user ?? null,
-            ttl: '1h',
-          },
-        }),
-      ),
-    onSuccess: (issued) => use(issued.secret),
+    mutationFn: () => ownKey(me.user, group ? { id: group, name: name(group) } : undefined),
+    onSuccess: (secret) => {
+      use(secret);
+      return client.invalidateQueries({ queryKey: ['keys'] });
+    },
   });
   return (
     <Page title={t('nav.playground')} note={t('playground.what')}>
@@ -280,6 +283,45 @@ function SettingForm({
             min={1}
             value={value.maxOutput}
             onChange={(maxOutput) => change({ ...value, maxOutput })}
+          />
+        </Form.Item>
+        <Form.Item label={t('playground.topP')}>
+          <InputNumber
+            aria-label={t('playground.topP')}
+            min={0}
+            max={1}
+            step={0.05}
+            value={value.topP}
+            onChange={(topP) => change({ ...value, topP })}
+          />
+        </Form.Item>
+        <Form.Item label={t('playground.seed')}>
+          <InputNumber
+            aria-label={t('playground.seed')}
+            precision={0}
+            value={value.seed}
+            onChange={(seed) => change({ ...value, seed })}
+          />
+        </Form.Item>
+        <Form.Item label={t('playground.stopAt')}>
+          <Select
+            mode="tags"
+            aria-label={t('playground.stopAt')}
+            open={false}
+            suffixIcon={null}
+            maxCount={4}
+            value={value.stop}
+            onChange={(stop) => change({ ...value, stop })}
+          />
+        </Form.Item>
+        <Form.Item label={t('playground.effort')}>
+          <Select
+            allowClear
+            aria-label={t('playground.effort')}
+            placeholder={t('limit.default')}
+            value={value.effort}
+            onChange={(effort) => change({ ...value, effort: effort ?? null })}
+            options={EFFORTS.map((value) => ({ value, label: t(`playground.efforts.${value}`) }))}
           />
         </Form.Item>
       </div>

@@ -6,18 +6,20 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, take } from '../api/client';
-import { chat, type Done, messages, type Piece, type Tool, type Turn } from '../part/chat';
+import {
+  chat,
+  type Done,
+  messages,
+  type Piece,
+  parameters,
+  type Settings,
+  type Tool,
+  type Turn,
+} from '../part/chat';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { useChannelName } from '../part/name';
-
-export type Settings = {
-  system: string;
-  temperature: number | null;
-  maxOutput: number | null;
-  tools: string;
-};
 
 type Said = Turn & { thought?: string; done?: Done };
 
@@ -29,6 +31,10 @@ type Props = {
   asked: { number: number; text: string };
   /** Hears what the last answer took. */
   took: (it: Took) => void;
+  /** Hears whether an answer is on its way. */
+  working: (is: boolean) => void;
+  /** Is given back a question that wasn't answered. */
+  unanswered: (text: string) => void;
 };
 
 /** What an answer took. */
@@ -36,7 +42,7 @@ export type Took = { firstMs?: number | null; wholeMs: number; spend?: number };
 
 const nobody = () => {};
 
-export function Pane({ secret, model, settings, tools, asked, took }: Props) {
+export function Pane({ secret, model, settings, tools, asked, took, working, unanswered }: Props) {
   const { t } = useTranslation();
   const { token } = theme.useToken();
   const [turns, setTurns] = useState<Said[]>([]);
@@ -45,6 +51,7 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
   const stop = useRef<AbortController | null>(null);
   const end = useRef<HTMLDivElement>(null);
   const last = useRef(asked.number);
+  const here = useRef(true);
 
   const ask = useCallback(
     async (before: Said[], said: Said[]) => {
@@ -76,8 +83,7 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
           {
             model,
             messages: messages(settings.system, turns),
-            ...(settings.temperature != null && { temperature: settings.temperature }),
-            ...(settings.maxOutput != null && { max_tokens: settings.maxOutput }),
+            ...parameters(settings),
             ...(tools && { tools }),
           },
           control.signal,
@@ -87,12 +93,16 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
       } catch (failed) {
         if (!control.signal.aborted) setError(failed instanceof Error ? failed : new Error(String(failed)));
         // A question that wasn't answered isn't part of the conversation.
-        if (!answer.content && !answer.tools) setTurns(before);
+        if (!answer.content && !answer.tools) {
+          setTurns(before);
+          const question = said.find((it) => it.role === 'user');
+          if (question && here.current) unanswered(question.content);
+        }
       } finally {
         if (stop.current === control) setBusy(false);
       }
     },
-    [secret, model, settings, tools],
+    [secret, model, settings, tools, unanswered],
   );
 
   useEffect(() => {
@@ -101,7 +111,17 @@ export function Pane({ secret, model, settings, tools, asked, took }: Props) {
     void ask(turns, [{ role: 'user', content: asked.text }]);
   }, [asked, ask, turns]);
 
-  useEffect(() => () => stop.current?.abort(), []);
+  useEffect(() => {
+    here.current = true;
+    return () => {
+      here.current = false;
+      stop.current?.abort();
+    };
+  }, []);
+  useEffect(() => {
+    working(busy);
+    return () => working(false);
+  }, [busy, working]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: what comes is kept in sight
   useEffect(() => {
@@ -233,7 +253,13 @@ function Figures({ done, took }: { done: Done; took: (it: Took) => void }) {
         ))}
       </dl>
       {done.call && (
-        <Link className="small" to={`/requests/${encodeURIComponent(done.call)}`}>
+        // The conversation is in this page alone, and stays here.
+        <Link
+          className="small"
+          to={`/requests/${encodeURIComponent(done.call)}`}
+          target="_blank"
+          rel="noreferrer"
+        >
           {t('playground.record')}
         </Link>
       )}

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { chat, messages, type Piece, type Turn } from './chat';
+import { chat, messages, type Piece, PLAIN, parameters, type Turn } from './chat';
 
 const bytes = new TextEncoder().encode(
   [
@@ -89,4 +89,17 @@ test('a conversation has calls of tools only where all of their results were giv
     { role: 'tool', tool_call_id: 'a', content: '1' },
     { role: 'tool', tool_call_id: 'b', content: '2' },
   ]);
+});
+
+test('what is left empty is not sent', () => {
+  expect(parameters(PLAIN)).toEqual({});
+  const set = { temperature: 0, topP: 0.9, maxOutput: 5, seed: 0, stop: ['END'], effort: 'low' };
+  expect(parameters({ ...PLAIN, ...set })).toEqual({
+    temperature: 0,
+    top_p: 0.9,
+    max_tokens: 5,
+    seed: 0,
+    stop: ['END'],
+    reasoning_effort: 'low',
+  });
 });

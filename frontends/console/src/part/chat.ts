@@ -31,6 +31,43 @@ export function messages(system: string, turns: Turn[]): object[] {
   return system.trim() ? [{ role: 'system', content: system }, ...said] : said;
 }
 
+/** What is asked along with a conversation; what is empty is left to the model. */
+export type Settings = {
+  system: string;
+  temperature: number | null;
+  topP: number | null;
+  maxOutput: number | null;
+  seed: number | null;
+  stop: string[];
+  effort: string | null;
+  tools: string;
+};
+
+export const PLAIN: Settings = {
+  system: '',
+  temperature: null,
+  topP: null,
+  maxOutput: null,
+  seed: null,
+  stop: [],
+  effort: null,
+  tools: '',
+};
+
+export const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+
+/** The same as the API takes it. */
+export function parameters(it: Settings): Record<string, unknown> {
+  return {
+    ...(it.temperature != null && { temperature: it.temperature }),
+    ...(it.topP != null && { top_p: it.topP }),
+    ...(it.maxOutput != null && { max_tokens: it.maxOutput }),
+    ...(it.seed != null && { seed: it.seed }),
+    ...(it.stop.length > 0 && { stop: it.stop }),
+    ...(it.effort && { reasoning_effort: it.effort }),
+  };
+}
+
 export type Piece = {
   text?: string;
   thought?: string;

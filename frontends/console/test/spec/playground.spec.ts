@@ -26,6 +26,58 @@ test('an answer shows what it took, what it cost, and why it went where it went'
     await log.getByText('Why it went there').click();
     await expect(log.getByRole('list', { name: 'Why it went there' })).toContainText(/priority \d/);
   }
+  // The call is opened beside it: the conversation is in this page alone.
+  const opened = page.waitForEvent('popup');
   await logs.first().getByRole('link', { name: 'Open the call' }).click();
-  await expect(page).toHaveURL(/\/requests\/call-/);
+  expect((await opened).url()).toMatch(/\/requests\/call-/);
+  await expect(logs.first()).toContainText('hello');
+});
+
+test('a question waits for the answer before it, one that is refused comes back, and one key serves each start', async ({ as, world }) => {
+  await world.api.post(`/api/v1/channels/${world.channel}/mend`, {});
+  const page = await as('user');
+  const input = page.getByLabel('Message', { exact: true });
+  const begin = async (query: string) => {
+    await page.goto(`/playground?${query}`);
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await expect(input).toBeVisible();
+  };
+  await begin('model=gpt-4o-mini--status-500');
+  await input.fill('is anybody there?');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('alert')).toBeVisible();
+  await expect(input).toHaveValue('is anybody there?');
+
+  await begin('model=gpt-4o-mini');
+  await page.getByRole('button', { name: 'System prompt, parameters, tools' }).click();
+  await page.getByLabel('Top P').fill('0.5');
+  await page.getByLabel('Seed').fill('7');
+  await page.getByLabel('Stop at these texts').fill('END');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('How much to think').click();
+  await page.locator('.ant-select-item-option').filter({ hasText: 'Little' }).click();
+  let release = () => {};
+  const held = new Promise<void>((done) => {
+    release = done;
+  });
+  const bodies: { top_p?: number; seed?: number; stop?: string[]; reasoning_effort?: string }[] = [];
+  await page.route(/\/v1\/chat\/completions$/, async (route) => {
+    bodies.push(route.request().postDataJSON());
+    await held;
+    await route.continue();
+  });
+  await input.fill('one');
+  await page.keyboard.press('Enter');
+  await input.fill('two');
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'Send' })).toBeDisabled();
+  await expect(input).toHaveValue('two');
+  release();
+  await expect(page.getByRole('link', { name: 'Open the call' })).toHaveCount(1);
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('link', { name: 'Open the call' })).toHaveCount(2);
+  expect(bodies.length).toBe(2);
+  expect(bodies[0]).toMatchObject({ top_p: 0.5, seed: 7, stop: ['END'], reasoning_effort: 'low' });
+  const { items } = await world.api.get(`/api/v1/keys?user=${world.own.user}&search=playground`);
+  expect(items.map((it: { alias: string }) => it.alias)).toEqual([`playground · ${world.own.user} · Research`]);
 });
