@@ -2,7 +2,7 @@
 // they are called.
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { type KeyboardEvent, useDeferredValue, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
@@ -24,10 +24,10 @@ const ACTIONS: { to: string; name: string; right: Right }[] = [
 
 type Found = { to: string; name: string; kind: string; more?: string };
 
-async function find(me: Me, search: string): Promise<Found[]> {
+async function find(me: Me, search: string, signal: AbortSignal): Promise<Found[]> {
   const query = { search, limit: '6' };
   const one = (id: string) => encodeURIComponent(id);
-  const keys = take(api.GET('/api/v1/keys', { params: { query } })).then((it) =>
+  const keys = take(api.GET('/api/v1/keys', { params: { query }, signal })).then((it) =>
     it.items.map((key) => ({
       to: `/keys/${one(key.id)}`,
       name: key.alias ?? key.id,
@@ -35,7 +35,7 @@ async function find(me: Me, search: string): Promise<Found[]> {
       more: key.hint,
     })),
   );
-  const groups = take(api.GET('/api/v1/groups', { params: { query } })).then((it) =>
+  const groups = take(api.GET('/api/v1/groups', { params: { query }, signal })).then((it) =>
     it.items.map((group) => ({
       to: `/groups/${one(group.id)}`,
       name: group.alias ?? group.id,
@@ -43,7 +43,7 @@ async function find(me: Me, search: string): Promise<Found[]> {
     })),
   );
   const users = may(me, 'readAll')
-    ? take(api.GET('/api/v1/users', { params: { query } })).then((it) =>
+    ? take(api.GET('/api/v1/users', { params: { query }, signal })).then((it) =>
         it.items.map((user) => ({
           to: `/users/${one(user.id)}`,
           name: user.alias ?? user.email ?? user.id,
@@ -53,7 +53,7 @@ async function find(me: Me, search: string): Promise<Found[]> {
       )
     : [];
   const channels = may(me, 'super')
-    ? take(api.GET('/api/v1/channels', { params: { query } })).then((it) =>
+    ? take(api.GET('/api/v1/channels', { params: { query }, signal })).then((it) =>
         it.items.map((channel) => ({
           to: `/channels/${one(channel.id)}`,
           name: channel.name,
@@ -63,7 +63,7 @@ async function find(me: Me, search: string): Promise<Found[]> {
       )
     : [];
   const organizations = may(me, 'organizations')
-    ? take(api.GET('/api/v1/organizations', { params: { query } })).then((it) =>
+    ? take(api.GET('/api/v1/organizations', { params: { query }, signal })).then((it) =>
         it.items.map((found) => ({
           to: `/organizations/${one(found.id)}`,
           name: found.alias ?? found.id,
@@ -72,14 +72,14 @@ async function find(me: Me, search: string): Promise<Found[]> {
       )
     : [];
   const policies = may(me, 'readAll')
-    ? take(api.GET('/api/v1/policies')).then((it) =>
+    ? take(api.GET('/api/v1/policies', { signal })).then((it) =>
         it.items
           .filter((found) => found.name.toLowerCase().includes(search.toLowerCase()))
           .slice(0, 6)
           .map((found) => ({ to: `/policies/${one(found.name)}`, name: found.name, kind: 'nav.policies' })),
       )
     : [];
-  const models = take(api.GET('/api/v1/models', { params: { query } })).then((it) =>
+  const models = take(api.GET('/api/v1/models', { params: { query }, signal })).then((it) =>
     it.items.map((found) => ({
       to: `/models?search=${one(found.name)}`,
       name: found.name,
@@ -93,6 +93,16 @@ async function find(me: Me, search: string): Promise<Found[]> {
   return settled.flatMap((it) => (it.status === 'fulfilled' ? it.value : []));
 }
 
+/** A text once nobody has typed for a while. */
+function useSettled(text: string, after: number): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), after);
+    return () => clearTimeout(timer);
+  }, [text, after]);
+  return settled;
+}
+
 export default function Search({ close }: { close: () => void }) {
   const { t } = useTranslation();
   const me = useMe();
@@ -101,36 +111,50 @@ export default function Search({ close }: { close: () => void }) {
   useEffect(() => dialog.current?.showModal(), []);
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
-  const asked = useDeferredValue(text.trim());
+  const typed = text.trim();
+  const asked = useSettled(typed, 150);
   const things = useQuery({
     queryKey: ['search', asked],
-    queryFn: () => find(me, asked),
+    queryFn: ({ signal }) => find(me, asked, signal),
     enabled: asked.length > 0,
     placeholderData: keepPreviousData,
   });
-  const low = asked.toLowerCase();
+  // What an earlier text found is seen until the new one is answered, and leads nowhere.
+  const fresh = asked === typed && !things.isPlaceholderData && !things.isFetching;
+  const low = typed.toLowerCase();
   const pages: Found[] = PLACES.filter((it) => may(me, it.right))
     .map((it) => ({ to: it.path, name: t(it.name), kind: 'nav.page' }))
     .filter((it) => it.name.toLowerCase().includes(low) || it.to.includes(low));
   const actions: Found[] = ACTIONS.filter((it) => may(me, it.right))
     .map((it) => ({ to: it.to, name: t(it.name), kind: 'frame.action' }))
-    .filter((it) => asked && it.name.toLowerCase().includes(low));
+    .filter((it) => typed && it.name.toLowerCase().includes(low));
   // An id that was copied from a log or an answer's header.
-  const calls: Found[] = /^call-[0-9a-z-]+$/.test(asked)
-    ? [{ to: `/requests/${encodeURIComponent(asked)}`, name: asked, kind: 'nav.requests' }]
+  const calls: Found[] = /^call-[0-9a-z-]+$/.test(typed)
+    ? [{ to: `/requests/${encodeURIComponent(typed)}`, name: typed, kind: 'nav.requests' }]
     : [];
-  const all = [...calls, ...pages, ...actions, ...(asked ? (things.data ?? []) : [])];
+  const known = [...calls, ...pages, ...actions];
+  const all = [...known, ...(typed && asked ? (things.data ?? []) : [])];
   const chosen = Math.min(at, all.length - 1);
   const go = (found: Found | undefined) => {
     if (!found) return;
     close();
     navigate(found.to);
   };
+  // Whoever was quicker than the answer goes to the first that it finds.
+  const [waits, setWaits] = useState(false);
+  const to = waits && fresh ? all[chosen] : undefined;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it goes once, as soon as there is where to
+  useEffect(() => {
+    if (waits && fresh) setWaits(false);
+    go(to);
+  }, [waits, fresh]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === 'ArrowDown') setAt(Math.min(chosen + 1, all.length - 1));
     else if (event.key === 'ArrowUp') setAt(Math.max(chosen - 1, 0));
-    else if (event.key === 'Enter') go(all[chosen]);
-    else return;
+    else if (event.key === 'Enter') {
+      if (fresh || chosen < known.length) go(all[chosen]);
+      else setWaits(true);
+    } else return;
     event.preventDefault();
   };
   return (
@@ -156,6 +180,7 @@ export default function Search({ close }: { close: () => void }) {
           onChange={(event) => {
             setText(event.target.value);
             setAt(0);
+            setWaits(false);
           }}
           onKeyDown={onKeyDown}
         />
@@ -178,7 +203,7 @@ export default function Search({ close }: { close: () => void }) {
           </div>
         ))}
       </div>
-      {all.length === 0 && !things.isFetching && <Nothing>{t('frame.nothing')}</Nothing>}
+      {all.length === 0 && (fresh || !typed) && <Nothing>{t('frame.nothing')}</Nothing>}
     </dialog>
   );
 }
