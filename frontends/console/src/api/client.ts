@@ -59,6 +59,8 @@ export function failure(response: Response, body: unknown): ApiError {
 }
 
 const OWN = '/api/v1/session';
+/** Nobody is signed in where the first administrator is made: what is refused there is the key that was entered. */
+const FIRST = '/api/v1/setup';
 
 /** Whether somebody is still signed in; where that can't be learnt, as before. */
 async function isOver(): Promise<boolean> {
@@ -77,7 +79,8 @@ let looking: Promise<boolean> | undefined;
  */
 async function look(error: ApiError, from: Response): Promise<ApiError> {
   // Without an address nothing was asked of a server; and the session itself says all there is.
-  if (!error.signedOut || new URL(from.url || OWN, 'http://here').pathname === OWN) return error;
+  if (!error.signedOut || [OWN, FIRST].includes(new URL(from.url || OWN, 'http://here').pathname))
+    return error;
   looking ??= isOver().finally(() => {
     looking = undefined;
   });

@@ -3,7 +3,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Navigate, useNavigate } from 'react-router';
-import { api, SESSION, take } from '../api/client';
+import { api, SESSION, take, wrongProof } from '../api/client';
 import { Failure } from '../part/failure';
 import { NewPassword, Sign, SignField, SignForm } from '../part/sign';
 
@@ -29,7 +29,10 @@ export default function Setup() {
   return (
     <Sign title={t('setup.title')}>
       <p>{t('setup.what')}</p>
-      <Failure error={make.error ?? setup.error} />
+      <Failure
+        error={make.error ?? setup.error}
+        meaning={wrongProof(make.error) ? t('setup.wrong') : undefined}
+      />
       <SignForm
         submit={t('setup.submit')}
         busy={make.isPending}
