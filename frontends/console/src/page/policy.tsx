@@ -104,6 +104,18 @@ export default function PolicyPage() {
       </Page>
     );
   }
+  // Another text than the one that was asked for would be saved in its name.
+  if (version.error) {
+    return (
+      <Page title={name} parent={parent}>
+        <Failure error={version.error} again={() => version.refetch()} />
+        {filter.version && (
+          <Button onClick={() => change({ version: undefined })}>{t('policy.toNewest')}</Button>
+        )}
+      </Page>
+    );
+  }
+  const tabs = ['text', ...(policy ? ['versions'] : []), ...(policy?.shadow != null ? ['shadow'] : [])];
   const write = may(me, 'administer') && policy?.source !== 'file';
   return (
     <Page
@@ -146,7 +158,7 @@ export default function PolicyPage() {
         <Alert type="info" showIcon title={t('policy.inFile')} />
       ) : (
         <Tabs
-          activeKey={filter.tab ?? 'text'}
+          activeKey={tabs.find((it) => it === filter.tab) ?? 'text'}
           onChange={(tab) => change({ tab: tab === 'text' ? undefined : tab })}
           items={[
             {

@@ -60,6 +60,17 @@ const DIMENSIONS = [
   'customer',
   'tag',
 ];
+/** Sums that the gateway doesn't keep: what two things would be told apart by, and why they aren't. */
+const APART: [string, string, string][] = [
+  ['customer', 'tag', 'usage.apart'],
+  ['channel', 'provider', 'usage.oneProvider'],
+];
+
+/** Why these can't be asked for together, if they can't. */
+function apart(a: string, b: string): string | undefined {
+  return APART.find(([one, other]) => (a === one && b === other) || (a === other && b === one))?.[2];
+}
+
 const UNITS: Unit[] = ['hour', 'day', 'week', 'month'];
 const isKind = (it: string): it is 'group' | 'user' | 'key' | 'channel' | 'organization' =>
   ['group', 'user', 'key', 'channel', 'organization'].includes(it);
@@ -184,7 +195,9 @@ export default function UsagePage() {
           aria-label={t('usage.by')}
           style={{ width: 140 }}
           value={first}
-          onChange={(value) => change({ by: value, and: value === second ? undefined : second })}
+          onChange={(value) =>
+            change({ by: value, and: value === second || apart(value, second) ? undefined : second })
+          }
           options={allowed.map(dimension)}
         />
         {t('usage.and')}
@@ -195,7 +208,12 @@ export default function UsagePage() {
           onChange={(and) => change({ and })}
           options={[
             { value: '', label: t('usage.nothing') },
-            ...allowed.filter((it) => it !== first).map(dimension),
+            ...allowed
+              .filter((it) => it !== first)
+              .map((it) => {
+                const why = apart(first, it);
+                return why ? { ...dimension(it), disabled: true, title: t(why) } : dimension(it);
+              }),
           ]}
         />
         <Select
@@ -213,6 +231,11 @@ export default function UsagePage() {
         />
         <PickNamed of="keys" style={{ width: 150 }} value={filter.key} onChange={(key) => change({ key })} />
       </div>
+      {allowed.some((it) => apart(first, it)) && (
+        <p className="quiet" style={{ margin: '-8px 0 12px' }}>
+          {t(apart(first, allowed.find((it) => apart(first, it)) ?? '') ?? '')}
+        </p>
+      )}
       <Chips of={NARROWED.filter((it) => it !== 'group' && it !== 'key')} />
       <Failure error={course.error ?? whole.error} again={() => course.refetch()} />
       <Failure error={download.error} />
@@ -238,11 +261,15 @@ export default function UsagePage() {
             loading={whole.isFetching}
             scroll={{ x: 'max-content' }}
             locale={{
-              emptyText: (
-                <Empty description={t('usage.none')}>
-                  <Link to="/requests">{t('nav.requests')}</Link>
-                </Empty>
-              ),
+              // What couldn't be read isn't nothing.
+              emptyText:
+                whole.isFetching || whole.error ? (
+                  ' '
+                ) : (
+                  <Empty description={t('usage.none')}>
+                    <Link to="/requests">{t('nav.requests')}</Link>
+                  </Empty>
+                ),
             }}
             pagination={(whole.data?.rows.length ?? 0) > 50 && { pageSize: 50, showSizeChanger: false }}
             columns={[

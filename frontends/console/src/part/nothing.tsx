@@ -23,6 +23,13 @@ export function NothingHere({ words, next }: { words: string; next?: Next }) {
       </Empty>
     );
   }
+  if (Number(filter.page) > 1) {
+    return (
+      <Empty description={t('list.pastEnd')}>
+        <Button onClick={() => change({ page: undefined })}>{t('list.firstPage')}</Button>
+      </Empty>
+    );
+  }
   return (
     <Empty description={words}>
       {next?.to && <Link to={next.to}>{next.words}</Link>}
