@@ -44,7 +44,7 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
 /** A thing by name, which leads to its page. */
 export function Name({ to, name, id }: { to: string; name?: string | null; id: string }) {
   return (
-    <span style={{ display: 'inline-block', maxWidth: 320, overflowWrap: 'anywhere' }}>
+    <span className="called">
       <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
       {name && name !== id && (
         <span className="mono quiet cut" title={id} style={{ display: 'block', maxWidth: 150 }}>
@@ -63,7 +63,7 @@ export function Named({ of, id }: { of: Kind; id: string | null | undefined }) {
   // Who may not see it isn't led there.
   const open = may(me, TELLS[of]);
   return open ? (
-    <Link to={`/${of}/${encodeURIComponent(id)}`} title={id} style={{ overflowWrap: 'anywhere' }}>
+    <Link to={`/${of}/${encodeURIComponent(id)}`} title={id} className="called">
       {name(id)}
     </Link>
   ) : (
