@@ -14,6 +14,7 @@ import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { useName } from '../part/name';
 import { Page } from '../part/page';
+import { PreferenceList } from '../part/preference_form';
 import { Sums } from '../part/sums';
 import { Fullest, LimitStates } from '../part/use';
 import { GroupForm, MemberForm } from './group_form';
@@ -134,8 +135,7 @@ export default function GroupPage() {
                 {
                   key: 'p',
                   label: t('group.preferences'),
-                  children:
-                    group.preferences.map((it) => Object.entries(it).flat().join(':')).join(' → ') || '–',
+                  children: <PreferenceList all={group.preferences} />,
                 },
                 {
                   key: 'a',

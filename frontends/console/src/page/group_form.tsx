@@ -5,6 +5,7 @@ import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels, PickOrganization } from '../part/pick';
+import { type PreferenceRow, Preferences, preferenceRows, preferencesOf } from '../part/preference_form';
 import { Sheet } from '../part/sheet';
 import { changed } from './key_form';
 
@@ -16,20 +17,11 @@ type Values = {
   models?: string[];
   limits?: LimitRow[];
   ratio?: number | null;
-  preferences?: string[];
+  preferences?: PreferenceRow[];
   aliases?: { from?: string; to?: string }[];
   metadata?: string;
   blocked?: boolean;
 };
-
-const preferenceText = (it: Schemas['Preference']) =>
-  Object.entries(it).map(([kind, name]) => `${kind}:${name}`)[0] ?? '';
-
-/** `tag:in-house` and the like, as the API takes them; a word alone is a tag. */
-function preference(text: string): Schemas['Preference'] {
-  const [, kind = 'tag', name = ''] = /^(?:(channel|provider|tag):)?(.*)$/.exec(text.trim()) ?? [];
-  return { [kind]: name };
-}
 
 export function GroupForm(props: { group?: Group; close: () => void; done?: (group: Group) => void }) {
   const { t } = useTranslation();
@@ -48,7 +40,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
               ...group,
               limits: rows(group.limits),
               ratio: group.price_ratio_ppm / 1e6,
-              preferences: group.preferences.map(preferenceText),
+              preferences: preferenceRows(group.preferences),
               aliases: Object.entries(group.aliases ?? {}).map(([from, to]) => ({ from, to })),
               metadata: Object.keys(group.metadata).length > 0 ? JSON.stringify(group.metadata, null, 2) : '',
             }
@@ -64,7 +56,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           ...(may(me, 'super') && { price_ratio_ppm: Math.round((values.ratio ?? 1) * 1e6) }),
           aliases: aliasesOf(values.aliases ?? []),
           metadata: metadataOf(values.metadata, ''),
-          preferences: (values.preferences ?? []).map(preference),
+          preferences: preferencesOf(values.preferences ?? []),
           blocked: values.blocked ?? false,
         };
         if (!group) {
@@ -100,9 +92,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
       <Form.Item name="models" label={t('key.models')} extra={t('group.modelsHint')}>
         <PickModels />
       </Form.Item>
-      <Form.Item name="preferences" label={t('group.preferences')} extra={t('group.preferencesHint')}>
-        <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} />
-      </Form.Item>
+      <Preferences />
       <Aliases />
       {/* What a group pays counts against its organization's caps: only who gives those says how much. */}
       {may(me, 'super') && (
