@@ -2,7 +2,8 @@
 
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { Button, Collapse, Form, Input, InputNumber, Select, Switch } from 'antd';
+import { Button, Collapse, Form, Input, InputNumber, Pagination, Select, Switch } from 'antd';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
@@ -38,6 +39,8 @@ export function ChannelForm(props: {
       title={t(before ? 'channel.change' : 'channel.create')}
       submit={t(before ? 'form.save' : 'form.create')}
       stale={['channels', 'model-names', 'models', 'prices']}
+      // Of its models only some are in the page.
+      whole
       initial={
         before
           ? {
@@ -237,9 +240,21 @@ function Fields({ before, price }: { before?: Channel; price?: string }) {
   );
 }
 
+/** BOUND: so many models have their fields in the page: an upstream may have hundreds. */
+const MODELS = 20;
+
 function Models({ known, before, price }: { known: string[]; before?: Channel; price?: string }) {
   const { t } = useTranslation();
   const form = Form.useFormInstance<Values>();
+  const [page, setPage] = useState(() => {
+    const models: Values['models'] = form.getFieldValue('models') ?? before?.models ?? [];
+    return Math.floor(
+      Math.max(
+        0,
+        models.findIndex((it) => it?.group === price),
+      ) / MODELS,
+    );
+  });
   return (
     <Form.Item label={t('channel.models')} extra={t('channel.modelsHint')} required>
       <Form.List
@@ -251,73 +266,95 @@ function Models({ known, before, price }: { known: string[]; before?: Channel; p
           },
         ]}
       >
-        {(fields, { add, remove }, { errors }) => (
-          <div className="stack" style={{ gap: 8 }}>
-            {fields.map(({ key, name }) => (
-              <div key={key} className="row model-row">
-                <Form.Item
-                  name={[name, 'group']}
-                  noStyle
-                  rules={[{ required: true, message: t('form.required') }]}
-                >
-                  <Input
-                    aria-label={t('channel.modelName')}
-                    placeholder={t('channel.modelName')}
-                    list="known-models"
+        {(fields, { add, remove }, { errors }) => {
+          const last = Math.max(0, Math.ceil(fields.length / MODELS) - 1);
+          const from = Math.min(page, last) * MODELS;
+          return (
+            <div className="stack" style={{ gap: 8 }}>
+              {fields.slice(from, from + MODELS).map(({ key, name }) => (
+                <div key={key} className="row model-row">
+                  <Form.Item
+                    name={[name, 'group']}
+                    noStyle
+                    rules={[{ required: true, message: t('form.required') }]}
+                  >
+                    <Input
+                      aria-label={t('channel.modelName')}
+                      placeholder={t('channel.modelName')}
+                      list="known-models"
+                    />
+                  </Form.Item>
+                  {'→'}
+                  <Form.Item name={[name, 'upstream']} noStyle>
+                    <Input
+                      aria-label={t('channel.upstream')}
+                      placeholder={t('channel.upstreamSame')}
+                      list="known-models"
+                    />
+                  </Form.Item>
+                  <Button
+                    aria-label={t('form.remove')}
+                    style={{ flexShrink: 0 }}
+                    icon={<DeleteOutlined />}
+                    onClick={() => remove(name)}
                   />
-                </Form.Item>
-                {'→'}
-                <Form.Item name={[name, 'upstream']} noStyle>
-                  <Input
-                    aria-label={t('channel.upstream')}
-                    placeholder={t('channel.upstreamSame')}
-                    list="known-models"
-                  />
-                </Form.Item>
-                <Button
-                  aria-label={t('form.remove')}
-                  style={{ flexShrink: 0 }}
-                  icon={<DeleteOutlined />}
-                  onClick={() => remove(name)}
-                />
-                <Form.Item name={[name, 'own']} noStyle>
-                  <OwnPrice
-                    model={form.getFieldValue(['models', name, 'group'])}
-                    currency={currencyOf(before, form.getFieldValue(['models', name]))}
-                    open={price !== undefined && price === form.getFieldValue(['models', name, 'group'])}
-                  />
-                </Form.Item>
-              </div>
-            ))}
-            <datalist id="known-models">
-              {known.map((it) => (
-                <option key={it} value={it} />
+                  <Form.Item name={[name, 'own']} noStyle>
+                    <OwnPrice
+                      model={form.getFieldValue(['models', name, 'group'])}
+                      currency={currencyOf(before, form.getFieldValue(['models', name]))}
+                      open={price !== undefined && price === form.getFieldValue(['models', name, 'group'])}
+                    />
+                  </Form.Item>
+                </div>
               ))}
-            </datalist>
-            <span className="row">
-              <Button icon={<PlusOutlined />} onClick={() => add({ group: '' })}>
-                {t('channel.addModel')}
-              </Button>
-              {known.length > 0 && (
+              {fields.length > MODELS && (
+                <Pagination
+                  size="small"
+                  aria-label={t('channel.models')}
+                  current={from / MODELS + 1}
+                  pageSize={MODELS}
+                  total={fields.length}
+                  showSizeChanger={false}
+                  showTotal={(count) => t('list.total', { count })}
+                  onChange={(to) => setPage(to - 1)}
+                />
+              )}
+              <datalist id="known-models">
+                {known.map((it) => (
+                  <option key={it} value={it} />
+                ))}
+              </datalist>
+              <span className="row">
                 <Button
+                  icon={<PlusOutlined />}
                   onClick={() => {
-                    const there: Values['models'] = (form.getFieldValue('models') ?? []).filter(
-                      (it: { group?: string }) => it?.group,
-                    );
-                    const names = new Set(there.map((it) => it.group));
-                    form.setFieldValue('models', [
-                      ...there,
-                      ...known.filter((it) => !names.has(it)).map((group) => ({ group })),
-                    ]);
+                    add({ group: '' });
+                    setPage(Math.floor(fields.length / MODELS));
                   }}
                 >
-                  {t('channel.addKnown', { count: known.length })}
+                  {t('channel.addModel')}
                 </Button>
-              )}
-            </span>
-            <Form.ErrorList errors={errors} />
-          </div>
-        )}
+                {known.length > 0 && (
+                  <Button
+                    onClick={() => {
+                      const there: Values['models'] = (form.getFieldValue('models') ?? []).filter(
+                        (it: { group?: string }) => it?.group,
+                      );
+                      const names = new Set(there.map((it) => it.group));
+                      form.setFieldValue('models', [
+                        ...there,
+                        ...known.filter((it) => !names.has(it)).map((group) => ({ group })),
+                      ]);
+                    }}
+                  >
+                    {t('channel.addKnown', { count: known.length })}
+                  </Button>
+                )}
+              </span>
+              <Form.ErrorList errors={errors} />
+            </div>
+          );
+        }}
       </Form.List>
     </Form.Item>
   );

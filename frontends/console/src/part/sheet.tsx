@@ -19,6 +19,8 @@ type Props<V, R> = {
   run: (values: V) => Promise<R>;
   /** What is asked before it is sent, where that isn't what one usually means. */
   doubt?: (values: V) => string | undefined;
+  /** Whether more is in the form than has its fields in the page. */
+  whole?: boolean;
   /** Fields of the API that go by another name in the form. */
   fields?: Record<string, string>;
   done?: (result: R) => void;
@@ -62,7 +64,8 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
       form.scrollToField(name as never);
     },
   });
-  const submit = (values: V) => {
+  const submit = (shown: V) => {
+    const values = props.whole ? (form.getFieldsValue(true) as V) : shown;
     const doubt = props.doubt?.(values);
     if (!doubt) return send.mutate(values);
     return modal.confirm({
