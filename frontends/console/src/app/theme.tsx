@@ -39,6 +39,8 @@ export default function Theme() {
           motion: !matchMedia('(prefers-reduced-motion: reduce)').matches,
         },
         components: {
+          // What stands in a chosen row is read as well as in any other.
+          Table: { rowSelectedBg: its.chosen, rowSelectedHoverBg: its.chosen },
           // White on the red of the dark falls short, too.
           Button: dark ? { dangerColor: its.sheet } : {},
           Tabs: dark

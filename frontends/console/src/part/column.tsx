@@ -34,12 +34,14 @@ export function useColumns(table: string, all: Column[], first: string[]): [stri
       trigger="click"
       placement="bottomRight"
       content={
-        <Checkbox.Group
-          style={{ flexDirection: 'column', gap: 4 }}
-          value={chosen}
-          onChange={choose}
-          options={all.map((it) => ({ value: it.key, label: it.title }))}
-        />
+        <div role="dialog" aria-label={t('list.columns')}>
+          <Checkbox.Group
+            style={{ flexDirection: 'column', gap: 4 }}
+            value={chosen}
+            onChange={choose}
+            options={all.map((it) => ({ value: it.key, label: it.title }))}
+          />
+        </div>
       }
     >
       <Push>{t('list.columns')}</Push>

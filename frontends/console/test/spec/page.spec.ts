@@ -51,6 +51,37 @@ const OPENED: [string, (world: World) => Promise<string>, (page: Page) => Promis
       await expect(page.locator('.ant-form-item-explain-error').first()).toBeVisible();
     },
   ],
+  [
+    'the form of a channel, with the price of a model',
+    async (it) => `/channels/${it.channel}?price=gpt-4o-mini`,
+    async (page) => {
+      await expect(page.locator('.own-price')).toBeVisible();
+    },
+  ],
+  [
+    'the menu of columns',
+    async () => '/usage?by=model&and=group',
+    async (page) => {
+      await page.getByRole('button', { name: 'Columns' }).click();
+      await expect(page.getByRole('checkbox', { name: 'Cost' })).toBeVisible();
+    },
+  ],
+  [
+    'channels that are chosen',
+    async () => '/channels',
+    async (page) => {
+      await page.getByRole('checkbox').first().check();
+      await expect(page.getByText('1 chosen')).toBeVisible();
+    },
+  ],
+  [
+    'the form of a group, with where its calls go first',
+    async (it) => `/groups/${it.own.group}`,
+    async (page) => {
+      await page.locator('.head').getByRole('button', { name: 'Change', exact: true }).click();
+      await page.getByRole('button', { name: 'Add a preference' }).click();
+    },
+  ],
 ];
 
 /** The page of a call that is made for it. */
