@@ -67,37 +67,41 @@ export function SignAgain() {
       title={t('again.title')}
       footer={null}
     >
-      <p>{t('again.hint')}</p>
-      <Failure error={step.error} meaning={wrongProof(step.error) ? t('login.wrong') : undefined} />
-      {stage === 'password' && <Providers ways={ways.data} to="/account" target="_blank" rel="noreferrer" />}
-      {(stage === 'second_step' || ways.data?.password !== false) && (
-        <SignForm key={stage} submit={t('login.submit')} busy={step.isPending} send={step.mutate}>
-          {stage === 'second_step' ? (
-            <SignField name="code" label={t('login.code')} autoFocus autoComplete="one-time-code" />
-          ) : (
-            <>
-              <SignField
-                name="login"
-                label={t('login.login')}
-                defaultValue={me.user ?? ''}
-                autoComplete="username"
-              />
-              <SignField
-                name="password"
-                label={t('login.password')}
-                type="password"
-                autoFocus
-                autoComplete="current-password"
-              />
-            </>
-          )}
-        </SignForm>
-      )}
-      <p style={{ margin: '16px 0 0' }}>
-        <Push look="link" onClick={leave}>
-          {t('again.leave')}
-        </Push>
-      </p>
+      <div className="sign-fields">
+        <p>{t('again.hint')}</p>
+        <Failure error={step.error} meaning={wrongProof(step.error) ? t('login.wrong') : undefined} />
+        {stage === 'password' && (
+          <Providers ways={ways.data} to="/account" target="_blank" rel="noreferrer" />
+        )}
+        {(stage === 'second_step' || ways.data?.password !== false) && (
+          <SignForm key={stage} submit={t('login.submit')} busy={step.isPending} send={step.mutate}>
+            {stage === 'second_step' ? (
+              <SignField name="code" label={t('login.code')} autoFocus autoComplete="one-time-code" />
+            ) : (
+              <>
+                <SignField
+                  name="login"
+                  label={t('login.login')}
+                  defaultValue={me.user ?? ''}
+                  autoComplete="username"
+                />
+                <SignField
+                  name="password"
+                  label={t('login.password')}
+                  type="password"
+                  autoFocus
+                  autoComplete="current-password"
+                />
+              </>
+            )}
+          </SignForm>
+        )}
+        <p style={{ margin: '16px 0 0' }}>
+          <Push look="link" onClick={leave}>
+            {t('again.leave')}
+          </Push>
+        </p>
+      </div>
     </Modal>
   );
 }

@@ -76,7 +76,7 @@ export default function ChannelList() {
             placeholder={t('channel.search')}
             style={{ width: 220 }}
             value={filter.search ?? ''}
-            onChange={(event) => change({ search: event.target.value || undefined })}
+            onChange={(event) => change({ search: event.target.value || undefined }, 'replace')}
           />
           {tags.length > 0 && (
             <Select

@@ -106,7 +106,7 @@ export function PolicyVersions({
             key: 'state',
             render: (_, it) => (
               <>
-                <Tag color={COLOUR[it.state]}>{t(`policy.state.${it.state}`)}</Tag> {it.reason}
+                <Tag color={COLOUR[it.state]}>{t(`policy.state.${it.state}`)}</Tag> <Reason of={it.reason} />
               </>
             ),
           },
@@ -162,6 +162,19 @@ export function PolicyVersions({
         />
       )}
     </div>
+  );
+}
+
+/** Why a version was taken back: by whom, unless they said more. */
+function Reason({ of }: { of: string | null | undefined }) {
+  const { t } = useTranslation();
+  const by = of?.match(/^by (.+)$/)?.[1];
+  return by ? (
+    <span>
+      {t('policy.by')} <Author of={by} />
+    </span>
+  ) : (
+    <span>{of}</span>
   );
 }
 

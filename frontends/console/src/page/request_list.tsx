@@ -296,6 +296,17 @@ function Rows(props: { rows: Call[]; shown: string[]; more: boolean; fetching: b
   useEffect(() => {
     if (more && !fetching && to >= rows.length - AHEAD) fetch();
   }, [to, more, fetching, fetch, rows.length]);
+  // What comes in at the top doesn't move what is read below it.
+  const [fresh, setFresh] = useState(0);
+  const seen = useRef(rows[0]);
+  useLayoutEffect(() => {
+    const came = seen.current ? rows.findIndex((it) => it.call === seen.current?.call) : -1;
+    seen.current = rows[0];
+    const log = scroller.current;
+    if (!log || came <= 0 || log.scrollTop === 0) return;
+    log.scrollTop += came * ROW;
+    setFresh((count) => count + came);
+  }, [rows]);
   // Once its rows are there, it stands where it stood.
   const tall = rows.length > 0;
   useLayoutEffect(() => {
@@ -315,31 +326,46 @@ function Rows(props: { rows: Call[]; shown: string[]; more: boolean; fetching: b
     navigate(to);
   };
   return (
-    <div
-      ref={scroller}
-      role="table"
-      aria-label={t('nav.requests')}
-      aria-rowcount={more ? -1 : rows.length + 1}
-      tabIndex={0}
-      className="log"
-      style={grid(shown)}
-      onClick={open}
-    >
-      <div role="rowgroup" className="log-head">
-        <div role="row" className="line">
-          {shown.map((it) => (
-            <span key={it} role="columnheader">
-              {t(`request.column.${it}`)}
-            </span>
+    <>
+      {fresh > 0 && (
+        <div className="fresh">
+          <Button
+            size="small"
+            shape="round"
+            type="primary"
+            onClick={() => scroller.current?.scrollTo({ top: 0 })}
+          >
+            {t('request.fresh', { count: fresh })}
+          </Button>
+        </div>
+      )}
+      <div
+        ref={scroller}
+        onScroll={(event) => fresh > 0 && event.currentTarget.scrollTop === 0 && setFresh(0)}
+        role="table"
+        aria-label={t('nav.requests')}
+        aria-rowcount={more ? -1 : rows.length + 1}
+        tabIndex={0}
+        className="log"
+        style={grid(shown)}
+        onClick={open}
+      >
+        <div role="rowgroup" className="log-head">
+          <div role="row" className="line">
+            {shown.map((it) => (
+              <span key={it} role="columnheader">
+                {t(`request.column.${it}`)}
+              </span>
+            ))}
+          </div>
+        </div>
+        <div role="rowgroup" className="log-body" style={{ height: count * ROW }}>
+          {Array.from({ length: to - from }, (_, index) => (
+            <Row key={from + index} at={from + index} row={rows[from + index]} words={words} />
           ))}
         </div>
       </div>
-      <div role="rowgroup" className="log-body" style={{ height: count * ROW }}>
-        {Array.from({ length: to - from }, (_, index) => (
-          <Row key={from + index} at={from + index} row={rows[from + index]} words={words} />
-        ))}
-      </div>
-    </div>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
+import { Named } from '../part/badge';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -66,7 +67,11 @@ function Installation() {
           key={one.channel}
           type="error"
           showIcon
-          title={`${one.channel}: ${one.message}`}
+          title={
+            <>
+              <Named of="channels" id={one.channel} />: {one.message}
+            </>
+          }
           style={{ marginBottom: 8 }}
         />
       ))}
@@ -249,8 +254,12 @@ function Held() {
           },
           { title: t('system.since'), dataIndex: 'since', render: (at) => format.time(at) },
           { title: t('request.model'), key: 'model', render: (_, it) => it.attempt?.model ?? '–' },
-          { title: t('request.channel'), key: 'channel', render: (_, it) => it.attempt?.channel ?? '–' },
-          { title: t('key.hint'), key: 'key', render: (_, it) => it.attempt?.key ?? '–' },
+          {
+            title: t('request.channel'),
+            key: 'channel',
+            render: (_, it) => <Named of="channels" id={it.attempt?.channel} />,
+          },
+          { title: t('key.hint'), key: 'key', render: (_, it) => <Named of="keys" id={it.attempt?.key} /> },
           {
             title: t('request.reserved'),
             key: 'bound',

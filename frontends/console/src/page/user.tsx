@@ -40,6 +40,8 @@ export default function UserPage() {
   const read = useQuery({
     queryKey: ['users', 'one', id],
     queryFn: () => take(api.GET('/api/v1/users/{user}', { params: { path } })),
+    // Its limits are used meanwhile.
+    refetchInterval: 15_000,
   });
   const user = read.data;
   const parent = { to: '/users', name: t('nav.users') };

@@ -1,7 +1,9 @@
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
+import { useFormat } from './format';
 import { meaning } from './meaning';
 import { Push } from './plain';
+import { localTimes } from './time';
 
 type Props = {
   error: Error | null | undefined;
@@ -13,19 +15,22 @@ type Props = {
 /** The same in one line, for beside a field. */
 export function useWords(): (error: Error) => string {
   const { t, i18n } = useTranslation();
+  const { time } = useFormat();
   return (error) => {
-    if (!(error instanceof ApiError)) return error.message;
+    const said = localTimes(error.message, time);
+    if (!(error instanceof ApiError)) return said;
     if (error.over) return t('again.failed');
     if (error.status === 0) return t('failure.unreachable');
     const known = i18n.language === 'en' ? undefined : meaning(t, error);
-    if (!known) return error.message;
-    return known.whole ? known.text : `${known.text} ${error.message}`;
+    if (!known) return said;
+    return known.whole ? known.text : `${known.text} ${said}`;
   };
 }
 
 /** What went wrong, in the server's words, and what can be done. Nothing where nothing did. */
 export function Failure({ error, again, meaning: here }: Props) {
   const { t, i18n } = useTranslation();
+  const format = useFormat();
   if (!error) return null;
   const api = error instanceof ApiError ? error : null;
   if (api?.over) {
@@ -35,14 +40,19 @@ export function Failure({ error, again, meaning: here }: Props) {
       </div>
     );
   }
+  const said = localTimes(error.message, format.time);
   // The server speaks English. In another language what kind of failure it is comes first, and its words behind that.
   const known = api && i18n.language !== 'en' ? meaning(t, api) : undefined;
   const kind = i18n.language === 'en' ? '' : (here ?? known?.text ?? '');
-  const title = api?.status === 0 ? t('failure.unreachable') : kind || error.message;
+  const title = api?.status === 0 ? t('failure.unreachable') : kind || said;
   const more = [
-    kind && api?.status !== 0 && !(known?.whole && !here) ? error.message : '',
+    kind && api?.status !== 0 && !(known?.whole && !here) ? said : '',
     api?.status === 0 ? t('failure.unreachableHint') : '',
-    api?.retryAfter ? t('failure.retryAfter', { count: api.retryAfter }) : '',
+    api?.retryAfter
+      ? api.retryAfter < 120
+        ? t('failure.retryAfter', { count: api.retryAfter })
+        : t('failure.retryIn', { length: format.duration(api.retryAfter * 1000) })
+      : '',
     api?.status === 412 ? t('failure.changedMeanwhile') : '',
   ].filter(Boolean);
   return (

@@ -42,5 +42,9 @@ export function HealthTag({ channel, why = false }: { channel: Channel; why?: bo
   if (channel.health?.failures) {
     return tag('warn', t('channel.failures', { count: channel.health.failures }));
   }
+  // Whoever has it answer seldom benches it never: most of the last calls came to nothing all the same.
+  const recent = channel.recent;
+  if (recent && recent.failures > 0 && recent.failures * 2 >= recent.calls)
+    return tag('warn', t('channel.lately', { failed: recent.failures, calls: recent.calls }));
   return tag('good', t('channel.well'));
 }

@@ -1,12 +1,16 @@
-// Filters live in the address: every view can be sent to somebody, and the way back leads where one was.
+// Filters live in the address: every view can be sent to somebody, and the way back leads where one was: to what was chosen
+// before, and out of a form that was opened. What is typed letter by letter, and what is taken away, is no step of its own.
 
 import { useCallback } from 'react';
 import { useSearchParams } from 'react-router';
 
-export function useFilter(): [Record<string, string>, (part: Record<string, string | undefined>) => void] {
+type Change = (part: Record<string, string | undefined>, how?: 'replace') => void;
+
+export function useFilter(): [Record<string, string>, Change] {
   const [query, set] = useSearchParams();
   const change = useCallback(
-    (part: Record<string, string | undefined>) => {
+    (part: Record<string, string | undefined>, how?: 'replace') => {
+      const replace = how === 'replace' || Object.values(part).every((it) => !it);
       set(
         (before) => {
           const after = new URLSearchParams(before);
@@ -18,7 +22,7 @@ export function useFilter(): [Record<string, string>, (part: Record<string, stri
           if (!('page' in part)) after.delete('page');
           return after;
         },
-        { replace: true },
+        { replace },
       );
     },
     [set],

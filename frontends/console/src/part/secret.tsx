@@ -2,7 +2,7 @@
 
 import { useQuery } from '@tanstack/react-query';
 import { Alert, Button, Modal, Tabs, Typography, theme } from 'antd';
-import { useEffect, useRef } from 'react';
+import { useLayoutEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
 import { hold } from '../app/unsaved';
@@ -78,7 +78,7 @@ export function SecretOnce(props: { secret: string; title: string; model?: strin
   const { t } = useTranslation();
   // It is gone with this page: whatever leads away asks first.
   const release = useRef<(() => void) | undefined>(undefined);
-  useEffect(() => {
+  useLayoutEffect(() => {
     release.current = hold(Symbol('shown once'), undefined, 'shown');
     return () => release.current?.();
   }, []);

@@ -64,7 +64,7 @@ test('a channel that is cooling down says why and since when', async ({ as, worl
   const health = { failures: 3, benched_until: now + 60_000, broken: false, in_flight: 0, latency_us: 0 };
   const recent = { calls: 3, failures: 3, last_failure: 'rate_limited', last_failure_at: now - 120_000 };
   const items = [{ ...one, health, recent, enabled: true }];
-  await page.route(/\/api\/v1\/channels$/, (route) => route.fulfill({ json: { items, total: 1, next: null } }));
+  await page.route(/\/api\/v1\/channels\?/, (route) => route.fulfill({ json: { items, total: 1, next: null } }));
   await page.goto('/channels');
   await settled(page);
   await expect(page.getByRole('row', { name: /First channel/ })).toContainText('Rate limited, 2 minutes ago');
@@ -108,7 +108,7 @@ test('a price is changed from where it is listed, and a first policy is put into
   await page.goto('/models?search=gpt-4o-mini');
   await page.getByRole('button', { name: 'Expand row' }).first().click();
   await page.getByRole('table', { name: 'Prices' }).getByRole('link', { name: 'First channel' }).first().click();
-  await page.getByRole('link', { name: 'Prices and bounds of gpt-4o-mini', exact: true }).click();
+  await page.getByRole('link', { name: 'Price and bounds of gpt-4o-mini', exact: true }).click();
   const form = page.getByRole('dialog').first();
   await expect(form.getByRole('spinbutton', { name: /^Input/ })).toHaveValue(/^0\.15/);
   await form.getByRole('button', { name: 'Close' }).click();

@@ -6,6 +6,7 @@ import { startGateway, UPSTREAM_KEY } from '../rig/process.ts';
 import { signIn } from '../rig/world.ts';
 
 test('the last of 130 channels and 105 organizations is listed, found and told of', async ({ visitor }) => {
+  test.setTimeout(180_000);
   const gateway = await startGateway();
   const api = new Api(gateway.url);
   await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: 'walrus teapot octave 93' });

@@ -80,4 +80,5 @@ test('a question waits for the answer before it, one that is refused comes back,
   expect(bodies[0]).toMatchObject({ top_p: 0.5, seed: 7, stop: ['END'], reasoning_effort: 'low' });
   const { items } = await world.api.get(`/api/v1/keys?user=${world.own.user}&search=playground`);
   expect(items.map((it: { alias: string }) => it.alias)).toEqual([`playground · ${world.own.user} · Research`]);
+  await world.api.ask('DELETE', `/api/v1/keys/${items[0].id}`);
 });
