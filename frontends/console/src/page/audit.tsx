@@ -9,6 +9,7 @@ import { Author, Thing } from '../part/author';
 import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useNaming } from '../part/naming';
 import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
 import { useFilter } from '../part/query';
@@ -60,6 +61,7 @@ export default function AuditPage() {
     getNextPageParam: (last) => last.next ?? undefined,
     placeholderData: keepPreviousData,
   });
+  const naming = useNaming();
   const verify = useMutation({ mutationFn: () => take(api.GET('/api/v1/audit/verify')) });
   const rows = events.data?.pages.flatMap((it) => it.items) ?? [];
   const file = (kind: string) =>
@@ -119,11 +121,11 @@ export default function AuditPage() {
         aria-label={t('nav.audit')}
         size="small"
         rowKey={(it) => it.seq}
-        dataSource={rows}
-        loading={events.isPending && !events.error}
+        dataSource={naming ? [] : rows}
+        loading={(events.isPending || naming) && !events.error}
         pagination={false}
         scroll={{ x: 'max-content' }}
-        locale={{ emptyText: <NothingHere words={t('audit.none')} /> }}
+        locale={{ emptyText: naming ? ' ' : <NothingHere words={t('audit.none')} /> }}
         expandable={{
           columnTitle: <span className="unseen">{t('audit.detail')}</span>,
           expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} />,

@@ -14,6 +14,7 @@ import type { Finding } from '../part/editor';
 import { Failure } from '../part/failure';
 import { Page } from '../part/page';
 import { PickNamed, PickOrganization } from '../part/pick';
+import { Waiting } from '../part/plain';
 import { useFilter } from '../part/query';
 import { PolicyReplay } from './policy_replay';
 import { PolicyTry } from './policy_try';
@@ -323,15 +324,17 @@ function Write(props: {
         />
         {!draft.organization && !draft.group && !draft.key && <Tag>{t('policy.everybody')}</Tag>}
       </div>
-      <Suspense fallback={<Skeleton active />}>
-        <Editor
-          label={t('policy.text')}
-          value={draft.text}
-          change={props.write ? (text) => set({ text }) : undefined}
-          findings={findings}
-        />
-      </Suspense>
-      <Checked check={check.data} />
+      <div className="editor-place">
+        <Suspense fallback={<Waiting />}>
+          <Editor
+            label={t('policy.text')}
+            value={draft.text}
+            change={props.write ? (text) => set({ text }) : undefined}
+            findings={findings}
+          />
+        </Suspense>
+      </div>
+      {props.write && <Checked check={check.data} />}
       {props.write && (
         <div className="row">
           <Input
@@ -360,7 +363,13 @@ function Write(props: {
 
 function Checked({ check }: { check: Schemas['PolicyCheck'] | undefined }) {
   const { t } = useTranslation();
-  if (!check) return null;
+  // It stands where it will be: what is below it doesn't move.
+  if (!check)
+    return (
+      <Card size="small" title={t('policy.checked')}>
+        <Waiting />
+      </Card>
+    );
   const { passed, failures } = check.tests;
   return (
     <Card

@@ -1,7 +1,7 @@
 // The installation: what there is to say about its configuration, its ledger, and what nobody knows the outcome of.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Alert, App, Button, Card, Collapse, Descriptions, Empty, Table, Tag } from 'antd';
+import { Alert, App, Button, Card, Collapse, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -13,16 +13,43 @@ import { useFormat } from '../part/format';
 import { Page } from '../part/page';
 import { Code } from '../part/secret';
 
+// What the parts of the page read: it is painted once all of it has answered, so that none pushes the others down.
+const READ = {
+  diagnostics: { queryKey: ['diagnostics'], queryFn: () => take(api.GET('/api/v1/diagnostics')) },
+  system: { queryKey: ['system'], queryFn: () => take(api.GET('/api/v1/system')) },
+  settings: { queryKey: ['settings'], queryFn: () => take(api.GET('/api/v1/settings')) },
+  ledger: { queryKey: ['ledger'], queryFn: () => take(api.GET('/api/v1/ledger')) },
+  held: {
+    queryKey: ['held'],
+    queryFn: () => take(api.GET('/api/v1/ledger/held', { params: { query: { limit: '200' } } })),
+  },
+};
+
 export default function SystemPage() {
   const { t } = useTranslation();
+  const pending = [
+    useQuery(READ.diagnostics).isPending,
+    useQuery(READ.system).isPending,
+    useQuery(READ.settings).isPending,
+    useQuery(READ.ledger).isPending,
+    useQuery(READ.held).isPending,
+  ];
+  // What can't be read says so in its place, as soon as the others are there.
+  const ready = pending.every((it) => !it);
   return (
     <Page title={t('nav.system')}>
       <div className="stack">
-        <Installation />
-        <Findings />
-        <SettingsInForce />
-        <Ledger />
-        <Held />
+        {ready ? (
+          <>
+            <Installation />
+            <Findings />
+            <SettingsInForce />
+            <Ledger />
+            <Held />
+          </>
+        ) : (
+          <Skeleton active />
+        )}
       </div>
     </Page>
   );
@@ -32,7 +59,7 @@ const COLOUR = { error: 'error', warning: 'warning', note: 'processing' } as con
 
 function Findings() {
   const { t } = useTranslation();
-  const query = useQuery({ queryKey: ['diagnostics'], queryFn: () => take(api.GET('/api/v1/diagnostics')) });
+  const query = useQuery(READ.diagnostics);
   return (
     <Card title={t('system.findings')}>
       <Failure error={query.error} again={() => query.refetch()} />
@@ -52,11 +79,7 @@ function Findings() {
 function Installation() {
   const { t } = useTranslation();
   const format = useFormat();
-  const query = useQuery({
-    queryKey: ['system'],
-    queryFn: () => take(api.GET('/api/v1/system')),
-    refetchInterval: 10_000,
-  });
+  const query = useQuery({ ...READ.system, refetchInterval: 10_000 });
   const it = query.data;
   if (!it) return <Failure error={query.error} again={() => query.refetch()} />;
   const say = (name: string, children: ReactNode) => ({ key: name, label: t(`system.${name}`), children });
@@ -111,7 +134,7 @@ function Installation() {
 
 function SettingsInForce() {
   const { t } = useTranslation();
-  const query = useQuery({ queryKey: ['settings'], queryFn: () => take(api.GET('/api/v1/settings')) });
+  const query = useQuery(READ.settings);
   const it = query.data;
   return (
     <Card title={t('system.settings')}>
@@ -135,11 +158,7 @@ function SettingsInForce() {
 function Ledger() {
   const { t } = useTranslation();
   const format = useFormat();
-  const query = useQuery({
-    queryKey: ['ledger'],
-    queryFn: () => take(api.GET('/api/v1/ledger')),
-    refetchInterval: 5_000,
-  });
+  const query = useQuery({ ...READ.ledger, refetchInterval: 5_000 });
   const audit = useMutation({ mutationFn: () => take(api.GET('/api/v1/ledger/audit')) });
   const it = query.data;
   const journal = it?.journal;
@@ -211,10 +230,7 @@ function Held() {
   const confirm = useConfirm();
   const { message } = App.useApp();
   const client = useQueryClient();
-  const query = useQuery({
-    queryKey: ['held'],
-    queryFn: () => take(api.GET('/api/v1/ledger/held', { params: { query: { limit: '200' } } })),
-  });
+  const query = useQuery(READ.held);
   const settle = (it: Schemas['Held'], charge: 'free' | 'reserved') =>
     confirm({
       title: t(`system.settle.${charge}`),

@@ -169,7 +169,7 @@ export default function UsagePage() {
   return (
     <Page
       title={t('nav.usage')}
-      note={report && t('usage.zone', { zone: report.time_zone })}
+      note={t('usage.zone', { zone: report?.time_zone ?? zone })}
       actions={
         <Button loading={download.isPending} onClick={() => download.mutate()}>
           {t('usage.csv')}

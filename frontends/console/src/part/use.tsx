@@ -80,7 +80,11 @@ export function LimitStates({ states, empty, of }: { states: LimitUse[]; empty: 
                 {format.amount(state.metric, state.max)}
               </span>
             </div>
-            {budget && <Burn budget={budget} height={56} />}
+            {budget ? (
+              <Burn budget={budget} height={56} />
+            ) : (
+              budgets.isPending && <div style={{ height: 56 }} />
+            )}
             <Meter state={state} />
             <div className="row num quiet small">
               {state.reserved > 0 && (

@@ -109,6 +109,33 @@ test('the overview is there soon, answers, and stays where it is', async ({ as }
   expect(of('cls')).toBeLessThanOrEqual(CLS);
 });
 
+test('no page moves under whoever reads it, in a window or on a phone', async ({ as, world }) => {
+  test.setTimeout(300_000);
+  const { own } = world;
+  const pages = ['/overview', '/usage', '/requests', `/requests/${own.call}`, '/playground', '/keys', `/keys/${own.key}`, '/groups', `/groups/${own.group}`, '/users', `/users/${own.user}`, '/organizations', '/organizations/acme', '/channels', `/channels/${world.channel}`, '/models', '/policies', `/policies/${world.policy}`, '/audit', '/system', '/account'];
+  const moved: string[] = [];
+  for (const [width, height] of [
+    [1280, 800],
+    [390, 844],
+  ] as const) {
+    const page = await as('super_admin');
+    await page.setViewportSize({ width, height });
+    const { read, slow } = await measured(page);
+    await slow(SLOWER);
+    for (const path of pages) {
+      await page.goto(path);
+      await settled(page);
+      // What comes later than all that is waited for moves the page as well.
+      await page.waitForTimeout(500);
+      const { cls } = await read();
+      console.log(`CLS ${cls.toFixed(3)} of ${path}, ${width} wide`);
+      if (cls > CLS) moved.push(`${path}, ${width} wide: ${cls.toFixed(3)}`);
+    }
+    await page.close();
+  }
+  expect(moved).toEqual([]);
+});
+
 const CALLS = 100_000;
 
 test('a log of a hundred thousand calls scrolls evenly with few rows in the page', async ({ as }) => {
