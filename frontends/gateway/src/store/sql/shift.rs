@@ -16,8 +16,8 @@ use crate::store::{Reach, ReportQuery, ReportRows, Sums};
 /// More days are read at two goes, on two connections.
 const TOGETHER_DAYS: usize = 8;
 /// So many days are read at a time.
-// BOUND: arguments of a statement.
-const DAYS_AT_A_TIME: usize = 400;
+// BOUND: parts of a statement, of which SQLite takes 500.
+const DAYS_AT_A_TIME: usize = 100;
 
 /// Where a day of the zone begins, and the store's day that it is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,32 +106,25 @@ impl SqlStore {
         let mut days = Where { sql: clause.clone(), args };
         let bounds = [first.store, last.store].map(|at| Value::from(self.date_of(at).to_string()));
         days.and("day >= ? AND day < ?", bounds);
-        let mut hours = Where { sql: clause, args: days.args };
-        hours.and("hour >= lo AND hour < hi", []);
-        let mut between = Vec::with_capacity(seams.len());
-        for (lo, hi) in seams.iter().map(|seam| seam.hours()).filter(|(lo, hi)| lo < hi) {
-            hours.args.extend([lo, hi].map(|at| Value::from(at.as_ms())));
-            let n = hours.args.len();
-            between.push(format!("(CAST(${} AS BIGINT), CAST(${n} AS BIGINT))", n - 1));
+        let mut selects = vec![format!(
+            "SELECT day AS slot{told}, {} FROM {day_table}{} GROUP BY day{told}",
+            *DAILY_SUMS, days.sql
+        )];
+        // One by one, for PostgreSQL would look at all hours for each of a list of times.
+        let mut args = days.args;
+        for (n, (lo, hi)) in seams.iter().map(|seam| seam.hours()).enumerate().filter(|(_, (lo, hi))| lo < hi)
+        {
+            let mut hours = Where { sql: clause.clone(), args };
+            hours.and("hour >= ? AND hour < ?", [lo, hi].map(|at| Value::from(at.as_ms())));
+            args = hours.args;
+            let group = told.strip_prefix(", ").map(|by| format!(" GROUP BY {by}")).unwrap_or_default();
+            selects
+                .push(format!("SELECT '{n}'{told}, {} FROM {hour_table}{}{group}", *DAILY_SUMS, hours.sql));
         }
-        let mut sql = format!(
-            "SELECT day AS slot{told}, {} FROM {}{} GROUP BY day{told}",
-            *DAILY_SUMS, day_table, days.sql
-        );
-        if !between.is_empty() {
-            // INVARIANT: what comes between is joined first, and looked up in the hours.
-            sql = format!(
-                "WITH seam (lo, hi) AS (VALUES {}) {sql} UNION ALL \
-                 SELECT CAST(lo AS TEXT){told}, {} FROM seam CROSS JOIN {}{} GROUP BY lo{told}",
-                between.join(", "),
-                *DAILY_SUMS,
-                hour_table,
-                hours.sql
-            );
-        }
+        let sql = selects.join(" UNION ALL ");
         let wanted = unnamed(columns, query.only.as_deref());
         let mut rows = ReportRows::new();
-        for mut row in self.fetch(sql, hours.args).await? {
+        for mut row in self.fetch(sql, args).await? {
             let slot = row.text()?;
             let by = columns.iter().map(|_| row.text()).collect::<Result<Vec<_>>>()?;
             let sums = sums(&mut row)?;
@@ -148,20 +141,16 @@ impl SqlStore {
         Ok(rows)
     }
 
-    /// The days that a day of the store, or the hours at a beginning, are in, by when those begin; and whether they are taken away
+    /// The days that a day of the store, or the hours at a beginning by its number, are in, by when those begin; and whether they are taken away
     /// from it.
     fn places_of(&self, slot: &str, seams: &[Seam]) -> [Option<(Timestamp, bool)>; 2] {
         let days = seams.len().saturating_sub(1);
         let day =
             |at: Option<usize>| at.filter(|at| *at < days).and_then(|at| seams.get(at)).map(|it| it.zone);
-        let Ok(lo) = slot.parse::<i64>() else {
+        let Ok(n) = slot.parse::<usize>() else {
             let start = self.start_of(slot.parse().ok());
             let at = seams.partition_point(|seam| seam.store <= start).checked_sub(1);
             return [day(at).map(|at| (at, false)), None];
-        };
-        let Some(n) = seams.iter().position(|seam| seam.hours().0.as_ms() == lo && seam.zone != seam.store)
-        else {
-            return [None, None];
         };
         // Before the store's day begins they are missing in this day and too much in the one before, after it the other way.
         let is_after = seams.get(n).is_some_and(|seam| seam.zone > seam.store);
