@@ -172,11 +172,20 @@ fn calls_that_were_under_way_when_a_limit_was_put_may_or_may_not_be_counted() {
     let missed = UsageRecord { call: "missed".into(), ended_at: at(2_000), ..counted.clone() };
     let records = [counted, w.call("b", Some(10), 3_000).unwrap(), missed];
     let books = w.ledger.books(at(4_000));
-    for (put, differing) in [(Some((1_500, 1_600)), false), (Some((2_500, 2_600)), true), (None, true)] {
+    for (put, differing) in [
+        (Some((Some(1_500), 1_600)), false),
+        (Some((Some(2_500), 2_600)), true),
+        // Some time before.
+        (Some((None, 1_600)), false),
+        (Some((None, 900)), true),
+        (None, true),
+    ] {
         let mut audit = Audit::new(&books, &[], &[], false);
         for book in &books {
-            if let Some((from, to)) = put {
-                audit.put_between(&book.key, at(from), at(to));
+            match put {
+                Some((Some(from), to)) => audit.put_between(&book.key, at(from), at(to)),
+                Some((None, to)) => audit.put_before(&book.key, at(to)),
+                None => {}
             }
         }
         records.iter().for_each(|record| audit.add(record));
@@ -197,4 +206,14 @@ fn what_records_no_longer_say_is_left_out_or_taken_from_sums() {
     audit.recorded(day, at(0), 10);
     records.iter().for_each(|record| audit.add(record));
     assert_eq!(audit.finish(&books), (vec![], 1, 2));
+    // Sums don't tell the calls that a limit never counted which was put nobody knows when.
+    for (recorded, is_put, differing) in [(11, false, 1), (11, true, 0), (9, false, 1), (9, true, 1)] {
+        let mut audit = Audit::new(&books, &[], &[], false);
+        audit.without(at(86_400_000));
+        if is_put {
+            audit.put_before(day, at(2_000));
+        }
+        audit.recorded(day, at(0), recorded);
+        assert_eq!(audit.finish(&books).0.len(), differing, "{recorded} {is_put}");
+    }
 }

@@ -142,7 +142,7 @@ impl Audit {
 
     /// What a counter that was left out has by sums that outlived its records.
     pub fn recorded(&mut self, key: &CounterKey, start: Timestamp, amount: i64) {
-        if let Some(counter) = self.counters.iter_mut().find(|counter| counter.key == *key) {
+        if let Some(counter) = self.counter(key) {
             (counter.skip, counter.summed) = (false, true);
             counter.recorded = BTreeMap::from([(start.as_ms(), amount)]);
         }
@@ -151,9 +151,23 @@ impl Audit {
     /// A limit was put on a counter between these times, and none was before: calls that were under way then were let in without
     /// it, and whatever of them is counted there or isn't is right.
     pub fn put_between(&mut self, key: &CounterKey, from: Timestamp, to: Timestamp) {
-        if let Some(counter) = self.counters.iter_mut().find(|counter| counter.key == *key) {
+        if let Some(counter) = self.counter(key) {
             counter.put.push((from.as_ms(), to.as_ms()));
         }
+    }
+
+    /// A limit was put on a counter at this time or before, and nobody knows when: whatever of calls that began by then is counted
+    /// there or isn't is right. Where sums are all that is left of those, it is compared from above alone.
+    pub fn put_before(&mut self, key: &CounterKey, to: Timestamp) {
+        if let Some(counter) = self.counter(key) {
+            counter.put.push((i64::MIN, to.as_ms()));
+        }
+    }
+
+    fn counter(&mut self, key: &CounterKey) -> Option<&mut Counter> {
+        let mut of_scope = self.of.get(&key.scope)?.iter();
+        let at = *of_scope.find(|at| self.counters.get(**at).is_some_and(|it| it.key == *key))?;
+        self.counters.get_mut(at)
     }
 
     /// What differs, with the balances as they stand afterwards; how many counters were compared, and how many weren't.
@@ -180,6 +194,8 @@ impl Audit {
                 continue;
             }
             compared += 1;
+            let is_unknown = counter.summed && counter.put.iter().any(|(from, _)| *from == i64::MIN);
+            let bound = counter.bound && !is_unknown;
             let starts = counter.before.keys().chain(counter.recorded.keys());
             for start in starts.collect::<std::collections::BTreeSet<_>>() {
                 let of = |sums: &BTreeMap<i64, i64>| sums.get(start).copied().unwrap_or_default();
@@ -188,7 +204,7 @@ impl Audit {
                 let expected = of(&counter.recorded).saturating_add(carried);
                 let most = expected.saturating_add(of(&counter.pending));
                 let too_much = before > most;
-                let too_little = counter.bound && expected > later.unwrap_or(before).max(before);
+                let too_little = bound && expected > later.unwrap_or(before).max(before);
                 if too_much || too_little {
                     differences.push(Difference {
                         counter: counter.key.clone(),

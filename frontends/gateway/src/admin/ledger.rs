@@ -1,6 +1,8 @@
 //! The ledger, for operators: how it stands, what is held, what held reservations came to, and whether its balances are
 //! what usage records say.
 
+mod put;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
@@ -14,10 +16,9 @@ use sluicegate_core::{
     ScopeKind, ServiceTier, Timestamp, Usage, UsageRecord, UsageSource, Window,
 };
 
+use self::put::{Put, When, counters};
 use super::{Actor, Admin, Deed, forbidden, invalid, not_found};
-use crate::store::{
-    AuditEvent, AuditFilter, GroupFilter, KeyFilter, Listing, Owner, Page, Reach, RecordFilter, UserFilter,
-};
+use crate::store::{GroupFilter, KeyFilter, Listing, Owner, Page, Reach, RecordFilter, UserFilter};
 
 /// So many records are read at a time.
 const SCAN: u32 = 2_000;
@@ -134,8 +135,8 @@ pub struct LedgerAudit {
     pub by_daily_sums: usize,
     /// Counters that can't be compared: retention has removed records of their window, and days are too long for it.
     pub left_out: usize,
-    /// Balances that differ, and by no more than what calls used that were under way when their limit was put: it never counts
-    /// those.
+    /// Balances that differ, and by no more than what calls used that their limit never counts: those that were under way when it
+    /// was put, and of a file's limit, which nobody wrote down, those from before this node was started.
     #[serde(default)]
     pub under_way: usize,
     /// How many others differ.
@@ -143,9 +144,6 @@ pub struct LedgerAudit {
     /// The first 1,000 of them.
     pub differences: Vec<Difference>,
 }
-
-/// What is done to a budget, whose keys have its limits.
-const FOLLOWED: &str = "budget.update";
 
 impl Admin {
     /// How the ledger and its journal stand.
@@ -256,71 +254,20 @@ impl Admin {
         must_be_super(actor, "audit the ledger")?;
         let found = self.compare_ledger(&[]).await?;
         let put = self.limits_put(&found.differences).await?;
-        if put.is_empty() {
-            return Ok(found);
-        }
-        // Once more, now that it is known which calls may be missing.
-        let again = self.compare_ledger(&put).await?;
-        Ok(LedgerAudit { under_way: found.differing.saturating_sub(again.differing), ..again })
+        let mut audit = match put.is_empty() {
+            true => found,
+            // Once more, now that it is known which calls may be missing.
+            false => {
+                let again = self.compare_ledger(&put).await?;
+                LedgerAudit { under_way: found.differing.saturating_sub(again.differing), ..again }
+            }
+        };
+        audit.differences.truncate(DIFFERENCES_MAX);
+        Ok(audit)
     }
 
-    /// When limits were put on counters, by hand or by a budget, that have less than records say, with the counters; within what time each.
-    async fn limits_put(&self, differences: &[Difference]) -> Result<Vec<(CounterKey, Timestamp)>> {
-        let (mut put, page) = (Vec::new(), Page { uncounted: true, ..Page::new(Page::MAX, 0) });
-        for it in differences.iter().filter(|it| !it.of_held && it.balance < it.expected) {
-            let scope = &it.counter.scope;
-            let (id, word) = (&*scope.id, scope.kind.as_str());
-            let (group, user) = id.split_once('/').unwrap_or((id, ""));
-            let mut filter = AuditFilter {
-                // A call that began before the window may use something in it.
-                from: Some(it.window_start.plus_ms(-CALL_MAX_MS)),
-                ..AuditFilter::default()
-            };
-            match scope.kind {
-                ScopeKind::Membership => {
-                    (filter.target, filter.user) = (Some(format!("group {group}")), Some(user.into()));
-                }
-                // Many may have been changed at once.
-                ScopeKind::Channel => filter.action = Some("channel.update".to_owned()),
-                _ => filter.target = Some(format!("{word} {id}")),
-            }
-            // A budget's keys follow it, and are named in its event.
-            let by_budget = (scope.kind == ScopeKind::Key).then(|| AuditFilter {
-                from: filter.from,
-                action: Some(FOLLOWED.to_owned()),
-                ..AuditFilter::default()
-            });
-            let mut events = self.store().events(&filter, &Reach::ALL, page).await?.items;
-            if let Some(filter) = by_budget {
-                let follows = |event: &AuditEvent| {
-                    let keys = event.event.detail["keys"].as_array();
-                    keys.is_some_and(|keys| keys.iter().any(|key| key == id))
-                };
-                let found = self.store().events(&filter, &Reach::ALL, page).await?.items;
-                events.extend(found.into_iter().filter(follows));
-            }
-            for AuditEvent { event, .. } in events {
-                let detail = match scope.kind == ScopeKind::Channel && event.target != format!("channel {id}")
-                {
-                    true => &event.detail[id],
-                    false => &event.detail,
-                };
-                let counts = |limits: &serde_json::Value| {
-                    let limits = Vec::<Limit>::deserialize(limits).unwrap_or_default();
-                    let of = |limit: &Limit| (limit.metric, limit.window, limit.model.clone());
-                    let (metric, window, model) = (it.counter.metric, it.counter.window, &it.counter.model);
-                    limits.iter().any(|limit| of(limit) == (metric, window, model.clone()))
-                };
-                if counts(&detail["limits"]["to"]) && !counts(&detail["limits"]["from"]) {
-                    put.push((it.counter.clone(), event.at));
-                }
-            }
-        }
-        Ok(put)
-    }
-
-    /// Compares every balance, with what is known of when limits were put.
-    async fn compare_ledger(&self, put: &[(CounterKey, Timestamp)]) -> Result<LedgerAudit> {
+    /// Compares every balance, with what is known of when limits were put. All differences are told.
+    async fn compare_ledger(&self, put: &[Put]) -> Result<LedgerAudit> {
         let standing = self.standing_limits().await?;
         let grouped_users = self.declared().apply_user_limits_to_group_keys;
         let (at, books, unrecorded, open) = {
@@ -331,8 +278,11 @@ impl Admin {
             (now, books, unrecorded, open)
         };
         let mut audit = Audit::new(&books, &unrecorded, &open, grouped_users);
-        for (key, at) in put {
-            audit.put_between(key, *at, at.plus_ms(PUT_MS));
+        for Put { counter, when } in put {
+            match when {
+                When::At(at) => audit.put_between(counter, *at, at.plus_ms(PUT_MS)),
+                When::Before(at) => audit.put_before(counter, *at),
+            }
         }
         self.0.host.flush_records().await?;
         let old = audit.without(self.store().records_since().await?);
@@ -347,10 +297,8 @@ impl Admin {
         let records = self.read_records(&mut audit, from, at.plus_ms(1)).await?;
         self.0.host.flush_records().await?;
         let after = self.0.engine.ledger().books(at);
-        let (mut differences, counters, left_out) = audit.finish(&after);
-        let differing = differences.len();
-        differences.truncate(DIFFERENCES_MAX);
-        let under_way = 0;
+        let (differences, counters, left_out) = audit.finish(&after);
+        let (differing, under_way) = (differences.len(), 0);
         Ok(LedgerAudit { at, records, counters, by_daily_sums, left_out, under_way, differing, differences })
     }
 
@@ -402,15 +350,8 @@ impl Admin {
 
     /// The counters on which a limit stands: those of the database, and of the file.
     async fn standing_limits(&self) -> Result<HashSet<CounterKey>> {
-        let mut standing = HashSet::new();
-        let mut note = |scope: Scope, limits: &[Limit]| {
-            standing.extend(limits.iter().map(|limit| CounterKey {
-                scope: scope.clone(),
-                metric: limit.metric,
-                window: limit.window,
-                model: limit.model.clone(),
-            }));
-        };
+        let mut standing = self.limits_of_file();
+        let mut note = |scope: Scope, limits: &[Limit]| standing.extend(counters(&scope, limits));
         let mut offset = 0;
         // BOUND: the keys, groups and users that there are, a page each time.
         loop {
@@ -438,15 +379,6 @@ impl Admin {
         for it in self.store().memberships(None, None).await?.iter().map(|it| &it.value) {
             note(it.scope(), &it.limits);
         }
-        let declared = self.declared();
-        note(Scope::new(ScopeKind::Global, ""), &declared.global);
-        declared.keys().for_each(|(_, it)| note(Scope::new(ScopeKind::Key, it.id.as_str()), &it.limits));
-        declared.groups().for_each(|it| note(Scope::new(ScopeKind::Group, it.id.as_str()), &it.limits));
-        declared.users().for_each(|it| note(Scope::new(ScopeKind::User, it.id.as_str()), &it.limits));
-        declared
-            .organizations()
-            .for_each(|it| note(Scope::new(ScopeKind::Organization, it.id.as_str()), &it.limits));
-        declared.memberships().for_each(|it| note(it.scope(), &it.limits));
         let snapshot = self.0.engine.snapshot();
         for channel in snapshot.channels() {
             note(Scope::new(ScopeKind::Channel, channel.id.as_str()), &channel.limits);

@@ -1,5 +1,6 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
+use sluicegate_config::HostSettings;
 use sluicegate_core::channel::{Auth, Endpoint, SecretRef};
 use sluicegate_core::ledger::{Balance, bucket_ms};
 use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
@@ -30,6 +31,8 @@ mod trail;
 struct Host {
     reloads: AtomicUsize,
     only_file: AtomicBool,
+    /// When it was started, if it runs; else negative.
+    started_at: AtomicI64,
 }
 
 #[async_trait]
@@ -56,7 +59,14 @@ impl AdminHost for Host {
     }
 
     fn about(&self) -> Option<About> {
-        None
+        let started_at = Some(self.started_at.load(Ordering::SeqCst)).filter(|at| *at >= 0)?;
+        Some(About {
+            started_at: Timestamp::from_ms(started_at),
+            database: "memory",
+            host: HostSettings::default(),
+            findings: Vec::new(),
+            problems: Vec::new(),
+        })
     }
 
     fn config_file(&self) -> Option<String> {
@@ -181,7 +191,11 @@ async fn world_with(auth: AuthSettings) -> World {
     ));
     let directory = Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), clock.clone()));
     directory.declare(&declared, keys);
-    let host = Arc::new(Host { reloads: AtomicUsize::new(0), only_file: AtomicBool::new(false) });
+    let host = Arc::new(Host {
+        reloads: AtomicUsize::new(0),
+        only_file: AtomicBool::new(false),
+        started_at: AtomicI64::new(-1),
+    });
     let admin = Admin::new(AdminParts {
         store: Arc::clone(&store),
         directory: Arc::clone(&directory),

@@ -1,10 +1,10 @@
 //! Limits that come, go and change while calls are made.
 
 use sluicegate_core::record::{AttemptRecord, ReplayFacts};
-use sluicegate_core::{OutcomeClass, RecordEntry, ScopeKind, Usage, UsageRecord, UsageSource};
+use sluicegate_core::{OutcomeClass, RecordEntry, Scope, ScopeKind, Usage, UsageRecord, UsageSource};
 
 use super::*;
-use crate::store::LogFilter;
+use crate::store::{AuditedChange, LogFilter, NewEvent};
 
 fn record(call: &str, started_at: i64, key: &str, group: Option<&str>, user: Option<&str>) -> RecordEntry {
     RecordEntry::from(usage_record(call, started_at, key, group, user))
@@ -281,13 +281,15 @@ async fn limits_are_found_by_whose_they_are() {
 
 #[tokio::test]
 async fn the_ledgers_audit_tells_calls_that_a_new_limit_never_counts_from_what_is_wrong() {
-    for (put_at, ended_at, by_budget, want) in [
+    for (put_at, ended_at, by_budget, others, want) in [
         // Under way when the limit was put, and recorded after it.
-        (500, 900, false, (1, 0)),
-        (500, 900, true, (1, 0)),
+        (500, 900, false, 0, (1, 0)),
+        (500, 900, true, 0, (1, 0)),
+        // However much is done to other budgets afterwards.
+        (500, 900, true, 1_001, (1, 0)),
         // Over before; it should have been counted.
-        (500, 400, false, (0, 1)),
-        (500, 400, true, (0, 1)),
+        (500, 400, false, 0, (0, 1)),
+        (500, 400, true, 0, (0, 1)),
     ] {
         let w = used().await;
         let (operator, now) = (Actor::operator(), w.clock.now());
@@ -316,7 +318,58 @@ async fn the_ledgers_audit_tells_calls_that_a_new_limit_never_counts_from_what_i
         // Whatever is changed since, it is when its limits were that counts.
         let patch = KeyPatch { blocked: Some(true), ..KeyPatch::default() };
         w.admin.update_key(&operator, &by_id("k1"), patch).await.unwrap();
+        let event = NewEvent {
+            at: w.clock.now(),
+            actor: "master key".to_owned(),
+            action: "budget.update".to_owned(),
+            target: "budget other".to_owned(),
+            organization: None,
+            group: None,
+            user: None,
+            detail: serde_json::json!({"keys": ["k4"]}),
+            address: None,
+            credential: None,
+        };
+        let further = AuditedChange { changes: Vec::new(), event };
+        w.store.apply_all(&vec![further; others], &master().audit_chain()).await.unwrap();
         let audit = w.admin.audit_ledger(&operator).await.unwrap();
-        assert_eq!((audit.under_way, audit.differing), want, "{ended_at} {by_budget} {audit:?}");
+        assert_eq!((audit.under_way, audit.differing), want, "{ended_at} {by_budget} {others} {audit:?}");
+    }
+}
+
+/// Nobody writes down when a file's limit was put: it was when the gateway was started, or before.
+#[tokio::test]
+async fn the_ledgers_audit_finds_a_files_limit_short_of_what_came_after_the_start_alone() {
+    let limit = Limit::strict(Metric::Requests, Window::Day, 100);
+    for (of_file, started_at, want) in [
+        // No start is known: just now.
+        (true, None, (1, 0)),
+        // The calls were before it.
+        (true, Some(0), (1, 0)),
+        // And after it.
+        (true, Some(-2_000), (0, 1)),
+        (false, Some(0), (0, 1)),
+    ] {
+        let w = used().await;
+        let (operator, now) = (Actor::operator(), w.clock.now());
+        started_at.inspect(|at| w.host.started_at.store(now.plus_ms(*at).as_ms(), Ordering::SeqCst));
+        let scope = if of_file {
+            let (mut declared, keys) = declared();
+            declared.groups[0].limits = vec![limit.clone()];
+            w.directory.declare(&declared, keys);
+            Scope::new(ScopeKind::Group, "gf")
+        } else {
+            let changes = vec![Change::PutGroup(
+                Group { limits: vec![limit.clone()], ..group("gs", "o1") },
+                Expect::New,
+            )];
+            w.admin.commit(&operator, Deed::new("test", String::new()), changes).await.unwrap();
+            Scope::new(ScopeKind::Group, "gs")
+        };
+        w.engine.ledger().cell(&scope, limit.metric, limit.window, None);
+        let call = record("late", now.as_ms() - 1_000, "kf", Some(&scope.id), None);
+        w.store.append(&[call], &[], None).await.unwrap();
+        let audit = w.admin.audit_ledger(&operator).await.unwrap();
+        assert_eq!((audit.under_way, audit.differing), want, "{of_file} {started_at:?} {audit:?}");
     }
 }
