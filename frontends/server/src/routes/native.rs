@@ -116,15 +116,24 @@ fn me_of(actor: &Actor) -> Value {
 
 /// A thing as this API shows it: what requests call `models` and `limits` have the same name and form in answers.
 fn present<T: Serialize>(view: &T, limits: &[Limit]) -> Result<Value> {
-    let failed = |error| Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error);
-    let mut value = serde_json::to_value(view).map_err(failed)?;
+    let mut value = serde_json::to_value(view).map_err(unwritten)?;
+    dress(&mut value, limits)?;
+    Ok(value)
+}
+
+/// The same of what stands in an answer already.
+fn dress(value: &mut Value, limits: &[Limit]) -> Result<()> {
     if let Some(map) = value.as_object_mut() {
         if let Some(access) = map.remove("access") {
             map.insert("models".to_owned(), access);
         }
-        map.insert("limits".to_owned(), serde_json::to_value(Limits(limits.to_vec())).map_err(failed)?);
+        map.insert("limits".to_owned(), serde_json::to_value(Limits(limits.to_vec())).map_err(unwritten)?);
     }
-    Ok(value)
+    Ok(())
+}
+
+fn unwritten(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "an answer couldn't be written").with_source(error)
 }
 
 /// A list as this API shows it.

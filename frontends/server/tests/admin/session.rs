@@ -461,6 +461,17 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
                 assert!(told.text().contains("ada"), "{}", told.text());
             }
         }
+        // What each member spent, only if it reads usage, too.
+        for (scopes, told) in [
+            (json!(["groups:read"]), Value::Null),
+            (json!(["groups:read", "usage:read"]), json!(0.0)),
+            (json!(["read"]), json!(0.0)),
+        ] {
+            let made = make(json!({"name": "t", "scopes": scopes})).await.json();
+            let path = "/team/info?team_id=rd";
+            let answer = rig.ask("GET", path, made["secret"].as_str().unwrap(), &Value::Null).await;
+            assert_eq!(answer.json()["team_memberships"][0]["spend"], told, "{scopes}: {}", answer.text());
+        }
         rig.manage("PATCH", "/api/v1/groups/rd", json!({"alias": "research"})).await;
         rig.manage("POST", "/api/v1/organizations", json!({"id": "default"})).await;
         for (scopes, path, told) in [

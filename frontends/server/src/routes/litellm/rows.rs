@@ -100,14 +100,14 @@ pub fn team(group: &Group, members: &[Membership], trace: &Trace) -> Map<String,
     row
 }
 
-/// One user's place in a team.
-pub fn membership(membership: &Membership, spend: i64) -> Value {
+/// One user's place in a team; what they spent there is told to whoever may know.
+pub fn membership(membership: &Membership, spend: Option<i64>) -> Value {
     let mut table = Map::new();
     limits(&mut table, &membership.limits);
     json!({
         "user_id": membership.user,
         "team_id": membership.group,
-        "spend": usd_json(spend),
+        "spend": spend.map(usd_json),
         "budget_id": null,
         "litellm_budget_table": if membership.limits.is_empty() { Value::Null } else { table.into() },
     })

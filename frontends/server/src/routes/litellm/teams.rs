@@ -154,11 +154,14 @@ async fn info(ask: Ask) -> Result<Done> {
         true => Some(ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?),
         false => None,
     };
-    let spent = spent_by_member(&ask, &view.group.id).await?;
+    let spent = match ask.may_read("usage") {
+        true => Some(spent_by_member(&ask, &view.group.id).await?),
+        false => None,
+    };
     let membership = |m: &MemberView| {
-        let spend = spent.get(m.membership.user.as_str()).copied().unwrap_or_default();
-        let spend = counted(&m.limit_states).unwrap_or(spend);
-        rows::membership(&m.membership, spend)
+        let of = |spent: &HashMap<String, i64>| spent.get(m.membership.user.as_str()).copied();
+        let spend = spent.as_ref().map(|spent| of(spent).unwrap_or_default());
+        rows::membership(&m.membership, counted(&m.limit_states).or(spend))
     };
     let memberships: Vec<Value> = view.members.iter().map(membership).collect();
     let mut team = [row(&view)];
@@ -257,11 +260,8 @@ async fn with_addresses(ask: &Ask, rows: &mut [Map<String, Value>]) -> Result<()
     if !ask.may_read("users") {
         return Ok(());
     }
-    let members = |row: &mut Map<String, Value>| -> Vec<Value> {
-        row.get("members_with_roles").and_then(Value::as_array).cloned().unwrap_or_default()
-    };
-    let all: Vec<Value> = rows.iter_mut().flat_map(members).collect();
-    let ids = all.iter().filter_map(|member| member["user_id"].as_str());
+    let all = rows.iter().filter_map(|row| row.get("members_with_roles")?.as_array()).flatten();
+    let ids = all.filter_map(|member| member["user_id"].as_str());
     let known = ask.admin().user_addresses(&ask.actor, ids).await?;
     for row in rows {
         let members = row.get_mut("members_with_roles").and_then(Value::as_array_mut);
@@ -462,7 +462,8 @@ async fn member_add(ask: Ask) -> Result<Done> {
     }
     let list = list.into_iter().map(|it| NewMember { limits: limits.clone().into(), ..it }).collect();
     let added = ask.admin().add_members(&ask.actor, &named, list).await.map_err(already_in_team)?;
-    let memberships: Vec<Value> = added.iter().map(|view| rows::membership(&view.membership, 0)).collect();
+    let memberships: Vec<Value> =
+        added.iter().map(|view| rows::membership(&view.membership, Some(0))).collect();
     let mut row = row(&ask.admin().group(&ask.actor, &named).await?);
     let users: Vec<Value> = memberships.iter().map(|member| json!({"user_id": member["user_id"]})).collect();
     row.insert("updated_users".to_owned(), users.into());
@@ -488,7 +489,7 @@ async fn bulk_member_add(ask: Ask) -> Result<Done> {
                 added += 1;
                 results.push(json!({
                     "user_id": view.membership.user, "user_email": email, "success": true, "error": null,
-                    "updated_team_membership": rows::membership(&view.membership, 0),
+                    "updated_team_membership": rows::membership(&view.membership, Some(0)),
                 }));
             }
             Err(error) => results.push(

@@ -6,7 +6,7 @@ use sluicegate::admin::{GroupPatch, GroupView, MemberBulk, MemberPatch, MemberVi
 use sluicegate::store::{After, GroupFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
-use super::{list as lists, parameter, parameters, present};
+use super::{dress, list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
 use crate::routes::Entry;
@@ -99,13 +99,18 @@ pub(super) fn table() -> Vec<Entry> {
 
 fn shown(view: &GroupView) -> Result<Value> {
     let mut value = present(view, &view.group.limits)?;
-    let members = view.members.iter().map(shown_member).collect::<Result<Vec<_>>>()?;
-    value["members"] = members.into();
+    show_members(&mut value["members"], &view.members)?;
     Ok(value)
 }
 
+/// Members that stand in an answer, as this API shows them: of thousands each is written once.
+pub(super) fn show_members(list: &mut Value, views: &[MemberView]) -> Result<()> {
+    let written = list.as_array_mut().into_iter().flatten();
+    written.zip(views).try_for_each(|(value, view)| dress(value, &view.membership.limits))
+}
+
 /// A member as this API shows them.
-pub(super) fn shown_member(view: &MemberView) -> Result<Value> {
+fn shown_member(view: &MemberView) -> Result<Value> {
     present(view, &view.membership.limits)
 }
 

@@ -6,7 +6,7 @@ use sluicegate::admin::{NewUser, UserBulk, UserPatch, UserView};
 use sluicegate::store::{After, UserFilter};
 use sluicegate::{OrganizationId, Result, UserId};
 
-use super::groups::shown_member;
+use super::groups::show_members;
 use super::{list as lists, parameter, parameters, present};
 use crate::ask::{self, Ask, Done};
 use crate::openapi::Operation;
@@ -75,8 +75,7 @@ pub(super) fn table() -> Vec<Entry> {
 
 pub(super) fn shown(view: &UserView) -> Result<Value> {
     let mut value = present(view, &view.user.limits)?;
-    let memberships = view.memberships.iter().map(shown_member).collect::<Result<Vec<_>>>()?;
-    value["memberships"] = memberships.into();
+    show_members(&mut value["memberships"], &view.memberships)?;
     Ok(value)
 }
 
