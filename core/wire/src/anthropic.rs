@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod decode;
 mod encode;
+mod form;
 mod model;
 mod schema;
 mod stream;
@@ -12,6 +13,7 @@ pub(crate) use answer::Decoder;
 pub(crate) use body::body;
 pub(crate) use decode::request;
 pub(crate) use encode::encode;
+pub(crate) use form::form_as_tool;
 pub(crate) use stream::Encoder;
 
 use crate::ir::Stop;

@@ -30,6 +30,9 @@ pub(crate) const TRANSLATED_OVERHEAD_PLAIN: u64 = 128;
 /// one that takes a text: what it takes that in, and that there is a grammar.
 pub(crate) const TRANSLATED_TOOL: u64 = 128;
 pub(crate) const TRANSLATED_TEXT_TOOL: u64 = 128;
+/// What the tool adds that is given the answer where a model of Anthropic's can't be held to its schema: its name, what it is for, and the
+/// system prompt of tools (346 tokens for the models that are so asked), in a call that has none.
+pub(crate) const FORM_TOOL_OVERHEAD: u64 = 512;
 /// How a letter of ASCII looks that is written as an escape.
 pub(crate) const ESCAPED: &str = "\\u00";
 /// So much a schema may grow when it is put in another format's words: as often as it is long with its references written out, and by

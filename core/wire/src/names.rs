@@ -14,6 +14,8 @@ pub(crate) struct Names {
     ours: HashMap<String, String>,
     /// Names as sent of tools that take a text, and were declared to take it as `input` of an object.
     wrapped: HashSet<String>,
+    /// The tool that is given the answer, where nothing else holds it to a form.
+    answer: Option<String>,
 }
 
 impl Names {
@@ -64,6 +66,16 @@ impl Names {
     /// Whether what this tool is given must be unwrapped.
     pub(crate) fn is_wrapped(&self, sent: &str) -> bool {
         self.wrapped.contains(sent)
+    }
+
+    /// What this tool is given is the answer's text.
+    pub(crate) fn take_answer(&mut self, sent: &str) {
+        self.answer = Some(sent.to_owned());
+    }
+
+    /// Whether what this tool is given is the answer's text.
+    pub(crate) fn takes_answer(&self, sent: &str) -> bool {
+        self.answer.as_deref() == Some(sent)
     }
 
     /// The caller's name for the one that came back.

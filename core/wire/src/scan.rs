@@ -21,8 +21,8 @@ use smallvec::SmallVec;
 
 use crate::error::{Result, WireError};
 use crate::facts::{
-    ESCAPED, Facts, TRANSLATED_OVERHEAD, TRANSLATED_OVERHEAD_PLAIN, TRANSLATED_TEXT_TOOL, TRANSLATED_TOOL,
-    rewritten,
+    ESCAPED, FORM_TOOL_OVERHEAD, Facts, TRANSLATED_OVERHEAD, TRANSLATED_OVERHEAD_PLAIN, TRANSLATED_TEXT_TOOL,
+    TRANSLATED_TOOL, rewritten,
 };
 use crate::gemini::json_schema;
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
@@ -213,6 +213,9 @@ fn translated(facts: &Facts, format: Format, text: &str, members: &Members) -> T
     let words = if says_more { TRANSLATED_OVERHEAD } else { TRANSLATED_OVERHEAD_PLAIN };
     let words = words.saturating_add(u64::from(facts.tools).saturating_mul(TRANSLATED_TOOL));
     let mut sum = Translated { words, ..Translated::default() };
+    if facts.needs.json_schema && facts.tools == 0 {
+        sum.closed = FORM_TOOL_OVERHEAD;
+    }
     for member in members {
         let raw = member.value.of(text);
         if is_form(&member.field) && facts.needs.json_schema {

@@ -68,6 +68,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     let text = match target {
         Format::AnthropicMessages => {
             let max = request.max_output.unwrap_or(DEFAULT_MAX_OUTPUT);
+            anthropic::form_as_tool(&mut request, &mut names, &mut losses)?;
             anthropic::encode(&request, max, edits.set, &mut names, &mut losses)?
         }
         Format::GeminiGenerate => gemini::encode(&request, edits.set, &mut names, &mut losses)?,

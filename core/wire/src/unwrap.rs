@@ -1,6 +1,7 @@
-//! Custom tools that were declared as functions: what they are given is taken out of its object again.
+//! Custom tools that were declared as functions: what they are given is taken out of its object again. And the tool that is given
+//! the answer: that becomes its text.
 
-use crate::ir::{Event, Item, ToolKind};
+use crate::ir::{Event, Item, Stop, ToolKind};
 use crate::json::{Val, unescape};
 use crate::names::Names;
 
@@ -8,6 +9,16 @@ use crate::names::Names;
 #[derive(Debug, Default)]
 pub(crate) struct Unwrap {
     calls: Vec<Call>,
+    answer: Option<Answer>,
+    /// Other tools are called.
+    others: bool,
+}
+
+/// The call of the tool that is given the answer, in the only choice.
+#[derive(Debug)]
+struct Answer {
+    tool: u32,
+    said: bool,
 }
 
 #[derive(Debug)]
@@ -24,7 +35,11 @@ struct Call {
 impl Unwrap {
     pub(crate) fn event(&mut self, item: Item, names: &Names, on: &mut impl FnMut(Item)) {
         let choice = item.choice;
-        match item.event {
+        let Some(event) = self.unless_answer(item.event, names, &mut |event| on(Item { choice, event }))
+        else {
+            return;
+        };
+        match event {
             Event::ToolStart { tool, id, name, kind: ToolKind::Function } if names.is_wrapped(&name) => {
                 self.calls.push(Call { choice, tool, json: String::new(), at: None, over: false });
                 on(Item { choice, event: Event::ToolStart { tool, id, name, kind: ToolKind::Custom } });
@@ -43,6 +58,38 @@ impl Unwrap {
         }
     }
 
+    /// An event that isn't of the tool that is given the answer, with the tools behind that one counted without it.
+    fn unless_answer(&mut self, event: Event, names: &Names, say: &mut impl FnMut(Event)) -> Option<Event> {
+        match (event, &mut self.answer) {
+            (Event::ToolStart { tool, name, .. }, None) if names.takes_answer(&name) => {
+                self.answer = Some(Answer { tool, said: false });
+                None
+            }
+            (Event::ToolArgs { tool, json }, Some(answer)) if tool == answer.tool => {
+                answer.said = true;
+                say(Event::Text(json));
+                None
+            }
+            (Event::Stop { reason, sequence }, Some(answer)) => {
+                // Nothing given is an empty object.
+                if !std::mem::replace(&mut answer.said, true) {
+                    say(Event::Text("{}".to_owned()));
+                }
+                let reason = if reason == Stop::ToolUse && !self.others { Stop::End } else { reason };
+                Some(Event::Stop { reason, sequence })
+            }
+            (Event::ToolStart { tool, id, name, kind }, answer) => {
+                self.others = true;
+                let tool = behind(tool, answer.as_ref());
+                Some(Event::ToolStart { tool, id, name, kind })
+            }
+            (Event::ToolArgs { tool, json }, answer) => {
+                Some(Event::ToolArgs { tool: behind(tool, answer.as_ref()), json })
+            }
+            (event, _) => Some(event),
+        }
+    }
+
     /// The end: what couldn't be understood goes on as it came.
     pub(crate) fn end(&mut self, on: &mut impl FnMut(Item)) {
         for call in self.calls.drain(..).filter(|call| call.at.is_none() && !call.over) {
@@ -51,6 +98,11 @@ impl Unwrap {
             }
         }
     }
+}
+
+/// The number of a tool among those that the caller knows.
+fn behind(tool: u32, answer: Option<&Answer>) -> u32 {
+    tool - u32::from(answer.is_some_and(|answer| answer.tool < tool))
 }
 
 impl Call {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::model::{always_thinks, is_adaptive, takes_both, takes_prefill};
+use super::model::{always_thinks, is_adaptive, takes_both, takes_prefill, takes_schemas, thinks};
 use super::schema::{self, Unclosed};
 use crate::error::{Result, WireError};
 use crate::ir::{
@@ -40,7 +40,7 @@ pub(crate) fn encode(
             .at("messages"));
     }
     refuse(request)?;
-    let mut ctx = Context { names, losses, caches: 0 };
+    let mut ctx = Context { names, losses, caches: 0, holds: takes_schemas(&request.model) };
     unsaid(request, ctx.losses);
     let schema = form(request, ctx.losses)?;
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
@@ -155,6 +155,8 @@ struct Context<'a> {
     names: &'a mut Names,
     losses: &'a mut Losses,
     caches: usize,
+    /// The model can be held to schemas.
+    holds: bool,
 }
 
 impl Context<'_> {
@@ -184,6 +186,12 @@ impl Thinking {
         let adaptive = is_adaptive(&request.model);
         let (budget, effort) = match request.reasoning {
             None => return Thinking::Unsaid,
+            Some(asked) if !thinks(&request.model) => {
+                if asked != Reasoning::Off {
+                    losses.dropped("reasoning_effort", "the model can't think");
+                }
+                return Thinking::Unsaid;
+            }
             Some(Reasoning::Off) if adaptive => {
                 if always_thinks(&request.model) {
                     losses.dropped("reasoning_effort", "nothing keeps this model from thinking");
@@ -418,6 +426,10 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         }
         (_, None) => Cow::Borrowed(r#"{"type":"object","properties":{}}"#),
     };
+    if strict == Some(true) && !ctx.holds {
+        ctx.losses.approximated("tools[].strict", "the model can't be held to schemas: it is shown them");
+        strict = None;
+    }
     if strict == Some(true) {
         match schema::closed(&taken, "tools[].parameters", ctx.losses) {
             Ok(closed) => taken = Cow::Owned(closed),
@@ -432,7 +444,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         }
     }
     o.raw("input_schema", &taken);
-    if let Some(strict) = strict {
+    if let Some(strict) = strict.filter(|_| ctx.holds) {
         o.bool("strict", strict);
     }
     ctx.cache(o, tool.cache.as_ref());

@@ -29,6 +29,18 @@ pub(super) fn takes_both(model: &str) -> bool {
     generation(model).is_none_or(|generation| generation < (4, 1))
 }
 
+/// Whether a model can be held to schemas: for its answer (`output_config.format`), and for what tools take (`strict`).
+// QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs): from Opus 4.1 and 4.5 on; 400 before.
+pub(super) fn takes_schemas(model: &str) -> bool {
+    generation(model).is_none_or(|generation| generation >= (4, 1))
+}
+
+/// Whether a model can think.
+// QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking): from 3.7 on; 400 before.
+pub(super) fn thinks(model: &str) -> bool {
+    generation(model).is_none_or(|generation| generation >= (3, 7))
+}
+
 /// The generation of a model: `(4, 6)` for `claude-opus-4-6-20260205` and `anthropic/claude-opus-4.6`; `None` for one that isn't
 /// Claude, or doesn't say.
 fn generation(model: &str) -> Option<(u32, u32)> {
@@ -44,7 +56,8 @@ fn generation(model: &str) -> Option<(u32, u32)> {
         }
     }
     match found.as_slice() {
-        [] if ["fable", "mythos"].iter().any(|family| name.contains(family)) => Some((5, 0)),
+        // These count anew.
+        _ if always_thinks(name) => Some((5, 0)),
         [] => None,
         [major] => Some((*major, 0)),
         [major, minor, ..] => Some((*major, *minor)),
@@ -68,10 +81,27 @@ mod tests {
             ("claude-opus-4-7@20260401", Some((4, 7))),
             ("claude-sonnet-5", Some((5, 0))),
             ("claude-mythos-preview", Some((5, 0))),
+            ("claude-fable-1-20260701", Some((5, 0))),
             ("claude-sonnet-latest", None),
             ("kimi-k2.6", None),
         ] {
             assert_eq!(generation(model), want, "{model}");
+        }
+    }
+
+    #[test]
+    fn what_models_take() {
+        for (model, schemas, thinking) in [
+            ("claude-3-haiku-20240307", false, false),
+            ("claude-3-5-sonnet-20241022", false, false),
+            ("claude-3-7-sonnet-20250219", false, true),
+            ("claude-sonnet-4-20250514", false, true),
+            ("claude-opus-4-1-20250805", true, true),
+            ("claude-haiku-4-5", true, true),
+            ("claude-fable-1-20260701", true, true),
+            ("kimi-k2.6", true, true),
+        ] {
+            assert_eq!((takes_schemas(model), thinks(model)), (schemas, thinking), "{model}");
         }
     }
 }

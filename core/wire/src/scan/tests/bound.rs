@@ -415,7 +415,7 @@ fn only_what_is_written_otherwise_is_reserved() {
             format!(
                 r#""response_format":{{"type":"json_schema","json_schema":{{"name":"r","schema":{plain}}}}}"#
             ),
-            of(plain.len()),
+            of(plain.len()) + 512,
             of(plain.len()),
         ),
     ] {
