@@ -50,6 +50,7 @@ mod fault;
 mod foreign;
 mod form;
 mod gemini;
+mod heed;
 mod ir;
 mod json;
 mod lines;

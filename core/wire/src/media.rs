@@ -69,6 +69,16 @@ pub(crate) fn no_such_part(kind: &str, path: &str) -> WireError {
     WireError::unsupported(format!("`{path}.type` is `{kind}`: that can't be translated")).at(path)
 }
 
+/// Whether a file can be read as it is.
+pub(crate) fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || media_type == "application/json"
+}
+
+/// The text of a file in base64, if it is one.
+pub(crate) fn text_of(data: &str) -> Option<String> {
+    crate::base64::decode(data).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
 /// The source of a file given as a URL, or as bare base64 of a PDF.
 pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
     let (media_type, data) = match data_url(file_data) {
@@ -82,9 +92,15 @@ pub(crate) fn document_source(file_data: &str, path: &str) -> Result<Source> {
             return Err(elsewhere(file_data, why).at(path));
         }
     };
+    if is_text(&media_type) {
+        let text = text_of(data).ok_or_else(|| {
+            WireError::invalid(format!("the file of `{path}` isn't base64 of UTF-8 text")).at(path)
+        })?;
+        return Ok(Source::Text(text));
+    }
     if media_type != "application/pdf" {
         return Err(WireError::unsupported(format!(
-            "the file of `{path}` is `{media_type}`: only PDF can be translated"
+            "the file of `{path}` is `{media_type}`: only PDF and text can be translated"
         ))
         .at(path));
     }
@@ -111,7 +127,15 @@ mod tests {
         for bad in ["", "file:///etc/passwd", "data:image/png,raw", "data:"] {
             assert!(image_source(bad, "p", &mut losses).is_err(), "{bad}");
         }
-        assert!(document_source("data:text/csv;base64,YQ==", "p").is_err());
+        let text = |text: &str| Ok(Source::Text(text.to_owned()));
+        assert_eq!(document_source("data:text/csv;charset=utf-8;base64,YSxi", "p"), text("a,b"));
+        assert_eq!(document_source("data:application/json;base64,e30=", "p"), text("{}"));
+        for (file, kind) in [
+            ("data:text/plain;base64,/w==", ErrorKind::InvalidRequest),
+            ("data:application/zip;base64,YQ==", ErrorKind::NotSupported),
+        ] {
+            assert_eq!(document_source(file, "p").map_err(|e| e.kind()), Err(kind), "{file}");
+        }
         assert!(document_source("JVBERi0xLjQ=", "p").is_ok());
         assert_eq!(document_source("https://x/y.pdf", "p"), Ok(Source::Url("https://x/y.pdf".into())));
         for (url, kind) in

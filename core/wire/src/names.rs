@@ -16,6 +16,8 @@ pub(crate) struct Names {
     wrapped: HashSet<String>,
     /// The tool that is given the answer, where nothing else holds it to a form.
     answer: Option<String>,
+    /// Calls are to come back as chat completions had them when there was one.
+    pub(crate) as_functions: bool,
 }
 
 impl Names {

@@ -4,6 +4,7 @@ mod answer;
 mod body;
 mod decode;
 mod encode;
+mod legacy;
 mod reason;
 mod stream;
 mod strict;
@@ -11,7 +12,7 @@ mod thought;
 
 pub(crate) use answer::{Decoder, NO_FILES};
 pub(crate) use body::body;
-pub(crate) use decode::{cache, object_or_wrapped, request, system_texts};
+pub(crate) use decode::{cache, detail_of, object_or_wrapped, request, system_texts};
 pub(crate) use encode::{
     NO_LOGPROBS, TEXT_SCHEMA, audio_format, custom_description, custom_names, encode, json_schema,
     refuse_stored, url_of, user_and_tier,
@@ -21,13 +22,15 @@ pub(crate) use stream::Encoder;
 pub(crate) use strict::{held, parameters};
 
 use crate::ir::Stop;
+use crate::names::Names;
 
 /// The finish reason for why an answer ended.
-fn finish_reason(stop: Stop) -> &'static str {
+fn finish_reason(stop: Stop, names: &Names) -> &'static str {
     match stop {
         Stop::End | Stop::Sequence => "stop",
         // A paused turn is an unfinished one.
         Stop::Length | Stop::Pause => "length",
+        Stop::ToolUse if names.as_functions => "function_call",
         Stop::ToolUse => "tool_calls",
         Stop::Refusal => "content_filter",
     }

@@ -222,7 +222,7 @@ fn translated(facts: &Facts, format: Format, text: &str, members: &Members) -> T
             each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |name, schema, _| {
                 sum.add(grows(format, name, schema), true);
             });
-        } else if member.field == Field::Tools {
+        } else if matches!(member.field, Field::Tools | Field::Functions) {
             tools(&mut sum, facts, format, raw);
         }
     }

@@ -36,6 +36,7 @@ const KNOWN: &[&str] = &[
     "top_logprobs",
     "metadata",
     "prompt_cache_key",
+    "prompt_cache_retention",
     "safety_identifier",
     "user",
     "stream",

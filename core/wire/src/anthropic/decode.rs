@@ -225,7 +225,9 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
         Some("text") => {
             text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
         }
-        Some("image") => source(block, path, losses).map(|source| Block::Image { source, cache }),
+        Some("image") => {
+            source(block, path, losses).map(|source| Block::Image { source, detail: None, cache })
+        }
         Some("document") => document(block, path, losses)?.map(|source| Block::Document {
             source,
             name: text_of("title"),

@@ -513,7 +513,7 @@ fn block(a: &mut Array<'_>, block: &Block, trim: bool, ctx: &mut Context<'_>) {
             o.str("text", if trim { text.trim_end() } else { text });
             ctx.cache(o, cache.as_ref());
         }),
-        Block::Image { source, cache } => a.object(|o| {
+        Block::Image { source, cache, .. } => a.object(|o| {
             o.str("type", "image");
             o.object("source", |o| write_source(o, source));
             ctx.cache(o, cache.as_ref());

@@ -324,7 +324,8 @@ impl Open {
 
 fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
     let mut open = Open::default();
-    for (at, content) in list.elements().enumerate() {
+    let lone = Some(list).filter(|list| list.kind() == Kind::Object);
+    for (at, content) in lone.into_iter().chain(list.elements()).enumerate() {
         let path = format!("contents[{at}]");
         let role = match content.get_str("role").as_deref() {
             None | Some("" | "user" | "function") => Role::User,
@@ -443,14 +444,13 @@ fn inline(v: Val<'_>, path: &str, losses: &mut Losses) -> Result<Block> {
     let data = data.replace('-', "+").replace('_', "/");
     if media_type.starts_with("image/") {
         let source = crate::media::image_source(&format!("data:{media_type};base64,{data}"), path, losses)?;
-        return Ok(Block::Image { source, cache: None });
+        return Ok(Block::Image { source, detail: None, cache: None });
     }
     if media_type.starts_with("audio/") {
         return Ok(Block::Audio { source: Source::Base64 { media_type, data } });
     }
-    if media_type.starts_with("text/") || media_type == "application/json" {
-        let text = crate::base64::decode(&data).and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.ok_or_else(|| {
+    if crate::media::is_text(&media_type) {
+        let text = crate::media::text_of(&data).ok_or_else(|| {
             WireError::invalid(format!("`{path}.inlineData.data` isn't base64 of UTF-8 text")).at(path)
         })?;
         return Ok(Block::Document { source: Source::Text(text), name: None, cache: None });
@@ -479,7 +479,7 @@ fn stored(v: Val<'_>, path: &str) -> Result<Block> {
         false => Source::Url(uri.into_owned()),
     };
     if media_type.starts_with("image/") {
-        return Ok(Block::Image { source, cache: None });
+        return Ok(Block::Image { source, detail: None, cache: None });
     }
     if media_type == "application/pdf" {
         return Ok(Block::Document { source, name: None, cache: None });

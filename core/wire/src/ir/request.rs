@@ -31,7 +31,15 @@ pub(crate) struct Request {
     pub(crate) logprobs: Option<Logprobs>,
     pub(crate) stop: Vec<String>,
     pub(crate) stream: bool,
+    /// Tools were declared as `functions`: calls are to come back likewise.
+    pub(crate) as_functions: bool,
     pub(crate) user: Option<String>,
+    /// Who asks, as OpenAI's responses are told it beside: to find who abuses them.
+    pub(crate) safety_id: Option<String>,
+    /// What the caller notes of the call: a JSON object.
+    pub(crate) metadata: Option<String>,
+    /// How long the prompt cache is to be kept.
+    pub(crate) cache_retention: Option<String>,
     pub(crate) reasoning: Option<Reasoning>,
     /// Whether the caller wants to read what was thought, and how: `auto`, `concise` or `detailed`.
     pub(crate) summary: Option<String>,
@@ -82,8 +90,10 @@ pub(crate) enum Block {
         text: String,
         cache: Option<String>,
     },
+    /// `detail` is how closely it is to be looked at, where that was said: `low`, `high` or whatever OpenAI's models take.
     Image {
         source: Source,
+        detail: Option<String>,
         cache: Option<String>,
     },
     Document {

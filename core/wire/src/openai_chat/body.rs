@@ -31,7 +31,7 @@ pub(crate) fn body(
                     o.num("index", u64::from(choice.index));
                     o.object("message", |o| message(o, head, choice, names, wav));
                     logprobs(o, &choice.logprobs);
-                    o.str("finish_reason", finish_reason(choice.reason()));
+                    o.str("finish_reason", finish_reason(choice.reason(), names));
                 });
             }
         });
@@ -86,6 +86,12 @@ fn message(o: &mut Object<'_>, head: &Head, choice: &Choice, names: &Names, wav:
         .filter(|(_, block)| matches!(block, AnswerBlock::Tool { .. }))
         .map(|(at, block)| (block, seal_of_call(choice, at)))
         .collect();
+    if let Some((AnswerBlock::Tool { name, args, .. }, _)) = calls.first().filter(|_| names.as_functions) {
+        return o.object("function_call", |o| {
+            o.str("name", names.restore(name));
+            o.str("arguments", if args.trim().is_empty() { "{}" } else { args });
+        });
+    }
     if calls.is_empty() {
         return;
     }

@@ -5,13 +5,13 @@ use crate::ir::{
     Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
     ToolChoice, ToolKind,
 };
-use crate::json::{Kind, Val};
+use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
 use crate::media;
 use crate::scan::is_ours_in_metadata;
 use crate::search;
 
-use super::thought;
+use super::{legacy, thought};
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -61,9 +61,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                 .collect();
         }
         "stream" => request.stream = value.as_bool() == Some(true),
-        "user" | "safety_identifier" => {
-            request.user = request.user.take().or(value.as_str().map(|s| s.into_owned()))
-        }
+        "user" => request.user = value.as_str().map(|s| s.into_owned()),
+        "safety_identifier" => request.safety_id = value.as_str().map(|s| s.into_owned()),
         "reasoning_effort" => match value.as_str().as_deref() {
             Some("none") => request.reasoning = Some(Reasoning::Off),
             word => match word.and_then(Effort::parse) {
@@ -92,12 +91,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                 losses.dropped(name, "the target has no such tier");
             }
         }
-        "functions" | "function_call" => {
-            return Err(WireError::unsupported(format!(
-                "`{name}` can't be translated: use `tools` and `tool_choice` instead"
-            ))
-            .at(name));
-        }
+        "functions" => legacy::functions(request, value, losses),
+        "function_call" => legacy::choice(request, value, losses),
         "modalities" => {
             let asks = |word: &str| value.elements().filter_map(Val::as_str).any(|m| m == word);
             if asks("audio") {
@@ -111,7 +106,16 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         }
         "stream_options" | "logprobs" => {}
         ours if crate::scan::is_ours(ours) => {}
-        "metadata" if value.members().all(|(name, value)| is_ours_in_metadata(&name, value)) => {}
+        "metadata" => {
+            let theirs = || value.members().filter(|(name, value)| !is_ours_in_metadata(name, *value));
+            let noted = || object(|o| theirs().for_each(|(name, value)| o.raw(&name, value.raw())));
+            request.metadata = theirs().next().map(|_| noted());
+        }
+        "prompt_cache_retention" => request.cache_retention = value.as_str().map(|s| s.into_owned()),
+        "store" if value.as_bool() == Some(true) => {
+            losses.dropped(name, "an upstream of another format isn't asked to keep anything");
+        }
+        "store" => {}
         other => losses.dropped(other, "the target has no place for it"),
     }
     Ok(())
@@ -226,7 +230,7 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
         let content = message.get("content");
         losses.unread(message, &path, known_in(&role));
         // On a result it is the function's, which the call says already.
-        if message.get("name").is_some() && role != "tool" {
+        if message.get("name").is_some() && !matches!(&*role, "tool" | "function") {
             losses.dropped(format!("{path}.name"), "the target has no names of speakers");
         }
         match &*role {
@@ -257,12 +261,11 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
                 request.add(Role::User, [result]);
             }
             "function" => {
-                return Err(WireError::unsupported(format!(
-                    "role `function` in `{path}` can't be translated: use role `tool`"
-                )));
+                let content = parts(content, &path, losses)?;
+                legacy::result(request, message, content, &path)?;
             }
             other => {
-                let known = "system, developer, user, assistant or tool";
+                let known = "system, developer, user, assistant, tool or function";
                 return Err(WireError::invalid(format!("`{path}.role` is `{other}`: use {known}"))
                     .at(format!("{path}.role")));
             }
@@ -388,11 +391,8 @@ fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Bl
         ))
         .at(path));
     }
-    if message.get("function_call").is_some() {
-        return Err(WireError::unsupported(format!(
-            "`{path}.function_call` can't be translated: use `tool_calls`"
-        ))
-        .at(path));
+    if let Some(call) = message.get("function_call") {
+        blocks.push(legacy::call(call, path, losses)?);
     }
     for (n, call) in message.get("tool_calls").into_iter().flat_map(Val::elements).enumerate() {
         let call_path = format!("{path}.tool_calls[{n}]");
@@ -448,7 +448,7 @@ fn details(message: Val<'_>, blocks: &mut Vec<Block>, losses: &mut Losses) {
 }
 
 /// The arguments as an object. Nothing is `{}`; what isn't an object is wrapped, never dropped.
-fn arguments(value: Option<Val<'_>>, path: &str, losses: &mut Losses) -> String {
+pub(super) fn arguments(value: Option<Val<'_>>, path: &str, losses: &mut Losses) -> String {
     let Some(value) = value else {
         return "{}".into();
     };
@@ -487,6 +487,11 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
     Ok(blocks)
 }
 
+/// How closely a picture is to be looked at, where that isn't left to the model.
+pub(crate) fn detail_of(image: Val<'_>) -> Option<String> {
+    image.get_str("detail").filter(|detail| detail != "auto").map(|detail| detail.into_owned())
+}
+
 fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let cache = cache(part);
     let kind = part.get_str("type").unwrap_or_default();
@@ -510,11 +515,8 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             if let Some(image) = image {
                 losses.unread(image, &format!("{path}.image_url"), &["url", "detail"]);
             }
-            if image.is_some_and(|i| i.get("detail").is_some_and(|d| d.raw() != "\"auto\"")) {
-                losses
-                    .dropped(format!("{path}.image_url.detail"), "the target chooses the resolution itself");
-            }
-            Ok(Some(Block::Image { source: media::image_source(&url, path, losses)?, cache }))
+            let detail = image.and_then(detail_of);
+            Ok(Some(Block::Image { source: media::image_source(&url, path, losses)?, detail, cache }))
         }
         "file" => {
             let file = part.get("file");

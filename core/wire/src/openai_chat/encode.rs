@@ -458,9 +458,14 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
                 o.str("text", text);
             });
         }
-        Block::Image { source, .. } => a.object(|o| {
+        Block::Image { source, detail, .. } => a.object(|o| {
             o.str("type", "image_url");
-            o.object("image_url", |o| o.str("url", &url_of(source)));
+            o.object("image_url", |o| {
+                o.str("url", &url_of(source));
+                if let Some(detail) = detail {
+                    o.str("detail", detail);
+                }
+            });
         }),
         Block::Document { source: source @ Source::Base64 { .. }, name, .. } => a.object(|o| {
             o.str("type", "file");

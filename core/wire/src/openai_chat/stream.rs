@@ -122,10 +122,17 @@ impl Encoder {
                 self.chunk(out, choice, |_| {}, |o| logprobs(o, std::slice::from_ref(&array)), None);
             }
             Event::ToolStart { tool, id, name, kind } => {
-                self.close_bare(state, out);
+                self.close_bare(state, names, out);
                 state.calls = true;
                 let seal = state.seal.take();
                 let (word, input) = words(kind);
+                if names.as_functions {
+                    state.bare_tool = Some(tool).filter(|tool| *tool == 0);
+                    return self.function(out, choice, tool, |o| {
+                        o.str("name", names.restore(&name));
+                        o.str(input, "");
+                    });
+                }
                 if kind == ToolKind::Custom {
                     state.custom.push(tool);
                 } else {
@@ -145,6 +152,9 @@ impl Encoder {
                 if state.bare_tool == Some(tool) {
                     state.bare_tool = None;
                 }
+                if names.as_functions {
+                    return self.function(out, choice, tool, |o| o.str("arguments", &json));
+                }
                 let custom = state.custom.contains(&tool);
                 let (word, input) = words(if custom { ToolKind::Custom } else { ToolKind::Function });
                 self.call(out, choice, tool, |o| o.object(word, |o| o.str(input, &json)));
@@ -153,9 +163,9 @@ impl Encoder {
                 if std::mem::replace(&mut state.finished, true) {
                     return;
                 }
-                self.close_bare(state, out);
+                self.close_bare(state, names, out);
                 let reason = if state.calls && reason == Stop::End { Stop::ToolUse } else { reason };
-                self.chunk(out, choice, |_| {}, |_| {}, Some(finish_reason(reason)));
+                self.chunk(out, choice, |_| {}, |_| {}, Some(finish_reason(reason, names)));
             }
         }
     }
@@ -174,8 +184,11 @@ impl Encoder {
     }
 
     /// A call without arguments has the arguments `{}`.
-    fn close_bare(&mut self, state: &mut State, out: &mut String) {
+    fn close_bare(&mut self, state: &mut State, names: &Names, out: &mut String) {
         if let Some(tool) = state.bare_tool.take() {
+            if names.as_functions {
+                return self.function(out, state.index, tool, |o| o.str("arguments", "{}"));
+            }
             self.call(out, state.index, tool, |o| o.object("function", |o| o.str("arguments", "{}")));
         }
     }
@@ -200,6 +213,13 @@ impl Encoder {
             write_frame(out, None, &json);
         }
         write_frame(out, None, "[DONE]");
+    }
+
+    /// A piece of the one call that there is room for.
+    fn function(&self, out: &mut String, choice: u32, tool: u32, fill: impl FnOnce(&mut Object<'_>)) {
+        if tool == 0 {
+            self.delta(out, choice, |o| o.object("function_call", fill));
+        }
     }
 
     fn call(&self, out: &mut String, choice: u32, tool: u32, fill: impl FnOnce(&mut Object<'_>)) {

@@ -9,7 +9,7 @@ use crate::ir::{
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
-use crate::openai_chat::object_or_wrapped;
+use crate::openai_chat::{detail_of, object_or_wrapped};
 use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
@@ -73,7 +73,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
             }
         }
         "stream" => request.stream = value.as_bool() == Some(true),
-        "user" | "safety_identifier" => request.user = request.user.take().or(text()),
+        "user" => request.user = text(),
+        "safety_identifier" => request.safety_id = text(),
         "reasoning" => reasoning(request, value, losses),
         "text" => {
             losses.unread(value, name, &["verbosity", "format"]);
@@ -372,9 +373,6 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             Ok((!said.trim().is_empty()).then(|| Block::text(said)))
         }
         "input_image" | "computer_screenshot" => {
-            if part.get_str("detail").is_some_and(|detail| detail != "auto") {
-                losses.dropped(format!("{path}.detail"), "the target chooses the resolution itself");
-            }
             let source = match (part.get_str("image_url"), text("file_id")) {
                 (Some(url), _) => media::image_source(&url, path, losses)?,
                 (None, Some(id)) => Source::Stored(id),
@@ -383,7 +381,7 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
                     return Err(WireError::invalid(message).at(path));
                 }
             };
-            Ok(Some(Block::Image { source, cache: None }))
+            Ok(Some(Block::Image { source, detail: detail_of(part), cache: None }))
         }
         "input_file" => {
             let source = match (part.get_str("file_data"), text("file_url"), text("file_id")) {

@@ -58,8 +58,17 @@ pub(crate) fn encode(
         reasoning(o, request, losses);
         text(o, request, losses);
         user_and_tier(o, request, losses);
-        if let Some(key) = &request.cache_key {
-            o.str("prompt_cache_key", key);
+        for (name, value) in [
+            ("prompt_cache_key", &request.cache_key),
+            ("prompt_cache_retention", &request.cache_retention),
+            ("safety_identifier", &request.safety_id),
+        ] {
+            if let Some(value) = value {
+                o.str(name, value);
+            }
+        }
+        if let Some(noted) = &request.metadata {
+            o.raw("metadata", noted);
         }
         // The caller has the conversation; what was thought travels with it, encrypted.
         if !skip("store") {
@@ -353,9 +362,9 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
                 o.str("text", text);
             });
         }
-        Block::Image { source, .. } => a.object(|o| {
+        Block::Image { source, detail, .. } => a.object(|o| {
             o.str("type", "input_image");
-            o.str("detail", "auto");
+            o.str("detail", detail.as_deref().unwrap_or("auto"));
             match source {
                 Source::Stored(id) => o.str("file_id", id),
                 other => o.str("image_url", &url_of(other)),

@@ -58,6 +58,15 @@ impl Scan<'_> {
 
     fn contents(&mut self) -> Result<()> {
         let kind = self.cursor.kind()?;
+        // A lone one may stand without its list, as in Google's own examples.
+        if kind == Kind::Object {
+            let start = self.cursor.at();
+            self.facts.messages = 1;
+            if self.gemini_content("contents")? {
+                self.opening = Some(Span { start, end: self.cursor.at() });
+            }
+            return Ok(());
+        }
         if kind != Kind::Array {
             return Err(wrong("contents", "an array", kind));
         }

@@ -94,7 +94,8 @@ fn geminis_facts_stand_in_its_address_and_its_configuration() {
     assert_eq!((again.facts().model.as_str(), again.facts().stream), ("gemini-x", true));
     for (fields, at) in [
         (r#""contents":[]"#, "contents"),
-        (r#""contents":{}"#, "contents"),
+        (r#""contents":"a""#, "contents"),
+        (r#""contents":{"parts":["x"]}"#, "contents.parts[]"),
         (r#""contents":["x"]"#, "contents[0]"),
         (r#""contents":[{"parts":["x"]}]"#, "contents[0].parts[]"),
         (r#""contents":[{"parts":[]}],"tools":{}"#, "tools"),
