@@ -522,3 +522,6 @@ impl Translator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

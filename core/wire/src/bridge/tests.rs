@@ -257,6 +257,32 @@ proptest! {
     }
 
     #[test]
+    fn however_a_stream_of_any_format_is_cut_the_answer_is_the_same(
+        chunks in proptest::collection::vec(chunk(), 1..5),
+        cuts in proptest::collection::vec(0usize..4_000, 0..6),
+        finish in any::<bool>(),
+    ) {
+        let all = [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages, Format::GeminiGenerate];
+        for upstream in all.into_iter().skip(1) {
+            // What we write in a format is what an upstream of it sends.
+            let (said, _) = run(streams(upstream, Format::OpenaiChat), &[Bytes::from(sse(&chunks, finish))], End::Eof);
+            let bytes = Bytes::from(said);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<Bytes> = cuts.windows(2).map(|w| bytes.slice(w[0]..w[1])).collect();
+            for caller in all {
+                for caller_streams in [true, false] {
+                    let mut options = streams(caller, upstream);
+                    options.caller_streams = caller_streams;
+                    let whole = run(options.clone(), std::slice::from_ref(&bytes), End::Eof);
+                    prop_assert_eq!(run(options, &pieces, End::Eof), whole, "{:?} to {:?}", upstream, caller);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_stream_folds_into_what_the_events_say(chunks in proptest::collection::vec(chunk(), 1..10)) {
         let text = Bytes::from(sse(&chunks, true));
         let (_, observed) = run(streams(Format::OpenaiChat, Format::OpenaiChat), std::slice::from_ref(&text), End::Eof);
