@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sluicegate::config::{Provider, providers, quirks_of};
 use sluicegate::core::channel::{Endpoint, Secret};
 use sluicegate::core::ports::SecretResolver;
-use sluicegate::core::quirk::Quirks;
+use sluicegate::core::quirk::{BesideQuirk, Quirks};
 use sluicegate::core::snapshot::Declared;
 use sluicegate::upstream::Targets;
 use sluicegate::wire::{Bridge, BridgeOptions, Edits, End, Fault, Observed, Reply, scan};
@@ -369,20 +369,26 @@ fn thoughts_beside_the_ceiling_are_reserved() {
             let body = Bytes::from(format!(r#"{{"model":"{model}",{prompt},"{ceiling}":9000{more}}}"#));
             let scanned = scan(from, &body).unwrap();
             let call = scanned.facts().call("c".into(), from);
-            let beside = family.quirks.beside_of(model, false);
+            let covered = case["covered"] != json!(false);
+            let beside = family.quirks.beside_of(model, false, covered);
             let first = beside.iter().find(|it| it.is_in(to));
             let reserved = first.map_or(0, |it| it.tokens(&call, to));
             let note = format!("{}: {case}", family.name);
             assert_eq!(Some(reserved), case["most"].as_u64(), "{note}");
             // Whatever is sent in the end, all that may be written for it is reserved.
-            if to != Format::OpenaiChat || first.is_none() || call.thinking.is_unsaid() && reserved == 0 {
+            if !covered
+                || to != Format::OpenaiChat
+                || first.is_none()
+                || call.thinking.is_unsaid() && reserved == 0
+            {
                 continue;
             }
             let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
             let mut prepared = scanned.prepare(&edits, to).unwrap();
             scanned.heed(&mut prepared, &family.quirks, to, model);
             let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
-            let longest = family.quirks.beside.iter().filter(|it| it.most <= reserved.max(16_384));
+            let sent_with = |it: &&BesideQuirk| it.covered != Some(false) && it.most <= reserved.max(16_384);
+            let longest = family.quirks.beside.iter().filter(sent_with);
             let most = longest.map(|it| it.most).max().unwrap_or(0);
             let always = family.quirks.thinking_of(model).is_none_or(|how| how.off.is_empty());
             let off = if always { ("/", Value::Null) } else { ("/enable_thinking", json!(false)) };

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::channel::ChannelModel;
+use crate::channel::{ChannelModel, RegionRatio};
 use crate::count::{CacheWrites, Media};
-use crate::ids::{CallId, ModelName};
+use crate::ids::{CallId, ChannelId, ModelName};
 use crate::price::{Price, ServiceTier, Variant};
 
 /// A wire format: what an endpoint speaks.
@@ -370,6 +370,34 @@ pub struct Billed {
     pub model: ModelName,
     /// Its price, with the fee for calls that are passed through.
     pub price: Price,
+    /// What it costs, relative to that, where calls are processed in a region; as at [`ChannelModel::regions`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionRatio>,
+    /// The channels that have another price for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<BilledAt>,
+}
+
+/// What a call that is passed through is charged by at one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BilledAt {
+    /// The channel.
+    pub channel: ChannelId,
+    /// Its price, as at [`Billed::price`].
+    pub price: Price,
+    /// As at [`Billed::regions`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionRatio>,
+}
+
+impl Billed {
+    /// Its price at a channel, and what it costs relative to that by region.
+    pub fn at(&self, channel: &ChannelId) -> (&Price, &[RegionRatio]) {
+        match self.elsewhere.iter().find(|it| it.channel == *channel) {
+            Some(own) => (&own.price, &own.regions),
+            None => (&self.price, &self.regions),
+        }
+    }
 }
 
 /// A failure of the requested model that a caller stages to see what its fallbacks do.
@@ -444,8 +472,8 @@ impl Call {
         }
     }
 
-    /// What the call costs at `model`.
-    pub fn price<'a>(&'a self, model: &'a ChannelModel) -> &'a Price {
-        self.billed.as_deref().map_or(&model.price, |billed| &billed.price)
+    /// What the call costs at a model of `channel`.
+    pub fn price<'a>(&'a self, channel: &ChannelId, model: &'a ChannelModel) -> &'a Price {
+        self.billed.as_deref().map_or(&model.price, |billed| billed.at(channel).0)
     }
 }

@@ -1,5 +1,7 @@
 //! Channels: credentialed upstream endpoints.
 
+mod terms;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use crate::pattern::Pattern;
 use crate::price::Price;
 use crate::quirk::{Beside, Quirks};
 use crate::tenant::Source;
+
+pub use terms::{ModelTerms, PriceTerms};
 
 /// One upstream endpoint with a credential.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +104,9 @@ pub struct Channel {
     /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<String>,
+    /// What its operator says of the prices of models that calls are passed through to and that it doesn't list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_terms: Option<Box<PriceTerms>>,
     /// What it changes in the bodies and headers that it is sent, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub body_edits: Vec<BodyEdit>,
@@ -152,6 +159,7 @@ impl Channel {
             client_overrides: Vec::new(),
             web_search: None,
             pass_through: Vec::new(),
+            price_terms: None,
             body_edits: Vec::new(),
             quirks: Arc::default(),
             enabled: yes(),
@@ -220,7 +228,8 @@ impl Channel {
             edit.fields().any(|field| field.is_empty() || THINKING_FIELDS.contains(&field.as_str()))
         };
         let unsure = || self.unknown_fields == UnknownFields::Drop || self.body_edits.iter().any(says);
-        self.quirks.beside_of(model, !self.quirks.beside.is_empty() && unsure())
+        // Where it matters, the ceiling is sent by the name that covers thoughts.
+        self.quirks.beside_of(model, !self.quirks.beside.is_empty() && unsure(), true)
     }
 
     /// Where a key's credential is, counted from 0.
@@ -400,6 +409,9 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// Nothing is known of a model: the largest window on the market in 2026 is 1–2 M tokens.
+pub const UNKNOWN_WINDOW: u64 = 2_097_152;
+
 /// One model that a channel serves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelModel {
@@ -461,6 +473,17 @@ impl ChannelModel {
     /// Whether it stands for what is passed through, and is no model.
     pub fn is_pass_through(&self) -> bool {
         self.upstream.as_str() == PASS_THROUGH
+    }
+
+    /// The most output that one choice is billed with under this ceiling, and with so many tokens of thought on top of it: thoughts, too,
+    /// must fit the context window.
+    pub fn most_output(&self, ceiling: u64, thoughts: u64) -> u64 {
+        match thoughts {
+            0 => ceiling,
+            _ => ceiling
+                .saturating_add(thoughts)
+                .min(self.context_window.unwrap_or(UNKNOWN_WINDOW).max(ceiling)),
+        }
     }
 
     /// Whether its channel changes bodies: each change adds to what is reserved, if only a little.

@@ -559,7 +559,7 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
         let mut body = json!({"model": "qwen3-8b", "max_tokens": 50, "messages": [{"role": "user", "content": "hello there"}]});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let request = Request::post("/providers/known/chat/completions", body.to_string());
-        rig.gateway.send(&request.header("accept-encoding", "gzip").bearer(&format!("{KEY}{key}")))
+        rig.gateway.send(&request.bearer(&format!("{KEY}{key}")))
     };
     let record = |answer: &Answer| {
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -576,8 +576,6 @@ fn a_call_that_is_passed_through_is_charged_by_its_model() {
         (&json!(517_000_000), &json!(true)),
         "{whole}"
     );
-    let sent = rig.upstream.requests().last().unwrap().clone();
-    assert_eq!(sent.header("accept-encoding"), None, "what it used must be legible");
     // A stream that says nothing of what it used is counted.
     let stream = record(&chat("", json!({"stream": true})));
     assert_eq!(stream["attempts"][0]["usage_source"], "counted", "{stream}");

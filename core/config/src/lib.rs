@@ -37,6 +37,7 @@ mod quantity;
 mod reader;
 mod routes;
 mod suggest;
+mod terms;
 mod yaml;
 
 pub use auth::{
@@ -64,6 +65,7 @@ pub use price_file::{
 };
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
 pub use suggest::nearest;
+pub use terms::unlisted_model;
 
 use serde::{Deserialize, Serialize};
 use sluicegate_core::snapshot::Declared;

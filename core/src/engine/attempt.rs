@@ -251,7 +251,7 @@ impl Engine {
             let charges = Charges::of_call(
                 &admission.caller.caller,
                 admission.group(),
-                model,
+                (declared, model),
                 now,
                 admission.call.variant.as_deref(),
                 admission.call.billed.as_deref(),
@@ -362,7 +362,7 @@ impl Engine {
             deadline: admission.deadline(),
             reservation: id,
             reserved: sizes.bound.spend,
-            priced: admission.call.price(model).is_known(),
+            priced: admission.call.price(&channel.id, model).is_known(),
             channel: candidate.channel,
             endpoint,
             extra_input: model.extra_input,
@@ -449,7 +449,7 @@ impl Admission {
             ceiling: target.ceiling,
             bound: sizes.bound,
             bound_cost: sizes.channel_bound.spend,
-            priced: call.price(target.model).is_known(),
+            priced: call.price(target.channel, target.model).is_known(),
         }
     }
 

@@ -238,7 +238,9 @@ fn filter(
     if let Some(window) = model.context_window.filter(|window| call.input_estimate > *window) {
         return Err((Exclusion::ContextWindow, i64::try_from(window).unwrap_or(i64::MAX)));
     }
-    if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny && !call.price(model).is_known() {
+    if runtime.snapshot.declared.quota.unpriced == Unpriced::Deny
+        && !call.price(&channel.id, model).is_known()
+    {
         return Err((Exclusion::Unpriced, 0));
     }
     if has_no_bound(admission, channel, model, now) {
@@ -284,10 +286,17 @@ pub(super) fn has_no_bound(
     let dear = call.service_tier.filter(|tier| tier.is_dear());
     let searches_at_will = || {
         let billed = call.billed.as_deref();
-        let charges = Charges::of_call(&admission.caller.caller, admission.group(), model, now, None, billed);
+        let charges = Charges::of_call(
+            &admission.caller.caller,
+            admission.group(),
+            (channel, model),
+            now,
+            None,
+            billed,
+        );
         !call.format.counts_tokens() && !charges.bounds_searches()
     };
-    dear.is_some_and(|tier| !call.price(model).on(now).has_tier(tier)) || searches_at_will()
+    dear.is_some_and(|tier| !call.price(&channel.id, model).on(now).has_tier(tier)) || searches_at_will()
 }
 
 /// The endpoint that serves the call without translation, else the first that it reaches. Callers that send thoughts back are

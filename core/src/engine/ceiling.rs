@@ -4,7 +4,7 @@ use super::Runtime;
 use super::admission::Admission;
 use super::charges::Charges;
 use crate::call::{Call, Format, Unit};
-use crate::channel::{Channel, ChannelModel};
+use crate::channel::{Channel, ChannelModel, UNKNOWN_WINDOW};
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
 use crate::ids::ModelName;
@@ -13,9 +13,6 @@ use crate::limit::{Metric, Mode, WhenShort};
 use crate::price::{Reach, TierSet};
 use crate::quirk::Beside;
 use crate::usage::Usage;
-
-/// Nothing is known of the prompt's size and nothing of the model: the largest window on the market in 2026 is 1–2 M.
-const UNKNOWN_WINDOW: u64 = 2_097_152;
 
 /// What is sent as output ceiling, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,15 +103,9 @@ pub(super) fn thoughts(
     }
 }
 
-/// Output tokens of each choice that may be billed with this ceiling. Thoughts, too, must fit the context window.
+/// Output tokens of each choice that may be billed with this ceiling.
 fn output_bound(call: &Call, model: &ChannelModel, ceiling: u64, thoughts: u64) -> u64 {
-    let produced = ceiling.saturating_add(thoughts);
-    let most = match (model.context_window, thoughts) {
-        (_, 0) => ceiling,
-        (Some(window), _) => window.max(ceiling),
-        (None, _) => UNKNOWN_WINDOW.max(ceiling),
-    };
-    produced.min(most).saturating_add(call.extra_output)
+    model.most_output(ceiling, thoughts).saturating_add(call.extra_output)
 }
 
 /// Which prices the call can reach. Anthropic's own endpoint and those like it leave the cache alone unless they are asked; others

@@ -1,10 +1,10 @@
 //! What an attempt is charged: to whoever calls, and towards its channel's own limits.
 
 use crate::call::Billed;
-use crate::channel::ChannelModel;
+use crate::channel::{Channel, ChannelModel, RegionRatio};
 use crate::ids::ModelName;
 use crate::money::{NanoUsd, PicoUsd, Rounding};
-use crate::price::{PriceNow, RATIO_ONE_PPM, Reach, ServiceTier, Variant};
+use crate::price::{Price, PriceNow, RATIO_ONE_PPM, Reach, ServiceTier, Variant};
 use crate::search;
 use crate::tenant::{Caller, Terms};
 use crate::time::Timestamp;
@@ -43,7 +43,18 @@ impl<'a> Charges<'a> {
         // An alias says nothing of the model, but for what a `*` stands for, and where the operator named the deployment.
         let tells = model.is_deployment || model.upstream.as_str().contains('*');
         let names = Some((model.upstream.as_str(), tells.then_some(group.as_str())));
-        let listed = Self { names, ..Self::listed(model, at, variant) };
+        Self { names, ..Self::listed(model, at, variant) }.to(caller, group, at, variant)
+    }
+
+    /// The same to this caller.
+    fn to(
+        self,
+        caller: &'a Caller,
+        group: &'a ModelName,
+        at: Timestamp,
+        variant: Option<&'a Variant>,
+    ) -> Self {
+        let listed = self;
         let ratio_ppm = match caller.terms(group) {
             None => caller.price_ratio_ppm,
             Some(Terms::Ratio(ratio_ppm)) => *ratio_ppm,
@@ -76,17 +87,15 @@ impl<'a> Charges<'a> {
     pub(super) fn of_call(
         caller: &'a Caller,
         group: &'a ModelName,
-        model: &'a ChannelModel,
+        (channel, model): (&Channel, &'a ChannelModel),
         at: Timestamp,
         variant: Option<&'a Variant>,
         billed: Option<&'a Billed>,
     ) -> Self {
-        let charges = Self::of(caller, group, model, at, variant);
-        let Some(billed) = billed else { return charges };
-        let list = billed.price.on(at).with(variant);
+        let Some(billed) = billed else { return Self::of(caller, group, model, at, variant) };
+        let names = Some((billed.model.as_str(), None));
         // Who has a price of their own for what is passed through pays that.
-        let own = if matches!(caller.terms(group), Some(Terms::Price(_))) { charges.own } else { list };
-        Self { own, list, names: Some((billed.model.as_str(), None)), ..charges }
+        Self { names, ..Self::at(billed.at(&channel.id), at, variant) }.to(caller, group, at, variant)
     }
 
     /// Searches that may be charged though nobody asks for them: at least one where they have no bound.
@@ -137,8 +146,17 @@ impl<'a> Charges<'a> {
 
     /// Of an attempt for nobody whose price differs from the channel's.
     pub fn listed(model: &'a ChannelModel, at: Timestamp, variant: Option<&'a Variant>) -> Self {
-        let list = model.price.on(at).with(variant);
-        let (region_ppm, most_region_ppm) = regions(model, variant);
+        Self::at((&model.price, &model.regions), at, variant)
+    }
+
+    /// The same by a price, and by what is relative to it in regions.
+    fn at(
+        (price, by_region): (&'a Price, &[RegionRatio]),
+        at: Timestamp,
+        variant: Option<&'a Variant>,
+    ) -> Self {
+        let list = price.on(at).with(variant);
+        let (region_ppm, most_region_ppm) = regions(by_region, variant);
         Self {
             own: list,
             ratio_ppm: region_ppm,
@@ -184,15 +202,15 @@ impl<'a> Charges<'a> {
 }
 
 /// What a model's price is times in the region that processed a call, and what it may be times at most: the same once that is known.
-fn regions(model: &ChannelModel, variant: Option<&Variant>) -> (u32, u32) {
+fn regions(all: &[RegionRatio], variant: Option<&Variant>) -> (u32, u32) {
     match variant.and_then(|variant| variant.region.as_deref()) {
         Some(region) => {
-            let own = model.regions.iter().find(|own| &*own.region == region);
+            let own = all.iter().find(|own| &*own.region == region);
             let ratio_ppm = own.map_or(RATIO_ONE_PPM, |own| own.ratio_ppm);
             (ratio_ppm, ratio_ppm)
         }
         None => {
-            let dearest = model.regions.iter().map(|own| own.ratio_ppm).fold(RATIO_ONE_PPM, u32::max);
+            let dearest = all.iter().map(|own| own.ratio_ppm).fold(RATIO_ONE_PPM, u32::max);
             (RATIO_ONE_PPM, dearest)
         }
     }

@@ -117,7 +117,7 @@ impl Engine {
         let Admission { runtime, call, caller, open, .. } = admission;
         let Some(open) = open.as_mut().filter(|open| !open.input_known) else { return };
         let tokens = i64::try_from(input.input_tokens()).unwrap_or(i64::MAX);
-        let Some((_, model)) = runtime.snapshot.resolve(open.candidate) else { return };
+        let Some((channel, model)) = runtime.snapshot.resolve(open.candidate) else { return };
         let bound = open.sizes.bound;
         if model.counting != Counting::Anthropic
             || call.input_bound.is_none()
@@ -128,11 +128,12 @@ impl Engine {
         }
         open.input_known = true;
         let (variant, billed) = (call.variant.as_deref(), call.billed.as_deref());
-        let charges = Charges::of_call(&caller.caller, &open.model, model, open.started_at, variant, billed);
-        let (tenant, channel) = ceiling::of_known_input(call, model, input, bound.output_tokens, &charges);
+        let charges =
+            Charges::of_call(&caller.caller, &open.model, (channel, model), open.started_at, variant, billed);
+        let (tenant, list) = ceiling::of_known_input(call, model, input, bound.output_tokens, &charges);
         let freed = {
             let mut ledger = self.ledger.lock();
-            ledger.shrink(open.lease.reservation, tenant, channel, now);
+            ledger.shrink(open.lease.reservation, tenant, list, now);
             ledger.take_freed()
         };
         self.tell(&freed);
@@ -185,7 +186,7 @@ impl Engine {
         let charges = Charges::of_call(
             &admission.caller.caller,
             &open.model,
-            model,
+            (channel, model),
             open.started_at,
             variant.as_ref(),
             admission.call.billed.as_deref(),
@@ -209,7 +210,7 @@ impl Engine {
             reserved: open.sizes.bound.spend,
             spend,
             cost,
-            priced: is_priced(&admission.call, model, &usage),
+            priced: is_priced(&admission.call, channel, model, &usage),
             service_tier,
             variant: variant.clone().filter(|_| is_settled).map(Box::new),
             exchange,
@@ -461,9 +462,9 @@ fn charge_of(
 }
 
 /// Whether what was used has a price. The fee for what is passed through is none for the tokens that it takes.
-fn is_priced(call: &Call, model: &ChannelModel, usage: &Usage) -> bool {
+fn is_priced(call: &Call, channel: &Channel, model: &ChannelModel, usage: &Usage) -> bool {
     let only_fee = call.format == Format::PassThrough && call.billed.is_none();
-    call.price(model).is_known() && !(only_fee && usage.total_tokens() > 0)
+    call.price(&channel.id, model).is_known() && !(only_fee && usage.total_tokens() > 0)
 }
 
 fn began(outcome: &Outcome) -> bool {

@@ -49,7 +49,7 @@ fn beside(most: u64) -> Vec<crate::quirk::Beside> {
     let text = format!(
         r#"{{"beside":[{{"id":"b","most":{most},"source":"https://docs.test","checked":"2026-11-30"}}]}}"#
     );
-    serde_json::from_str::<crate::quirk::Quirks>(&text).unwrap().beside_of("m", false)
+    serde_json::from_str::<crate::quirk::Quirks>(&text).unwrap().beside_of("m", false, true)
 }
 
 pub(super) fn engine(declared: Declared) -> Engine {

@@ -22,6 +22,10 @@ pub struct BesideQuirk {
     pub formats: Vec<Format>,
     /// The most of it, in tokens of each choice; the context window holds, too.
     pub most: u64,
+    /// Whether it holds only where a ceiling is sent that covers thoughts (`true`), or only where none is (`false`), as calls that
+    /// pass unchanged may come; else it always holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covered: Option<bool>,
     /// Whether they think when a call says nothing of it.
     #[serde(default, skip_serializing_if = "ByItself::is_always")]
     pub by_itself: ByItself,
@@ -73,8 +77,8 @@ impl BesideQuirk {
 
 impl Quirks {
     /// What may come beside the output ceiling of a model, the first for a format first. `unsure`: what its calls say of
-    /// thinking isn't what is sent.
-    pub fn beside_of(&self, model: &str, unsure: bool) -> Vec<Beside> {
+    /// thinking isn't what is sent. `covered`: a ceiling is sent that its maker reads, by a name that covers thoughts where there is one.
+    pub fn beside_of(&self, model: &str, unsure: bool, covered: bool) -> Vec<Beside> {
         if self.beside.is_empty() {
             return Vec::new();
         }
@@ -82,7 +86,8 @@ impl Quirks {
         if how.is_some_and(|how| how.never) {
             return Vec::new();
         }
-        let rules = self.beside.iter().filter(|it| is_of(&it.models, model));
+        let holds = |it: &&BesideQuirk| it.covered.is_none_or(|only| only == covered);
+        let rules = self.beside.iter().filter(holds).filter(|it| is_of(&it.models, model));
         rules.map(|it| Beside::new(it, how, unsure)).collect()
     }
 }
@@ -205,7 +210,7 @@ mod tests {
             (TYPE, "", asked(CHAT, None, Some(false), None), CHAT, 9_000),
             (NONE, BUDGET, asked(CHAT, Some(false), Some(false), Some(10)), CHAT, 9_000),
         ] {
-            let beside = quirks(word, more).beside_of("m-1", false);
+            let beside = quirks(word, more).beside_of("m-1", false, true);
             let note =
                 format!("{word} {more} {:?} {} {}", call.thinking, call.format.as_str(), target.as_str());
             assert_eq!(beside[0].tokens(&call, target), want, "{note}");
@@ -215,13 +220,28 @@ mod tests {
     #[test]
     fn what_is_not_sure_counts_whole_and_what_never_thinks_not_at_all() {
         let budget = quirks(r#""off":{"enable_thinking":false}"#, r#","budget":true,"by_itself":"never""#);
-        let unsure = &budget.beside_of("m", true)[0];
+        let unsure = &budget.beside_of("m", true, true)[0];
         assert_eq!(unsure.tokens(&asked(CHAT, Some(false), Some(false), Some(10)), CHAT), 9_000);
-        assert!(budget.beside_of("n", false).is_empty());
-        assert!(quirks(r#""never":true"#, "").beside_of("m", true).is_empty());
+        assert!(budget.beside_of("n", false, true).is_empty());
+        assert!(quirks(r#""never":true"#, "").beside_of("m", true, true).is_empty());
         let narrow = quirks(r#""models":["x"]"#, r#","formats":["openai_chat"]"#);
-        let of_chat = &narrow.beside_of("m", false)[0];
+        let of_chat = &narrow.beside_of("m", false, true)[0];
         assert!(of_chat.is_in(CHAT) && !of_chat.is_in(ANTHROPIC));
         assert!(quirks(r#""models":["x"]"#, r#","formats":[]"#).unfit().is_some());
+    }
+
+    #[test]
+    fn some_rules_hold_only_where_a_ceiling_covers_thoughts_and_some_only_where_none_does() {
+        for (only, covered, want) in [
+            (r#","covered":true"#, true, 1),
+            (r#","covered":true"#, false, 0),
+            (r#","covered":false"#, true, 0),
+            (r#","covered":false"#, false, 1),
+            ("", true, 1),
+            ("", false, 1),
+        ] {
+            let rules = quirks(r#""models":["x"]"#, only);
+            assert_eq!(rules.beside_of("m", false, covered).len(), want, "{only} {covered}");
+        }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sluicegate_core::call::PASS_THROUGH_PREFIX;
 use sluicegate_core::decision::{Denial, Explanation};
-use sluicegate_core::engine::{Attempt, Denied};
+use sluicegate_core::engine::{Attempt, BoundCaller, Denied};
+use sluicegate_core::snapshot::Snapshot;
 use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, CallId, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Secret};
 use sluicegate_wire::{Bridge, BridgeOptions, Reply};
@@ -80,6 +81,66 @@ fn unmetered(id: CallId, name: &str) -> Call {
     call
 }
 
+/// A request that may go on, as far as that says it itself.
+struct Passed {
+    request: PassThrough,
+    method: Method,
+    /// The path as a server sees it.
+    path: String,
+    /// What it is, where that is known.
+    metered: Option<Metered>,
+}
+
+impl Passed {
+    /// The name and the path by which channels are found.
+    fn place(&self) -> (&str, &str) {
+        (&self.request.name, &self.path)
+    }
+
+    /// Whether it is only looked at or removed: that costs nothing.
+    fn is_free(&self) -> bool {
+        self.method.is_safe() || self.method == Method::DELETE
+    }
+
+    fn look(&self) -> Look {
+        match &self.metered {
+            Some(metered) => Look::In(metered.format),
+            // What is only asked for has been charged before.
+            None if self.is_free() => Look::Away,
+            None => Look::Anywhere,
+        }
+    }
+
+    /// What an attempt sends.
+    fn prepare(
+        &self,
+        inner: &Inner,
+        attempt: &Attempt,
+        rest: Option<&Rest>,
+    ) -> Result<UpstreamRequest, Error> {
+        let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
+        let target = target.ok_or_else(|| {
+            let message = "the channel isn't set up properly: tell the operator";
+            Error::new(ErrorKind::UpstreamUnavailable, message)
+        })?;
+        let url = address(attempt.channel(), &target, &self.request, &self.path)?;
+        let special = Special { method: Some(self.method.clone()), url: Some(url), rest: rest.cloned() };
+        Ok(UpstreamRequest {
+            headers: callers_headers(&self.request.headers, &target),
+            target: target.with_templates(&self.request.headers),
+            body: Bytes::new(),
+            timeouts: attempt.timeouts,
+            stream: false,
+            special: Some(Arc::new(special)),
+        })
+    }
+}
+
+/// Where a request stands among our own paths.
+fn own_path(request: &PassThrough) -> String {
+    format!("/providers/{}{}", request.name, request.path)
+}
+
 /// Serves one request.
 pub(crate) async fn serve(
     inner: &Arc<Inner>,
@@ -87,79 +148,89 @@ pub(crate) async fn serve(
     mut request: PassThrough,
 ) -> Result<Answer, Box<Rejection>> {
     inner.records.check_room().map_err(Rejection::new)?;
-    let mut standing = Standing::of(inner);
+    let standing = Standing::of(inner);
     let caller = inner.caller(request.credential.as_ref()).await.map_err(Rejection::new)?;
     if !caller.caller.routes.is_all() {
-        let path = format!("/providers/{}{}", request.name, request.path);
-        caller.caller.routes.check(&path, &[RouteUse::Inference]).map_err(Rejection::new)?;
+        caller.caller.routes.check(&own_path(&request), &[RouteUse::Inference]).map_err(Rejection::new)?;
     }
-    let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| Rejection::new(Error::new(ErrorKind::InvalidRequest, "that is no method")))?;
+    let (method, path) = checked(&request).map_err(Rejection::new)?;
+    let (snapshot, mut body) = (inner.engine.snapshot(), request.body.take());
+    let metered = match method {
+        Method::POST => Metered::read(&snapshot, &caller, (&request.name, &path), &mut body).await?,
+        _ => None,
+    };
+    let rest = match &metered {
+        Some(metered) => Some(metered::again(metered.body.clone())),
+        None => body.map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(()))),
+    };
+    let passed = Passed { request, method, path, metered };
+    let running = admitted(inner, &snapshot, &caller, &passed).await?;
+    attempts(inner, upstream, (running, standing), &passed, rest.as_ref()).await
+}
+
+/// The method and the path, as a server sees it, of a request that may be passed on.
+fn checked(request: &PassThrough) -> Result<(Method, String), Error> {
+    let wrong = |message: String| Error::new(ErrorKind::InvalidRequest, message);
+    let method =
+        Method::from_bytes(request.method.as_bytes()).map_err(|_| wrong("that is no method".to_owned()))?;
     // Others echo what they are sent, or aren't for this.
     if !METHODS.contains(&method.as_str()) {
-        let message = format!("that method isn't passed on; there are {}", METHODS.join(", "));
-        return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
+        return Err(wrong(format!("that method isn't passed on; there are {}", METHODS.join(", "))));
     }
-    let decoded = safe_path(&request.path).map_err(|why| {
-        let message = format!("the path can't be passed on: {why}");
-        Rejection::new(Error::new(ErrorKind::InvalidRequest, message))
-    })?;
+    let path =
+        safe_path(&request.path).map_err(|why| wrong(format!("the path can't be passed on: {why}")))?;
     if request.name.is_empty() || request.name.contains('%') || request.query.len() > PATH_MAX {
         let message =
             "write /providers/NAME/PATH, with the name of a channel or provider as it is configured";
-        return Err(Box::new(Rejection::new(Error::new(ErrorKind::InvalidRequest, message))));
+        return Err(wrong(message.to_owned()));
     }
-    let (snapshot, mut body) = (inner.engine.snapshot(), request.body.take());
-    let place = (request.name.as_str(), decoded.as_str());
-    let metered = match method {
-        Method::POST => Metered::read(&snapshot, &caller, place, &mut body).await?,
-        _ => None,
-    };
-    let id = inner.call_id();
-    let (mut call, denial) = match &metered {
-        Some(metered) => metered.call(&snapshot, &caller, place, id),
+    Ok((method, path))
+}
+
+/// Lets a request in, unless it is refused for who sends it, for what it asks or for a budget that it has no bound for.
+async fn admitted(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
+    caller: &Arc<BoundCaller>,
+    passed: &Passed,
+) -> Result<Box<Running>, Box<Rejection>> {
+    let (request, metered, id) = (&passed.request, passed.metered.as_ref(), inner.call_id());
+    let (mut call, denial) = match metered {
+        Some(metered) => metered.call(snapshot, caller, passed.place(), id),
         None => (unmetered(id, &request.name), None),
     };
-    // What is only looked at or removed costs nothing, and a fee is all that a call costs, by the operator's word.
-    let spends = metered.is_none() && !method.is_safe() && method != Method::DELETE;
-    let is_unpriced = spends
-        && metered::channels(&snapshot, &caller, &request.name, &decoded)
-            .any(|(_, model)| !model.price.is_known());
+    // A fee is all that a call costs, by the operator's word.
+    let (name, path) = passed.place();
+    let is_unpriced = metered.is_none()
+        && !passed.is_free()
+        && metered::channels(snapshot, caller, name, path).any(|(_, model)| !model.price.is_known());
     call.open_ended |= is_unpriced;
     call.client_ip = request.client_ip;
     call.tags.extend(request.tags.iter().cloned());
     let call = crate::serve::keepable(call).map_err(Rejection::new)?;
-    let (now, seed) = (inner.clock.now(), inner.seed());
-    if let (Some(denial), Some(metered)) = (denial, &metered) {
-        let unknown = matches!(denial, Denial::UnknownModel { .. }).then(|| metered.unknown(&request.name));
+    let at = (inner.clock.now(), inner.seed());
+    if let (Some(denial), Some(metered)) = (denial, metered) {
+        let unknown = matches!(denial, Denial::UnknownModel { .. }).then(|| metered.unknown(name));
         let denied = Denied { denial, explanation: Explanation::default() };
-        let refused = deny(inner, &caller, call, &denied, (now, seed), request.explain, None);
+        let refused = deny(inner, caller, call, &denied, at, request.explain, None);
         return Err(match unknown {
             Some(error) => Box::new(Rejection { facts: refused.facts, ..Rejection::new(error) }),
             None => refused,
         });
     }
-    let admission = match inner.engine.admit(call.clone(), &caller, now, seed) {
+    let admission = match inner.engine.admit(call.clone(), caller, at.0, at.1) {
         Ok(admission) => admission,
-        Err(denied) => return Err(deny(inner, &caller, call, &denied, (now, seed), request.explain, None)),
+        Err(denied) => return Err(deny(inner, caller, call, &denied, at, request.explain, None)),
     };
     let by_name = admission.has_strict_spend_by_name();
-    let rest = match &metered {
-        Some(metered) => Some(metered::again(metered.body.clone())),
-        None => body.map(|upload| Rest::new(upload.pieces, upload.length, |_: &Bytes| Ok(()))),
-    };
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = request.explain;
-    if let Some(metered) = &metered {
-        if let Err(rejection) = metered.check(by_name) {
-            return Err(ended(running, rejection).await);
-        }
-        // What it used must be legible.
-        request.headers.retain(|(name, _)| name != "accept-encoding");
+    if let Some(Err(rejection)) = metered.map(|metered| metered.check(by_name)) {
+        return Err(ended(running, rejection).await);
     }
     if is_unpriced && (caller.has_strict_spend() || by_name) {
         let message = format!(
-            "nobody knows what `{decoded}` costs, and this call has a strict budget: ask the operator to give the channel's `pass_through` a `fee`"
+            "nobody knows what `{path}` costs, and this call has a strict budget: ask the operator to give the channel's `pass_through` a `fee`"
         );
         let rejection = Rejection::new(Error::new(ErrorKind::InvalidRequest, message));
         return Err(ended(running, Box::new(rejection)).await);
@@ -167,13 +238,24 @@ pub(crate) async fn serve(
     if let Some(admission) = running.admission() {
         admission.be_patient();
     }
+    Ok(running)
+}
+
+/// Sends it, to one channel after another as long as none was reached.
+async fn attempts(
+    inner: &Inner,
+    upstream: &dyn Upstream,
+    (mut running, mut standing): (Box<Running>, Standing),
+    passed: &Passed,
+    rest: Option<&Rest>,
+) -> Result<Answer, Box<Rejection>> {
     let mut last: Option<Box<Rejection>> = None;
     let mut place = None;
     // BOUND: the engine bounds attempts and time.
     loop {
         if standing.has_changed(inner) {
-            let path = format!("/providers/{}{}", request.name, request.path);
-            let found = standing::caller(inner, request.credential.as_ref(), &path).await;
+            let request = &passed.request;
+            let found = standing::caller(inner, request.credential.as_ref(), &own_path(request)).await;
             if let Some(refused) = standing::refused(inner, &running, found) {
                 drop(place.take());
                 return Err(ended(running, Box::new(Rejection::new(refused))).await);
@@ -187,42 +269,15 @@ pub(crate) async fn serve(
                 if let Err(error) = inner.records.commit(inner.in_company()).await {
                     return Err(unwritten(running, error));
                 }
-                let target = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
-                let prepared = target
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::UpstreamUnavailable,
-                            "the channel isn't set up properly: tell the operator",
-                        )
-                    })
-                    .and_then(|target| {
-                        let url = address(attempt.channel(), &target, &request, &decoded)?;
-                        Ok((target, url))
-                    });
-                let (target, url) = match prepared {
-                    Ok(prepared) => prepared,
+                let request = match passed.prepare(inner, &attempt, rest) {
+                    Ok(request) => request,
                     Err(error) => {
                         running.observe(OutcomeClass::Inexpressible, None, None);
                         last = Some(Box::new(Rejection::new(error)));
                         continue;
                     }
                 };
-                let special = Special { method: Some(method.clone()), url: Some(url), rest: rest.clone() };
-                let sent = UpstreamRequest {
-                    headers: callers_headers(&request.headers, &target),
-                    target: target.with_templates(&request.headers),
-                    body: Bytes::new(),
-                    timeouts: attempt.timeouts,
-                    stream: false,
-                    special: Some(Arc::new(special)),
-                };
-                let look = match &metered {
-                    Some(metered) => Look::In(metered.format),
-                    // What is only asked for has been charged before.
-                    None if method.is_safe() || method == Method::DELETE => Look::Away,
-                    None => Look::Anywhere,
-                };
-                match send(inner, upstream, running, &attempt, sent, rest.as_ref(), look).await {
+                match send(inner, upstream, running, &attempt, request, rest, passed.look()).await {
                     Ok(answer) => return Ok(answer),
                     Err((same, failed, true)) => {
                         running = same;
@@ -276,6 +331,7 @@ async fn send(
         }
     };
     running.mark_status(response.status);
+    running.mark_tier(response.served_tier);
     running.facts.upstream_request_id.clone_from(&response.request_id);
     running.note_remaining();
     running.note_told();
@@ -394,60 +450,16 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The caller's headers but for those that the channel sets, or would set: its credential among them.
+/// The caller's headers but for those that the channel sets, or would set: its credential among them. What an answer used must be legible,
+/// so nobody asks for a coding, whatever a host hands on.
 fn callers_headers(headers: &[(String, String)], target: &Target) -> Vec<(String, String)> {
     let is_free = |name: &str| {
-        !target.is_template(name) && (CALLERS_HEADERS.contains(&name) || !target.headers.contains_key(name))
+        name != "accept-encoding"
+            && !target.is_template(name)
+            && (CALLERS_HEADERS.contains(&name) || !target.headers.contains_key(name))
     };
     headers.iter().filter(|(name, _)| is_free(name)).cloned().collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_path_leads_out() {
-        for (path, want) in [
-            ("/files", Some("/files")),
-            ("/files/", Some("/files/")),
-            ("/files/file-1/content", Some("/files/file-1/content")),
-            ("/models/gpt%2D4", Some("/models/gpt-4")),
-            ("/models/a:predict", Some("/models/a:predict")),
-            ("", None),
-            ("files", None),
-            ("/../admin", None),
-            ("/files/..", None),
-            ("/files/./x", None),
-            ("/files/%2e%2e/x", None),
-            ("/files/%2E%2E/x", None),
-            ("/files/.%2e/x", None),
-            ("/files/%252e%252e/x", None),
-            ("/files/%25252e%25252e/x", None),
-            ("/files/..%2fx", None),
-            ("/files/..;/x", None),
-            ("/chat/completions;x=1", None),
-            ("/chat/completions%3bx=1", None),
-            ("/chat/%2563ompletions", None),
-            ("/files/100%25", None),
-            ("/chat/%63ompletions", Some("/chat/completions")),
-            ("/files%2f..%2fx", None),
-            ("/files%5c..%5cx", None),
-            ("/files\\..\\x", None),
-            ("//evil.test/x", None),
-            ("/files//x", None),
-            ("/%2f%2fevil.test", None),
-            ("/http:%2f%2fevil.test", None),
-            ("/files%00", None),
-            ("/files%0d%0aHost: x", None),
-            ("/files%3fx", None),
-            ("/files%23x", None),
-            ("/files%zz", None),
-            ("/files%ff", None),
-            ("/files/%+1", None),
-        ] {
-            assert_eq!(safe_path(path).ok().as_deref(), want, "{path}");
-        }
-        assert!(safe_path(&format!("/{}", "x".repeat(PATH_MAX))).is_err());
-    }
-}
+mod tests;

@@ -123,9 +123,10 @@ impl RawStream {
             !matches!(class, OutcomeClass::Ok | OutcomeClass::ClientGone) && !self.observed.first_content;
         if let Some(mut reader) = self.reader.take() {
             let end = if class == OutcomeClass::ClientGone { End::ClientGone } else { End::Eof };
-            // It broke off within its text, or is longer than can be read. Where all of it came it says itself what it is: an
-            // error has delivered nothing.
-            let is_short = class != OutcomeClass::Ok || reader.ended();
+            // It broke off within its text, or is longer than can be read: a body, or an event. Where all of it came it says itself what it
+            // is: an error has delivered nothing.
+            let is_too_long = reader.ended();
+            let is_short = class != OutcomeClass::Ok || is_too_long;
             let is_whole = is_short && reader.is_whole();
             let is_part = is_short && !is_whole;
             // Who leaves then leaves with all of it.
@@ -134,10 +135,10 @@ impl RawStream {
             }
             reader.finish(end, &mut |_| {});
             self.observed = reader.observed().clone();
-            // Of a stream it has counted what was delivered; of a body nothing is known until its end.
-            if is_part && self.passed > 0 && !self.streams {
+            // Of a stream it has counted what was delivered, up to an event that it couldn't read; of a body nothing is known until its end.
+            if is_part && self.passed > 0 && (is_too_long || !self.streams) {
                 self.observed.first_content = true;
-                if self.observed.output_bytes == 0 {
+                if self.observed.output_bytes == 0 || is_too_long {
                     self.observed.output_bytes = self.passed;
                 }
             }

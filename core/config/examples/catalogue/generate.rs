@@ -263,7 +263,8 @@ is `enable_thinking` and `thinking_budget` for Qwen, `thinking: {type: enabled}`
 
 **Thoughts beside the ceiling.** `max_tokens` bounds the answer alone at some providers, and thoughts are billed on top. Where a model has a field that bounds both
 (`max_completion_tokens` of Ark, of Qwen's newer models, of MiMo), the ceiling is sent as that, in calls that pass untranslated as well: what the caller named is then all that is written,
-thoughts included. Elsewhere the list below says how much may come on top, and a limit reserves it with the ceiling: what the call grants (`thinking_budget`), else the longest thought that
+thoughts included. A call that is [passed through](endpoints.md#passing-through) goes as it came: one that doesn't name that field is bounded by no ceiling, and the longest thought is reserved beside
+the model's longest answer. Elsewhere the list below says how much may come on top, and a limit reserves it with the ceiling: what the call grants (`thinking_budget`), else the longest thought that
 the provider documents, and nothing where the call keeps the model from thinking, or the model doesn't think unasked. Where nobody documents a ceiling for an endpoint, the longest thought is taken.
 What a channel's `body_edits` write about thinking, or its `unknown_fields: drop` takes out, isn't in the call: then the longest is reserved for every call. A model's own
 [`extra_reasoning`](configuration.md) goes before all of this; `0` says that its ceiling covers thoughts.
@@ -439,8 +440,13 @@ fn beside(rule: &BesideQuirk) -> String {
         ByItself::Never => "where it is told to think",
     };
     let budget = if rule.budget { ", and no more than the budget" } else { "" };
+    let covered = match rule.covered {
+        None => "",
+        Some(true) => " where one is sent that covers thoughts",
+        Some(false) => " where none is sent that covers thoughts",
+    };
     format!(
-        "`{}`: up to {} tokens of thought come on top of the ceiling, and are reserved{budget}, {when}, in {}{}; [source]({}), read {}",
+        "`{}`: up to {} tokens of thought come on top of the ceiling{covered}, and are reserved{budget}, {when}, in {}{}; [source]({}), read {}",
         rule.id,
         rule.most,
         quoted(rule.formats.iter().map(|it| it.as_str())),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use sluicegate_core::call::{Format, Needs};
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, Endpoint, KeyMode, UnknownFields};
+use sluicegate_core::channel::{
+    Auth, Channel, ChannelModel, Endpoint, KeyMode, ModelTerms, PriceTerms, UnknownFields,
+};
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::ids::ChannelId;
-use sluicegate_core::price::Price;
 use sluicegate_core::snapshot::Declared;
-use sluicegate_core::tenant::matches_pattern;
 
-use super::price::{self, Currencies, OfChannel};
+use super::price::{self, Currencies};
 use super::routing::{by_class, timeouts};
 use super::{check, pass, required, section};
 use crate::catalogue::{Provider, provider, providers};
@@ -22,16 +22,19 @@ use crate::overlay;
 use crate::price_file::ListedPrice;
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
+use crate::terms;
 use crate::yaml::Value;
 
 /// What a file says about a model wherever it is served.
 pub(super) struct PriceOverride {
     provider: Option<String>,
-    model: String,
-    price: Option<Price>,
-    ratio_ppm: Option<u32>,
-    context_window: Option<u64>,
-    max_output: Option<u64>,
+    terms: ModelTerms,
+}
+
+impl PriceOverride {
+    fn is_at(&self, channel: &Channel) -> bool {
+        self.provider.as_ref().is_none_or(|provider| *provider == channel.provider.as_str())
+    }
 }
 
 pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>, currencies: &Currencies) -> Vec<PriceOverride> {
@@ -45,11 +48,13 @@ pub(super) fn prices(load: &mut Load<'_>, list: &Item<'_>, currencies: &Currenci
         });
         overrides.push(PriceOverride {
             provider: named.map(|provider| provider.id.to_owned()),
-            model,
-            price: fields.get("price").map(|item| price::price(load, &item, currencies)),
-            ratio_ppm: fields.get("price_ratio").and_then(|item| price::ratio(load, &item)),
-            context_window: fields.unsigned(load, "context_window"),
-            max_output: fields.unsigned(load, "max_output"),
+            terms: ModelTerms {
+                model,
+                price: fields.get("price").map(|item| price::price(load, &item, currencies)),
+                ratio_ppm: fields.get("price_ratio").and_then(|item| price::ratio(load, &item)),
+                context_window: fields.unsigned(load, "context_window"),
+                max_output: fields.unsigned(load, "max_output"),
+            },
         });
     }
     overrides
@@ -62,9 +67,10 @@ pub(super) fn listed_prices(
     currencies: &Currencies,
 ) -> Vec<ListedPrice> {
     let listed = |own: PriceOverride| {
-        let price = own.price?;
-        let price = own.ratio_ppm.map_or_else(|| price.clone(), |ratio| price.times(ratio));
-        Some(ListedPrice { provider: own.provider, model: own.model, price })
+        let PriceOverride { provider, terms } = own;
+        let price = terms.price?;
+        let price = terms.ratio_ppm.map_or_else(|| price.clone(), |ratio| price.times(ratio));
+        Some(ListedPrice { provider, model: terms.model, price })
     };
     prices(load, list, currencies).into_iter().filter_map(listed).collect()
 }
@@ -126,9 +132,13 @@ fn channel(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared, prices: Pr
     if let Some(limits) = fields.get("limits") {
         channel.limits = read_limits(load, &limits, mode);
     }
-    models(load, &fields, item, &mut channel, &provider, prices);
+    let mut terms = price::terms(load, &fields);
+    models(load, &fields, item, &mut channel, &provider, (&terms, prices));
     if let Some(item) = fields.get("pass_through") {
         pass::read(load, &item, &mut channel);
+        let of_models = prices.overrides.iter().filter(|own| own.is_at(&channel));
+        terms.models = of_models.map(|own| own.terms.clone()).collect();
+        channel.price_terms = (terms != PriceTerms::default()).then(|| Box::new(terms));
     }
     if let Some(list) = fields.get("body_edits") {
         overlay::operations(load, &list, &mut channel, overlay::Dialect::Native);
@@ -334,9 +344,8 @@ fn models(
     item: &Item<'_>,
     channel: &mut Channel,
     provider: &Provider,
-    prices: Prices<'_>,
+    (of_channel, prices): (&PriceTerms, Prices<'_>),
 ) {
-    let of_channel = OfChannel::read(load, fields);
     let list = fields.get("models");
     let items = list.as_ref().map(|list| list.list(load)).unwrap_or_default();
     if items.is_empty() {
@@ -362,40 +371,18 @@ fn models(
             inner.as_ref().and_then(|inner| inner.text(load, "upstream")).unwrap_or_else(|| name.clone());
         let facts = draft::facts_of(channel, provider, &upstream);
         embeddings += usize::from(facts.as_ref().is_some_and(|facts| facts.embedding));
-        let mut model = draft::model(channel, &name, &upstream, facts.as_ref());
-        let regions = facts.as_ref().map_or(&[][..], |facts| &facts.regions);
-        if of_channel.in_region(&mut model.price, regions) {
-            // It is in the price.
-            model.regions.clear();
-        }
-        overridden(&mut model, channel, prices.overrides);
-        of_channel.adjust(&mut model.price);
+        let mut own = prices.overrides.iter().filter(|own| own.is_at(channel)).map(|own| &own.terms);
+        let own = own.find(|own| terms::is_of(own, &upstream));
+        let mut model = terms::model(channel, (&name, &upstream), facts.as_ref(), of_channel, own);
         if let Some(inner) = &inner {
             details(load, inner, &mut model, prices.currencies);
         }
-        of_channel.finish(&mut model.price);
+        terms::finish(of_channel, &mut model.price);
         channel.models.push(model);
     }
     if embeddings > 0 && embeddings == channel.models.len() && fields.get("endpoints").is_none() {
         draft::only_embeddings(channel);
     }
-}
-
-fn overridden(model: &mut ChannelModel, channel: &Channel, prices: &[PriceOverride]) {
-    let own = prices.iter().find(|price| {
-        price.provider.as_ref().is_none_or(|provider| *provider == channel.provider.as_str())
-            && matches_pattern(&price.model, model.upstream.as_str())
-    });
-    let Some(own) = own else { return };
-    if let Some(price) = &own.price {
-        model.price = price.clone();
-        model.regions.clear();
-    }
-    if let Some(ratio_ppm) = own.ratio_ppm {
-        model.price = model.price.times(ratio_ppm);
-    }
-    model.context_window = own.context_window.or(model.context_window);
-    model.max_output = own.max_output.or(model.max_output);
 }
 
 fn details(load: &mut Load<'_>, fields: &Fields<'_>, model: &mut ChannelModel, currencies: &Currencies) {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use sluicegate_core::channel::PriceTerms;
 use sluicegate_core::ids::ModelName;
 use sluicegate_core::money::parse_decimal;
 use sluicegate_core::price::{
-    Currency, Exchange, Price, PriceTier, RATIO_ONE_PPM, SearchPrice, ServiceTier, UnitPrice, WeekSpan,
+    Currency, Exchange, Price, PriceTier, SearchPrice, ServiceTier, UnitPrice, WeekSpan,
 };
 use sluicegate_core::tenant::{OwnPrice, Terms};
 
@@ -259,43 +260,12 @@ pub(super) fn ratio(load: &mut Load<'_>, item: &Item<'_>) -> Option<u32> {
 }
 
 /// What a channel's prices are besides those of its models: `price_ratio`, `region` and `default_tier`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct OfChannel {
-    ratio_ppm: Option<u32>,
-    region: Option<String>,
-    unasked: Option<ServiceTier>,
-}
-
-impl OfChannel {
-    pub(super) fn read(load: &mut Load<'_>, fields: &Fields<'_>) -> Self {
-        Self {
-            ratio_ppm: fields.get("price_ratio").and_then(|item| ratio(load, &item)),
-            region: fields.text(load, "region"),
-            unasked: fields.get("default_tier").and_then(|item| item.word(load, &TIERS)),
-        }
-    }
-
-    /// The price list's price of a model, as it is in the channel's region. Whether there is one.
-    pub(super) fn in_region(&self, price: &mut Price, regions: &[(&str, u32)]) -> bool {
-        let Some(region) = &self.region else { return false };
-        if let Some((_, ratio_ppm)) = regions.iter().find(|(name, _)| name == region) {
-            *price = price.times(*ratio_ppm);
-        }
-        true
-    }
-
-    /// What a price from outside the channel is at it.
-    pub(super) fn adjust(&self, price: &mut Price) {
-        if let Some(ratio_ppm) = self.ratio_ppm.filter(|ratio| *ratio != RATIO_ONE_PPM) {
-            *price = price.times(ratio_ppm);
-        }
-    }
-
-    /// Whatever price it is in the end.
-    pub(super) fn finish(&self, price: &mut Price) {
-        if let Some(unasked) = self.unasked {
-            pricing::parts(price).unasked = Some(unasked);
-        }
+pub(super) fn terms(load: &mut Load<'_>, fields: &Fields<'_>) -> PriceTerms {
+    PriceTerms {
+        ratio_ppm: fields.get("price_ratio").and_then(|item| ratio(load, &item)),
+        region: fields.text(load, "region"),
+        default_tier: fields.get("default_tier").and_then(|item| item.word(load, &TIERS)),
+        models: Vec::new(),
     }
 }
 

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use sluicegate_config::{ModelFacts, model_facts, provider};
-use sluicegate_core::call::{Billed, PASS_THROUGH_PREFIX};
+use sluicegate_config::unlisted_model;
+use sluicegate_core::call::{Billed, BilledAt, PASS_THROUGH_PREFIX};
+use sluicegate_core::channel::UNKNOWN_WINDOW;
 use sluicegate_core::concern::Concern;
 use sluicegate_core::decision::Denial;
 use sluicegate_core::engine::BoundCaller;
@@ -13,6 +14,7 @@ use sluicegate_core::quirk::{Quirks, RequestChange};
 use sluicegate_core::snapshot::{Snapshot, Unpriced};
 use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName, Translated};
 use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
+use smallvec::SmallVec;
 
 use super::allows;
 use crate::answer::Rejection;
@@ -22,8 +24,6 @@ use crate::upload::{MODEL_BYTES_MAX, Upload};
 
 /// A body that isn't here by then never comes.
 const READ_TIME: Duration = Duration::from_secs(600);
-/// Nothing is known of the model: no model writes more.
-const UNKNOWN_OUTPUT: u64 = 2_097_152;
 
 /// A call in a known format.
 pub(super) struct Metered {
@@ -104,13 +104,7 @@ impl Metered {
             return Ok(None);
         }
         let Some(upload) = body.take() else { return Ok(None) };
-        let bytes = tokio::time::timeout(READ_TIME, whole(upload))
-            .await
-            .unwrap_or_else(|_| {
-                let message = "the body didn't come in time; send it again";
-                Err(Error::new(ErrorKind::InvalidRequest, message))
-            })
-            .map_err(Rejection::new)?;
+        let bytes = whole(upload).await.map_err(Rejection::new)?;
         let read = match place.model.filter(|_| place.format != Format::GeminiGenerate) {
             Some(model) => with_model(&bytes, model),
             None => bytes.clone(),
@@ -119,38 +113,13 @@ impl Metered {
         let scanned = scan_addressed(place.format, &read, at)
             .map_err(|error| rejection(Report::from(&error), error.kind()))?;
         refuse_unbounded(&scanned, caller.has_strict_spend())?;
-        // Nothing is taken out of what passes: what picks other models must not be in it.
-        let takes =
-            |channel: &Channel, field: &str| channel.client_overrides.iter().any(|name| name == field);
-        let picks = scanned
-            .facts()
-            .fields(Concern::Routing)
-            .find(|field| channels(snapshot, caller, name, path).any(|(channel, _)| !takes(channel, field)));
-        if let Some(field) = picks {
-            let message = format!("`{field}` picks other models than the one that is charged; leave it out");
-            return Err(Box::new(Rejection::new(wrong(field, message))));
-        }
-        let (model, several) = {
-            let (first, mut others) = scanned.facts().models();
-            (ModelName::from(place.model.unwrap_or(first)), others.next().is_some())
-        };
-        if several {
-            let message = "what is passed through is for one model: name one".to_owned();
-            return Err(Box::new(Rejection::new(wrong("model", message))));
-        }
-        let format = place.format;
-        let tells = |channel: &Channel| {
-            let drops = |change: &RequestChange| matches!(change, RequestChange::Drop(fields) if fields.iter().any(|name| name == "stream_options"));
-            // Who doesn't take the wish says it unasked.
-            channel.quirks.request.iter().any(|it| drops(&it.change) && it.concerns(format, model.as_str()))
-        };
-        let asks = scanned.facts().stream && !scanned.facts().include_usage;
-        let is_silent = asks
-            && matches!(format, Format::OpenaiChat | Format::OpenaiCompletions)
-            && channels(snapshot, caller, name, path).any(|(channel, _)| !tells(channel));
-        let of_channel =
-            channels(snapshot, caller, name, path).any(|(channel, _)| channel.has_strict_spend());
-        let metered = Self { format, body: bytes, scanned: Box::new(scanned), model, is_silent };
+        let all: SmallVec<[&Channel; 4]> =
+            channels(snapshot, caller, name, path).map(|(channel, _)| channel).collect();
+        let model = one_model(&scanned, &place, &all)?;
+        let is_silent = is_silent(&scanned, (place.format, &model), &all);
+        let metered =
+            Self { format: place.format, body: bytes, scanned: Box::new(scanned), model, is_silent };
+        let of_channel = all.iter().any(|channel| channel.has_strict_spend());
         metered.check_stream(of_channel || caller.has_strict_spend())?;
         Ok(Some(metered))
     }
@@ -180,51 +149,31 @@ impl Metered {
         id: CallId,
     ) -> (Call, Option<Denial>) {
         let group = format!("{PASS_THROUGH_PREFIX}{name}");
-        let all: Vec<_> = channels(snapshot, caller, name, path).collect();
-        let is_own = |it: &&ChannelModel| !it.is_pass_through() && it.upstream == self.model;
-        let own: Vec<&ChannelModel> =
-            all.iter().flat_map(|(channel, _)| &channel.models).filter(is_own).collect();
         let own_name = format!("{group}/{}", self.model);
+        let all: Vec<_> = channels(snapshot, caller, name, path)
+            .map(|(channel, passed)| At { channel, passed, model: model_at(channel, &self.model) })
+            .collect();
         let mut names = vec![self.model.as_str(), own_name.as_str()];
-        names.extend(own.iter().map(|model| model.group.as_str()));
+        let own = all.iter().flat_map(|at| listed(at.channel, &self.model));
+        names.extend(own.map(|model| model.group.as_str()));
         let may_call = caller.caller.may_call_as(&names);
-        let listed = all.iter().find_map(|(channel, _)| facts(channel, &self.model));
-        let priced = own.iter().find(|model| model.price.is_known());
-        let price = priced.map(|model| &model.price).or(listed.as_ref().map(|facts| &facts.price));
-        let fee = all.iter().map(|(_, model)| model.price.per_request_nano_usd).max().unwrap_or(0);
-        let billed = price.filter(|price| price.is_known()).map(|price| {
-            let mut price = price.clone();
-            price.per_request_nano_usd = price.per_request_nano_usd.saturating_add(fee);
-            Box::new(Billed { model: self.model.clone(), price })
-        });
-        let model = || self.model.clone();
+        let billed = billed(&self.model, &all);
         let denial = if !may_call {
-            Some(Denial::UnknownModel { model: model(), available: Vec::new() })
+            Some(Denial::UnknownModel { model: self.model.clone(), available: Vec::new() })
         } else if billed.is_none() && snapshot.declared.quota.unpriced == Unpriced::Deny {
-            Some(Denial::Unpriced { model: model() })
+            Some(Denial::Unpriced { model: self.model.clone() })
         } else {
             None
         };
-        let first = own.first();
-        let window =
-            first.and_then(|it| it.context_window).or(listed.as_ref().and_then(|it| it.context_window));
-        let most = first.and_then(|it| it.max_output).or(listed.as_ref().and_then(|it| it.max_output));
-        let beyond =
-            first.and_then(|it| it.extra_reasoning).or(listed.as_ref().and_then(|it| it.extra_reasoning));
         let mut call = self.scanned.facts().call(id, self.format);
-        let quirks = || all.iter().map(|(channel, _)| &*channel.quirks);
-        // No ceiling is written into what is passed through: one holds where each maker reads it by the name that it came by.
-        let named = quirks()
-            .map(|quirks| self.scanned.heeded_ceiling(quirks, self.model.as_str()))
-            .try_fold(0, |most, named| Some(most.max(named?)));
-        let ceiling = named.or(most).unwrap_or(UNKNOWN_OUTPUT);
-        let beside = || quirks().map(|quirks| self.beside(quirks, &call)).max().unwrap_or(0);
-        let thoughts = beyond.unwrap_or_else(beside);
-        let output = match thoughts {
-            0 => ceiling,
-            // They must fit the context window, too.
-            _ => ceiling.saturating_add(thoughts).min(window.unwrap_or(UNKNOWN_OUTPUT).max(ceiling)),
+        let output = |at: &At<'_>| {
+            let ceiling = self.scanned.heeded_ceiling(&at.channel.quirks, self.model.as_str());
+            output_bound(&call, ceiling, &at.channel.quirks, &at.model)
         };
+        let output = all.iter().map(output).max().unwrap_or(UNKNOWN_WINDOW);
+        // Whichever of them serves it.
+        let mut windows = all.iter().map(|at| at.model.context_window);
+        let window = windows.try_fold(0, |most, window| Some(window?.max(most))).filter(|most| *most > 0);
         // As it came, translated by nobody.
         (call.format, call.extra_translated) = (Format::PassThrough, Translated::default());
         // A record of what never was a call of the channel's says for which model it was.
@@ -240,13 +189,6 @@ impl Metered {
         (call, denial)
     }
 
-    /// What the model may think on top of its ceiling.
-    fn beside(&self, quirks: &Quirks, call: &Call) -> u64 {
-        // The body goes as it came: what it says of thinking is what is sent.
-        let all = quirks.beside_of(self.model.as_str(), false);
-        all.iter().find(|it| it.is_in(self.format)).map_or(0, |it| it.tokens(call, self.format))
-    }
-
     /// Whoever may not use a model learns nothing of it.
     pub(super) fn unknown(&self, name: &str) -> Error {
         let message = format!(
@@ -257,13 +199,103 @@ impl Metered {
     }
 }
 
-/// What the price list knows of a model at a channel's provider.
-fn facts(channel: &Channel, model: &ModelName) -> Option<ModelFacts> {
-    provider(channel.provider.as_str()).and_then(|provider| model_facts(&provider, model.as_str()))
+/// A channel that may pass a call on.
+struct At<'a> {
+    channel: &'a Channel,
+    /// What stands there for all that is passed through.
+    passed: &'a ChannelModel,
+    /// The call's model, as it is there.
+    model: ChannelModel,
 }
 
-/// The whole body.
-async fn whole(mut upload: Upload) -> Result<Bytes, Error> {
+/// What a channel lists by this name of the upstream's.
+fn listed<'a>(channel: &'a Channel, model: &ModelName) -> impl Iterator<Item = &'a ChannelModel> {
+    channel.models.iter().filter(move |it| !it.is_pass_through() && it.upstream == *model)
+}
+
+/// A model as it is at a channel, listed there or not.
+fn model_at(channel: &Channel, model: &ModelName) -> ChannelModel {
+    if let Some(priced) = listed(channel, model).find(|it| it.price.is_known()) {
+        return priced.clone();
+    }
+    let unlisted = unlisted_model(channel, model.as_str());
+    match listed(channel, model).next() {
+        Some(own) => ChannelModel { price: unlisted.price, regions: unlisted.regions, ..own.clone() },
+        None => unlisted,
+    }
+}
+
+/// What a call to a model is charged by: the price that it has at each channel, or at the first that knows one, with the fee for what
+/// is passed through.
+fn billed(model: &ModelName, all: &[At<'_>]) -> Option<Box<Billed>> {
+    let first = all.iter().find(|at| at.model.price.is_known())?;
+    let mut each = all.iter().map(|at| {
+        let own = if at.model.price.is_known() { &at.model } else { &first.model };
+        let mut price = own.price.clone();
+        price.per_request_nano_usd =
+            price.per_request_nano_usd.saturating_add(at.passed.price.per_request_nano_usd);
+        BilledAt { channel: at.channel.id.clone(), price, regions: own.regions.clone() }
+    });
+    let BilledAt { price, regions, .. } = each.next()?;
+    let elsewhere = each.filter(|at| (&at.price, &at.regions) != (&price, &regions)).collect();
+    Some(Box::new(Billed { model: model.clone(), price, regions, elsewhere }))
+}
+
+/// The most output that each choice of a call in its own format is billed at a channel with these quirks, where the model is this.
+/// No ceiling is written into what is passed through: `ceiling` is the one that its maker reads, by the name that it came by. Without one
+/// a model writes its longest answer, and whatever it thinks beside that.
+fn output_bound(call: &Call, ceiling: Option<u64>, quirks: &Quirks, model: &ChannelModel) -> u64 {
+    let beside = || {
+        // The body goes as it came: what it says of thinking is what is sent.
+        let all = quirks.beside_of(model.upstream.as_str(), false, ceiling.is_some());
+        all.iter().find(|it| it.is_in(call.format)).map_or(0, |it| it.tokens(call, call.format))
+    };
+    let thoughts = model.extra_reasoning.unwrap_or_else(beside);
+    model.most_output(ceiling.or(model.max_output).unwrap_or(UNKNOWN_WINDOW), thoughts)
+}
+
+/// The one model that a call is for. Nothing is taken out of what passes: what picks other models must not be in it.
+fn one_model(scanned: &Scanned, place: &Place<'_>, all: &[&Channel]) -> Result<ModelName, Box<Rejection>> {
+    let takes = |channel: &Channel, field: &str| channel.client_overrides.iter().any(|name| name == field);
+    let picks = scanned
+        .facts()
+        .fields(Concern::Routing)
+        .find(|field| all.iter().any(|channel| !takes(channel, field)));
+    if let Some(field) = picks {
+        let message = format!("`{field}` picks other models than the one that is charged; leave it out");
+        return Err(Box::new(Rejection::new(wrong(field, message))));
+    }
+    let (first, mut others) = scanned.facts().models();
+    if others.next().is_some() {
+        let message = "what is passed through is for one model: name one".to_owned();
+        return Err(Box::new(Rejection::new(wrong("model", message))));
+    }
+    Ok(ModelName::from(place.model.unwrap_or(first)))
+}
+
+/// Whether it is a stream of which some channel's upstream needn't say what it used.
+fn is_silent(scanned: &Scanned, (format, model): (Format, &ModelName), all: &[&Channel]) -> bool {
+    let tells = |channel: &Channel| {
+        let drops = |change: &RequestChange| matches!(change, RequestChange::Drop(fields) if fields.iter().any(|name| name == "stream_options"));
+        // Who doesn't take the wish says it unasked.
+        channel.quirks.request.iter().any(|it| drops(&it.change) && it.concerns(format, model.as_str()))
+    };
+    let is_unasked = scanned.facts().stream && !scanned.facts().include_usage;
+    is_unasked
+        && matches!(format, Format::OpenaiChat | Format::OpenaiCompletions)
+        && all.iter().any(|channel| !tells(channel))
+}
+
+/// The whole body, if it comes in time.
+async fn whole(upload: Upload) -> Result<Bytes, Error> {
+    let read = tokio::time::timeout(READ_TIME, pieces(upload)).await;
+    read.unwrap_or_else(|_| {
+        let message = "the body didn't come in time; send it again";
+        Err(Error::new(ErrorKind::InvalidRequest, message))
+    })
+}
+
+async fn pieces(mut upload: Upload) -> Result<Bytes, Error> {
     let mut all = BytesMut::new();
     // BOUND: of each call under way.
     while let Some(piece) = upload.pieces.recv().await {
@@ -329,6 +361,36 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(place(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn output_is_bounded_by_the_ceiling_that_is_read_else_by_the_longest_answer_and_thought() {
+        let quirks: Quirks = serde_json::from_str(
+            r#"{"beside":[{"id":"c","most":10,"covered":true,"source":"s","checked":"d"},{"id":"u","most":70,"covered":false,"source":"s","checked":"d"}]}"#,
+        )
+        .unwrap();
+        let none = Quirks::default();
+        for (ceiling, (longest, window, own), quirks, want) in [
+            (Some(50), (Some(200), Some(1_000), None), &quirks, 60),
+            (None, (Some(200), Some(1_000), None), &quirks, 270),
+            (None, (Some(200), Some(220), None), &quirks, 220),
+            // What is known of the model goes before its provider's.
+            (None, (Some(200), Some(1_000), Some(0)), &quirks, 200),
+            (Some(50), (Some(200), Some(1_000), Some(500)), &quirks, 550),
+            (Some(50), (Some(200), Some(30), Some(500)), &quirks, 50),
+            (None, (Some(200), None, None), &none, 200),
+            (None, (None, None, None), &quirks, UNKNOWN_WINDOW),
+        ] {
+            let model = ChannelModel {
+                context_window: window,
+                max_output: longest,
+                extra_reasoning: own,
+                ..unlisted_model(&Channel::new("c", "c", "mock"), "m")
+            };
+            let call = Call::new("c", Format::OpenaiChat, "m");
+            let note = format!("{ceiling:?} {longest:?} {window:?} {own:?}");
+            assert_eq!(output_bound(&call, ceiling, quirks, &model), want, "{note}");
         }
     }
 

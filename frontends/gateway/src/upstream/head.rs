@@ -38,9 +38,10 @@ impl Head {
         }
     }
 
-    /// Whether the body is compressed in a way that can't be undone here.
+    /// Whether the body is compressed in a way that can't be undone here, or is a part of one: what was compressed can only be read
+    /// from its beginning.
     pub(super) fn is_beyond_us(&self) -> bool {
-        self.coding == Some(Coding::Other)
+        self.coding == Some(Coding::Other) || self.status == 206 && self.coding.is_some()
     }
 
     /// The same of a body that goes on as it comes.
@@ -85,6 +86,20 @@ fn retry_after<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_goes_on_as_it_came() {
+        for (status, coding, want) in [
+            (200, Some("gzip"), false),
+            (206, Some("gzip"), true),
+            (206, None, false),
+            (200, Some("br"), true),
+            (200, None, false),
+        ] {
+            let header = |name: &str| coding.filter(|_| name == "content-encoding").map(str::as_bytes);
+            assert_eq!(Head::read(status, header).is_beyond_us(), want, "{status} {coding:?}");
+        }
+    }
 
     #[test]
     fn the_tier_that_is_served_may_stand_in_the_head() {

@@ -201,8 +201,6 @@ async fn send_special(
     between_ms: Option<u64>,
 ) -> Result<UpstreamResponse, UpstreamFault> {
     let own = special.method.is_some() || special.url.is_some();
-    // Who takes a coding gets it.
-    let takes_coded = own && headers.contains_key("accept-encoding");
     let method = special.method.clone().unwrap_or(reqwest::Method::POST);
     let mut outgoing = reqwest::Request::new(method, url);
     *outgoing.headers_mut() = headers;
@@ -217,7 +215,7 @@ async fn send_special(
     });
     let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
     // What can't be undone is for the caller to read: a file may be stored so.
-    let is_coded = takes_coded || (own && head.is_beyond_us());
+    let is_coded = own && head.is_beyond_us();
     let head = if is_coded { head.left_coded() } else { head };
     let named: Vec<String> = response
         .headers()

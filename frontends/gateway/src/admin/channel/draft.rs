@@ -25,7 +25,7 @@ pub struct ChannelDraft {
 }
 
 /// What of a channel can be changed by itself.
-const FIELDS: [&str; 26] = [
+const FIELDS: [&str; 27] = [
     "name",
     "provider",
     "endpoints",
@@ -50,6 +50,7 @@ const FIELDS: [&str; 26] = [
     "client_overrides",
     "web_search",
     "pass_through",
+    "price_terms",
     "body_edits",
     "enabled",
 ];
