@@ -14,16 +14,46 @@ use crate::texts::place;
 // BOUND: each schema is read with all that is in it, and a reference may bring in much of it again, and into descriptions.
 const LOOKS: usize = 64;
 const LOOKS_LEAST: usize = 128 << 10;
+/// And so much of all schemas that a request has written otherwise, besides.
+// BOUND: a request may have many small ones.
+const LOOKS_SHARED: usize = 4 << 20;
 
 /// A step from a reference to another takes as long as reading so many bytes.
 const STEP_BYTES: usize = 4;
 
 /// How much may still be read of a schema, in bytes.
+#[derive(Debug)]
 pub(crate) struct Looks(usize);
 
 impl Looks {
     pub(crate) fn at(root: Val<'_>) -> Self {
-        Self(root.raw().len().saturating_mul(LOOKS).saturating_add(LOOKS_LEAST))
+        Self(LOOKS_LEAST).with(root)
+    }
+
+    /// What the schemas of a request share.
+    pub(crate) fn shared() -> Self {
+        Self(LOOKS_SHARED)
+    }
+
+    /// This and what a schema has by itself.
+    pub(crate) fn with(&self, root: Val<'_>) -> Self {
+        Self(root.raw().len().saturating_mul(LOOKS).saturating_add(self.0))
+    }
+
+    /// What is left of this when a schema left so much of both: its own goes first.
+    pub(crate) fn keep(&mut self, left: Self) {
+        self.0 = self.0.min(left.0);
+    }
+
+    /// Takes half of what is left away, to be [given back](Looks::give) later.
+    pub(crate) fn half(&mut self) -> Self {
+        let half = self.0 / 2;
+        self.0 -= half;
+        Self(half)
+    }
+
+    pub(crate) fn give(&mut self, more: Self) {
+        self.0 = self.0.saturating_add(more.0);
     }
 
     /// Whether there is time to read it once.
@@ -39,10 +69,15 @@ impl Looks {
     pub(crate) fn is_over(&self) -> bool {
         self.0 == 0
     }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> usize {
+        self.0
+    }
 }
 
 /// So many bytes a member costs while it waits for those before it to be written.
-const MEMBER_BYTES: usize = 80;
+pub(crate) const MEMBER_BYTES: usize = 80;
 const HELD: usize = 8;
 const HELD_LEAST: usize = 1 << 20;
 
@@ -73,6 +108,11 @@ impl Held {
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> usize {
+        self.left
+    }
 }
 
 /// What pointers within a schema lead to.
@@ -90,24 +130,37 @@ impl<'a> Definitions<'a> {
 
     /// What a pointer such as `#/$defs/a` leads to, as far as there is time.
     pub(crate) fn resolve(&mut self, pointer: &str, looks: &mut Looks) -> Option<Val<'a>> {
-        let pointer = pointer.strip_prefix('#')?;
-        // It stands in an address, where `<` is `%3C`.
-        let pointer = percent_decode_str(pointer).decode_utf8().unwrap_or(Cow::Borrowed(pointer));
-        let mut steps = pointer.split('/');
-        // What isn't a path is an anchor's name.
-        steps.next().filter(|before| before.is_empty())?;
+        let path = path(pointer)?;
         let mut found = self.root;
-        for step in steps {
-            let within = match self.within.entry(found.raw().as_ptr() as usize) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(_) if !looks.look(found) => return None,
-                Entry::Vacant(new) => new.insert(Within::of(found)),
-            };
-            let step = step.replace("~1", "/").replace("~0", "~");
-            found = within.get(&step).filter(|found| !found.is_null())?;
+        for step in steps(&path) {
+            found = self.within(found, &step, looks)?;
         }
         Some(found)
     }
+
+    /// What stands in an object or a list by that name or number.
+    pub(crate) fn within(&mut self, v: Val<'a>, step: &str, looks: &mut Looks) -> Option<Val<'a>> {
+        let within = match self.within.entry(v.raw().as_ptr() as usize) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if !looks.look(v) => return None,
+            Entry::Vacant(new) => new.insert(Within::of(v)),
+        };
+        within.get(step).filter(|found| !found.is_null())
+    }
+}
+
+/// The path of a pointer within its schema; `None` for any other.
+pub(crate) fn path(pointer: &str) -> Option<Cow<'_, str>> {
+    let pointer = pointer.strip_prefix('#')?;
+    // It stands in an address, where `<` is `%3C`.
+    let path = percent_decode_str(pointer).decode_utf8().unwrap_or(Cow::Borrowed(pointer));
+    // What isn't a path is an anchor's name.
+    (path.is_empty() || path.starts_with('/')).then_some(path)
+}
+
+/// The names and numbers that a path leads by.
+pub(crate) fn steps(path: &str) -> impl Iterator<Item = String> + use<'_> {
+    path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
 }
 
 /// What stands in an object, by its name, or in a list, by its number.

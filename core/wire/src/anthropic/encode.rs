@@ -10,10 +10,11 @@ use crate::ir::{
     Block, Effort, JSON_HINT, Maker, Message, OutputFormat, Reasoning, Request, Role, Source, Tier, Tool,
     ToolChoice, ToolKind,
 };
-use crate::json::{Array, Object, Val, object};
+use crate::json::{Array, Object, object};
 use crate::loss::Losses;
 use crate::names::{Names, tool_id};
 use crate::openai_chat::{TEXT_SCHEMA, custom_description};
+use crate::reference::Looks;
 use crate::search;
 
 /// The least thinking budget, in tokens.
@@ -40,9 +41,9 @@ pub(crate) fn encode(
             .at("messages"));
     }
     refuse(request)?;
-    let mut ctx = Context { names, losses, caches: 0, holds: takes_schemas(&request.model) };
+    let mut ctx = Context { names, losses, looks: Looks::shared(), caches: 0, holds: takes_schemas(&request.model) };
     unsaid(request, ctx.losses);
-    let schema = form(request, ctx.losses)?;
+    let schema = form(request, &mut ctx)?;
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
     Ok(object(|o| {
@@ -77,12 +78,12 @@ pub(crate) fn encode(
 ///
 /// # Errors
 /// It can't be put so: another channel may take it.
-fn form(request: &Request, losses: &mut Losses) -> Result<Option<String>> {
+fn form(request: &Request, ctx: &mut Context<'_>) -> Result<Option<String>> {
     let OutputFormat::JsonSchema { schema, description, .. } = &request.format else { return Ok(None) };
     if description.is_some() {
-        losses.dropped("response_format.json_schema.description", "the target has no place for it");
+        ctx.losses.dropped("response_format.json_schema.description", "the target has no place for it");
     }
-    let closed = schema::closed(schema, "response_format", losses).map_err(|why| {
+    let closed = schema::closed(schema, "response_format", &mut ctx.looks, ctx.losses).map_err(|why| {
         let message = match why {
             Unclosed::Circle => {
                 "a schema that refers to itself can't be served by an Anthropic endpoint: unfold it"
@@ -154,6 +155,8 @@ fn unsaid(request: &Request, losses: &mut Losses) {
 struct Context<'a> {
     names: &'a mut Names,
     losses: &'a mut Losses,
+    /// How much of all schemas may still be read.
+    looks: Looks,
     caches: usize,
     /// The model can be held to schemas.
     holds: bool,
@@ -419,8 +422,9 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         return ctx.cache(o, tool.cache.as_ref());
     }
     let mut strict = tool.strict;
-    let mut taken = match (strict, tool.schema.as_deref()) {
-        (_, Some(schema)) => object_schema(schema),
+    // The target insists on an object.
+    let mut taken = match (strict, tool.object_schema()) {
+        (_, Some(schema)) => schema,
         (Some(true), None) => {
             Cow::Borrowed(r#"{"type":"object","properties":{},"additionalProperties":false}"#)
         }
@@ -431,7 +435,7 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         strict = None;
     }
     if strict == Some(true) {
-        match schema::closed(&taken, "tools[].parameters", ctx.losses) {
+        match schema::closed(&taken, "tools[].parameters", &mut ctx.looks, ctx.losses) {
             Ok(closed) => taken = Cow::Owned(closed),
             Err(why) => {
                 let why = match why {
@@ -448,20 +452,6 @@ fn tool(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         o.bool("strict", strict);
     }
     ctx.cache(o, tool.cache.as_ref());
-}
-
-/// What a tool takes: the target insists on an object.
-fn object_schema(text: &str) -> Cow<'_, str> {
-    let schema = Val::trusted(text);
-    // Of several types arguments have this one.
-    if schema.get("type").is_some_and(|kind| kind.as_str().is_some()) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(object(|o| {
-        o.str("type", "object");
-        let others = schema.members().filter(|(name, _)| name != "type");
-        others.for_each(|(name, value)| o.raw(&name, value.raw()));
-    }))
 }
 
 fn messages(a: &mut Array<'_>, request: &Request, ctx: &mut Context<'_>) {

@@ -1,5 +1,6 @@
 //! The neutral model as a `generateContent` request. The model and whether to stream go into its address.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::body::{call, sign};
@@ -14,6 +15,7 @@ use crate::json::{Array, Kind, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::Names;
 use crate::plain;
+use crate::reference::Looks;
 use crate::search;
 use crate::sound;
 
@@ -49,7 +51,7 @@ pub(crate) fn encode(
     let sound = wanted_sound(request)?;
     let thinking = Thinking::plan(request, losses);
     let skip = |name: &str| set.iter().any(|(set, _)| *set == name);
-    let mut ctx = Context { names, losses, generation };
+    let mut ctx = Context { names, losses, looks: Looks::shared(), generation };
     let is_gemma = request.model.rsplit('/').next().is_some_and(|name| name.starts_with("gemma-"));
     Ok(object(|o| {
         if !request.system.is_empty() && !is_gemma && !skip("systemInstruction") {
@@ -90,6 +92,8 @@ pub(crate) fn wanted_sound(request: &Request) -> Result<Option<sound::Wanted>> {
 struct Context<'a> {
     names: &'a mut Names,
     losses: &'a mut Losses,
+    /// How much of all schemas may still be read.
+    looks: Looks,
     generation: Generation,
 }
 
@@ -222,7 +226,7 @@ fn config(
             if ctx.generation >= Generation::Budgets {
                 return o.raw("responseJsonSchema", schema);
             }
-            let (text, lossy) = schema::cleaned(schema);
+            let (text, lossy) = schema::cleaned(schema, &mut ctx.looks);
             if lossy {
                 ctx.losses.approximated("response_format", "the model takes a part of JSON Schema only");
             }
@@ -289,28 +293,19 @@ fn declare(o: &mut Object<'_>, tool: &Tool, ctx: &mut Context<'_>) {
         ToolKind::Function => tool.description.clone().unwrap_or_default(),
     };
     o.str("description", if described.is_empty() { &tool.name } else { &described });
-    let schema = match (tool.kind, tool.schema.as_deref()) {
+    let schema = match (tool.kind, tool.object_schema()) {
         (ToolKind::Custom, _) => {
             ctx.losses.approximated("tools", "a tool that takes a text takes it as `input` of an object");
             ctx.names.wrap(&name);
-            TEXT_SCHEMA
+            Cow::Borrowed(TEXT_SCHEMA)
         }
         (ToolKind::Function, None) => return,
         (ToolKind::Function, Some(schema)) => schema,
     };
     if ctx.generation >= Generation::Budgets {
-        let v = Val::trusted(schema);
-        if v.get("type").is_some() {
-            return o.raw("parametersJsonSchema", schema);
-        }
-        return o.object("parametersJsonSchema", |o| {
-            o.str("type", "object");
-            v.members()
-                .filter(|(name, _)| name != "type")
-                .for_each(|(name, value)| o.raw(&name, value.raw()));
-        });
+        return o.raw("parametersJsonSchema", &schema);
     }
-    let (text, lossy) = schema::cleaned(schema);
+    let (text, lossy) = schema::cleaned(&schema, &mut ctx.looks);
     if lossy {
         ctx.losses.approximated("tools[].parameters", "the model takes a part of JSON Schema only");
     }

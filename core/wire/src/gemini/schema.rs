@@ -10,46 +10,26 @@ use crate::reference::{Definitions, Held, Looks};
 /// References are followed this deep, or less deep where that would be too much; a schema that refers to itself ends there as
 /// any object.
 // BOUND: of nesting.
-const DEPTHS: [usize; 7] = [24, 12, 6, 4, 3, 2, 1];
-const DEPTH_MAX: usize = DEPTHS[0];
+const DEPTH_MAX: usize = 24;
+const DEPTHS: [usize; 6] = [1, 2, 3, 4, 6, 12];
 /// And this many schemas are written of one.
 // BOUND: references may multiply what a schema says.
 const SCHEMAS_MAX: usize = 2_000;
 /// And so many schemas are looked at to tell what one says.
 const LAYERS_MAX: usize = 32;
-/// There are no more types than this.
-const TYPES_MAX: usize = 7;
-/// A JSON schema as the older models take it, and whether it says less now. `None` for an object without properties, which
-/// they take no schema for.
-pub(super) fn cleaned(schema: &str) -> (Option<String>, bool) {
+/// The types that there are, but `NULL`.
+const TYPES: [&str; 6] = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT"];
+
+/// A JSON schema as the older models take it, and whether it says less now. `None` for an object without properties, which they take
+/// no schema for. `shared` is what it may be read beyond its own length.
+pub(super) fn cleaned(schema: &str, shared: &mut Looks) -> (Option<String>, bool) {
     let schema = compact(schema);
     let root = Val::trusted(&schema);
     let mut cleaner = Cleaner::of(root);
-    let layers = cleaner.layers(root);
-    let is_empty = type_of(&layers).is_none_or(|kind| kind == "OBJECT")
-        && properties(&layers).is_empty()
-        && !layers.iter().any(|layer| layer.get("anyOf").is_some() || layer.get("oneOf").is_some());
-    if is_empty {
-        return (None, cleaner.lossy);
-    }
-    let most = rewritten(root.raw());
-    cleaner.most = most;
-    // What there is no time or room for isn't tried again but at the least depth.
-    let mut was_over = false;
-    for depth in DEPTHS {
-        if was_over && depth > 1 {
-            continue;
-        }
-        (cleaner.depth, cleaner.left, cleaner.lossy) = (depth, SCHEMAS_MAX, false);
-        (cleaner.looks, cleaner.held) = (Looks::at(root), Held::at(root));
-        let text = object(|o| cleaner.write(o, root, 0));
-        // What there was no time or room for is missing anywhere in it.
-        was_over = cleaner.looks.is_over() || cleaner.held.is_over();
-        if text.len() <= most && !was_over {
-            return (Some(text), cleaner.lossy);
-        }
-    }
-    (None, true)
+    cleaner.looks = shared.with(root);
+    let found = cleaner.clean(root);
+    shared.keep(cleaner.looks);
+    found
 }
 
 struct Cleaner<'a> {
@@ -95,6 +75,34 @@ impl<'a> Cleaner<'a> {
             held: Held::at(root),
             lossy: false,
         }
+    }
+
+    fn clean(&mut self, root: Val<'a>) -> (Option<String>, bool) {
+        let layers = self.layers(root);
+        let is_empty = type_of(&layers).is_none_or(|kind| kind == "OBJECT")
+            && properties(&layers).next().is_none()
+            && !layers.iter().any(|layer| layer.get("anyOf").is_some() || layer.get("oneOf").is_some());
+        if is_empty {
+            return (None, self.lossy);
+        }
+        self.most = rewritten(root.raw());
+        // Whatever that takes, there is time for less.
+        let rest = self.looks.half();
+        let whole = self.attempt(root, DEPTH_MAX);
+        self.looks.give(rest);
+        if whole.is_some() {
+            return (whole, self.lossy);
+        }
+        let fits = DEPTHS.into_iter().map_while(|depth| self.attempt(root, depth)).last();
+        (fits, true)
+    }
+
+    /// The schema, so deep: nothing where there is no time or room for that.
+    fn attempt(&mut self, root: Val<'a>, depth: usize) -> Option<String> {
+        (self.depth, self.left, self.lossy, self.held) = (depth, SCHEMAS_MAX, false, Held::at(root));
+        let text = object(|o| self.write(o, root, 0));
+        let is_over = self.looks.is_over() || self.held.is_over();
+        (!is_over && text.len() <= self.most).then_some(text)
     }
 
     /// The schema and all that it refers to or joins: together they say what it says.
@@ -180,8 +188,8 @@ impl<'a> Cleaner<'a> {
                 });
             }
             ([], _) => {
-                let kind = type_of(&layers).unwrap_or(Cow::Borrowed("STRING"));
-                self.typed(o, &kind, &layers, depth);
+                let kind = type_of(&layers).unwrap_or("STRING");
+                self.typed(o, kind, &layers, depth);
             }
         }
         self.held.let_go(choices.len());
@@ -198,20 +206,20 @@ impl<'a> Cleaner<'a> {
             return o.str("type", "OBJECT");
         }
         let (layers, kind) = self.kind(schema);
-        match &*kind {
+        match kind {
             "OBJECT" => o.str("type", "OBJECT"),
             "ARRAY" => {
                 o.str("type", "ARRAY");
                 let items = layers.iter().find_map(|layer| layer.get("items"));
-                let inner = items.map_or(Cow::Borrowed("STRING"), |items| self.kind(items).1);
-                o.object("items", |o| o.str("type", if inner == "ARRAY" { "STRING" } else { &inner }));
+                let inner = items.map_or("STRING", |items| self.kind(items).1);
+                o.object("items", |o| o.str("type", if inner == "ARRAY" { "STRING" } else { inner }));
             }
             kind => self.typed(o, kind, &layers, DEPTH_MAX),
         }
     }
 
     /// The one type of a schema, or of the first that it may be but `null`.
-    fn kind(&mut self, schema: Val<'a>) -> (Vec<Layer<'a>>, Cow<'static, str>) {
+    fn kind(&mut self, schema: Val<'a>) -> (Vec<Layer<'a>>, &'static str) {
         let mut layers = self.layers(schema);
         let choices = |layer: &Layer<'a>| layer.get("anyOf").or_else(|| layer.get("oneOf"));
         if let Some(choices) = layers.iter().find_map(choices).filter(|_| type_of(&layers).is_none()) {
@@ -220,7 +228,7 @@ impl<'a> Cleaner<'a> {
                 layers = self.layers(choice);
             }
         }
-        let kind = type_of(&layers).unwrap_or(Cow::Borrowed("STRING"));
+        let kind = type_of(&layers).unwrap_or("STRING");
         (layers, kind)
     }
 
@@ -236,8 +244,8 @@ impl<'a> Cleaner<'a> {
         };
         match kind {
             "OBJECT" => {
-                let properties = properties(layers);
-                if properties.is_empty() || !self.held.hold(properties.len()) {
+                let properties: Vec<_> = properties(layers).take_while(|_| self.held.hold(1)).collect();
+                if properties.is_empty() || self.held.is_over() {
                     return;
                 }
                 o.object("properties", |o| {
@@ -328,7 +336,9 @@ impl<'a> Layer<'a> {
                 layer.says_more |= !SILENT.contains(&&*name);
                 continue;
             };
-            layer.says_more |= word == "oneOf";
+            let is_unknown =
+                |word: Cow<'_, str>| known_type(&word).is_none() && !word.eq_ignore_ascii_case("NULL");
+            layer.says_more |= word == "oneOf" || word == "type" && words(value).any(is_unknown);
             layer.said.retain(|(before, _)| *before != word);
             layer.said.push((word, value));
         }
@@ -342,42 +352,49 @@ impl<'a> Layer<'a> {
 }
 
 /// The types that a schema names, in capitals, and whether `null` is among them.
-fn types(layers: &[Layer<'_>]) -> (Vec<String>, bool) {
+fn types(layers: &[Layer<'_>]) -> (Vec<&'static str>, bool) {
     let named = layers.iter().find_map(|layer| layer.get("type"));
-    let words = named
-        .into_iter()
-        .flat_map(|kind| kind.as_str().into_iter().chain(kind.elements().filter_map(Val::as_str)));
-    let mut known = HashSet::new();
-    let mut words: Vec<String> = words.map(|word| word.to_ascii_uppercase()).collect();
-    // BOUND: what an object says is said by each.
-    words.retain(|word| known.insert(word.clone()));
-    words.truncate(TYPES_MAX);
-    let nullable = known.contains("NULL");
-    (words.into_iter().filter(|word| word != "NULL").collect(), nullable)
+    let (mut kinds, mut nullable) = (Vec::new(), false);
+    // BOUND: each once. What an object says is said by each.
+    for word in named.into_iter().flat_map(words) {
+        nullable |= word.eq_ignore_ascii_case("NULL");
+        kinds.extend(known_type(&word).filter(|kind| !kinds.contains(kind)));
+    }
+    (kinds, nullable)
 }
 
-fn type_of(layers: &[Layer<'_>]) -> Option<Cow<'static, str>> {
+/// What a type says: one word or several.
+fn words(kind: Val<'_>) -> impl Iterator<Item = Cow<'_, str>> {
+    kind.as_str().into_iter().chain(kind.elements().filter_map(Val::as_str))
+}
+
+fn known_type(word: &str) -> Option<&'static str> {
+    TYPES.into_iter().find(|kind| kind.eq_ignore_ascii_case(word))
+}
+
+fn type_of(layers: &[Layer<'_>]) -> Option<&'static str> {
     let (kinds, _) = types(layers);
-    if let Some(kind) = kinds.into_iter().next() {
-        return Some(Cow::Owned(kind));
+    if let Some(kind) = kinds.first() {
+        return Some(kind);
     }
     let has = |name: &str| layers.iter().any(|layer| layer.get(name).is_some());
     let constant =
         layers.iter().find_map(|layer| layer.get("const").or_else(|| layer.get("enum")?.elements().next()));
     match constant.map(Val::kind) {
-        Some(Kind::Number) => Some(Cow::Borrowed("NUMBER")),
-        Some(Kind::Bool) => Some(Cow::Borrowed("BOOLEAN")),
-        Some(_) => Some(Cow::Borrowed("STRING")),
-        None if has("properties") => Some(Cow::Borrowed("OBJECT")),
-        None if has("items") || has("prefixItems") => Some(Cow::Borrowed("ARRAY")),
+        Some(Kind::Number) => Some("NUMBER"),
+        Some(Kind::Bool) => Some("BOOLEAN"),
+        Some(_) => Some("STRING"),
+        None if has("properties") => Some("OBJECT"),
+        None if has("items") || has("prefixItems") => Some("ARRAY"),
         None => None,
     }
 }
 
-fn properties<'a>(layers: &[Layer<'a>]) -> Vec<(Cow<'a, str>, Val<'a>)> {
+/// The members of these layers, the first of each name.
+fn properties<'a>(layers: &[Layer<'a>]) -> impl Iterator<Item = (Cow<'a, str>, Val<'a>)> {
     let mut known: HashSet<Cow<'a, str>> = HashSet::new();
     let all = layers.iter().filter_map(|layer| layer.get("properties")).flat_map(Val::members);
-    all.filter(|(name, _)| known.insert(name.clone())).collect()
+    all.filter(move |(name, _)| known.insert(name.clone()))
 }
 
 /// A schema of Gemini's as JSON Schema: types in small letters, what may be null said by the type, counts as numbers. It says no more
@@ -431,6 +448,10 @@ fn write_json(o: &mut Object<'_>, schema: Val<'_>) {
 mod tests {
     use super::*;
 
+    fn cleaned(schema: &str) -> (Option<String>, bool) {
+        super::cleaned(schema, &mut Looks::shared())
+    }
+
     fn clean(schema: &str) -> (String, bool) {
         let (text, lossy) = cleaned(schema);
         let text = text.unwrap_or_default();
@@ -478,24 +499,43 @@ mod tests {
     #[test]
     fn no_schema_is_read_more_often_than_its_bound() {
         let ends = |of: &dyn Fn(usize) -> String, n: usize| (0..n).map(of).collect::<Vec<_>>().join(",");
-        // Many names for parts of one large definition, and one large definition by many names.
+        // Many names for parts of one large definition: each is read once or twice.
         let apart = format!(
             r##"{{"properties":{{{}}},"$defs":{{{}}}}}"##,
             ends(&|n| format!(r##""p{n}":{{"$ref":"#/$defs/d{n}"}}"##), 20_000),
             ends(&|n| format!(r#""d{n}":{{"type":"string"}}"#), 20_000),
         );
+        // One large definition by many names: some are read.
         let again = format!(
-            r##"{{"properties":{{{}}},"$defs":{{"d":{{"properties":{{{}}}}}}}}}"##,
+            r##"{{"properties":{{{}}},"$defs":{{"d":{{"type":"string","not":{{{}}}}}}}}}"##,
             ends(&|n| format!(r##""p{n}":{{"$ref":"#/$defs/d"}}"##), 1_000),
             ends(&|n| format!(r#""d{n}":{{"type":"string"}}"#), 20_000),
         );
-        for schema in [apart, again] {
+        for (schema, times, known) in [(apart, 1..6, 20_000..20_001), (again, 64..80, 64..80)] {
             let root = Val::trusted(&schema);
             let mut cleaner = Cleaner::of(root);
+            let before = cleaner.looks.left();
             let text = object(|o| cleaner.write(o, root, 0));
             assert!(Val::parse(&text).is_ok() && cleaner.lossy);
-            assert!(cleaner.left < SCHEMAS_MAX);
+            let spent = (before - cleaner.looks.left()) / schema.len();
+            assert!(times.contains(&spent), "{spent} times");
+            let strings = text.matches("STRING").count();
+            assert!(known.contains(&strings), "{strings}");
         }
+    }
+
+    #[test]
+    fn many_schemas_share_what_one_may_be_read_beyond_its_length() {
+        let each = |n: usize| format!(r##""p{n}":{{"$ref":"#/$defs/a"}}"##);
+        let all: Vec<String> = (0..20).map(each).collect();
+        let schema =
+            format!(r##"{{"$ref":"#/$defs/a","$defs":{{"a":{{"properties":{{{}}}}}}}}}"##, all.join(","));
+        let mut shared = Looks::shared();
+        let lengths: Vec<usize> =
+            (0..200).map(|_| super::cleaned(&schema, &mut shared).0.map_or(0, |text| text.len())).collect();
+        // Those behind are less deep, and there.
+        assert!(lengths[0] > 2 * schema.len() && lengths[199] < lengths[0], "{lengths:?}");
+        assert!(shared.left() == 0 && lengths[199] > schema.len() / 2, "{lengths:?}");
     }
 
     #[test]

@@ -18,10 +18,10 @@ impl Request {
         for turn in &mut self.messages {
             match turn.role {
                 Role::Assistant => {
-                    open.clear();
+                    // Those of a turn with many calls would be cleared in as much time by each behind it.
+                    open = HashMap::new();
                     if !across {
-                        taken.clear();
-                        next.clear();
+                        (taken, next) = (HashSet::new(), HashMap::new());
                     }
                     for block in &mut turn.blocks {
                         let Block::ToolUse { id, .. } = block else { continue };

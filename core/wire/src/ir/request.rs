@@ -1,6 +1,9 @@
 //! A request in the neutral model.
 
+use std::borrow::Cow;
+
 use super::Seal;
+use crate::json::{Val, object};
 
 /// A chat request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,6 +172,22 @@ pub(crate) struct Tool {
     pub(crate) schema: Option<String>,
     pub(crate) strict: Option<bool>,
     pub(crate) cache: Option<String>,
+}
+
+impl Tool {
+    /// The schema of its input as that of an object, which it is whatever else it may be there.
+    pub(crate) fn object_schema(&self) -> Option<Cow<'_, str>> {
+        let text = self.schema.as_deref()?;
+        let schema = Val::trusted(text);
+        if schema.get("type").is_some_and(|kind| kind.as_str().is_some()) {
+            return Some(Cow::Borrowed(text));
+        }
+        Some(Cow::Owned(object(|o| {
+            o.str("type", "object");
+            let others = schema.members().filter(|(name, _)| name != "type");
+            others.for_each(|(name, value)| o.raw(&name, value.raw()));
+        })))
+    }
 }
 
 /// How the web is to be searched.

@@ -209,7 +209,7 @@ fn what_a_translation_adds_is_within_what_is_reserved() {
             leaves[..20].join(",")
         )
     };
-    let joined = multiplied(&|_| r##"{"allOf":[{"$ref":"#/$defs/d"},{}]}"##.to_owned(), 8);
+    let joined = multiplied(&|_| r##"{"allOf":[{"$ref":"#/$defs/d"},{"required":[]}]}"##.to_owned(), 8);
     let named = multiplied(&|_| r##"{"$ref":"#/$defs/d"}"##.to_owned(), 40);
     let hidden = multiplied(&|_| r##"{"$re\u0066":"#/$defs/d"}"##.to_owned(), 40);
     let endless = multiplied(&|_| r##"{"$ref":"#/$defs/d"}"##.to_owned(), 4_000);
