@@ -41,7 +41,8 @@ pub(crate) fn encode(
             .at("messages"));
     }
     refuse(request)?;
-    let mut ctx = Context { names, losses, looks: Looks::shared(), caches: 0, holds: takes_schemas(&request.model) };
+    let mut ctx =
+        Context { names, losses, looks: Looks::shared(), caches: 0, holds: takes_schemas(&request.model) };
     unsaid(request, ctx.losses);
     let schema = form(request, &mut ctx)?;
     let thinking = Thinking::plan(request, max_tokens, ctx.losses);
