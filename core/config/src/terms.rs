@@ -63,3 +63,55 @@ pub fn unlisted_model(channel: &Channel, upstream: &str) -> ChannelModel {
     finish(terms, &mut model.price);
     model
 }
+
+#[cfg(test)]
+mod tests {
+    use sluicegate_core::price::ServiceTier;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::{Source, load};
+
+    /// The one channel of a file with these settings.
+    fn channel(own: &str, prices: &str) -> Channel {
+        let text = format!(
+            "version: 1\nprices: [{prices}]\nchannels:\n- {{name: c, credential: sk-upstream-0123456789, pass_through: true, models: [gpt-5.4], {own}}}\n"
+        );
+        let loaded = load(Source { path: "test.yaml", text: &text }, &Environment::new(&|_| None));
+        loaded.declared.channels.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn an_unlisted_model_is_what_it_would_be_if_it_were_listed() {
+        const OPENAI: &str = "provider: openai";
+        let one = "{model: 'gpt-5.*', price: {input: 1, output: 1}, max_output: 7, context_window: 9}";
+        for (own, prices, input, regions) in [
+            (OPENAI, "", 2_500_000, 2),
+            ("provider: openai, price_ratio: 0.8", "", 2_000_000, 2),
+            ("provider: openai, region: eu", "", 2_750_000, 0),
+            ("provider: openai, default_tier: priority", "", 2_500_000, 2),
+            ("provider: openai, url: 'https://relay.test/v1'", "", 2_500_000, 2),
+            ("provider: groq, url: 'https://relay.test/v1'", "", 2_500_000, 2),
+            (OPENAI, one, 1_000_000, 0),
+            ("provider: openai, price_ratio: 0.8", one, 800_000, 0),
+            (OPENAI, "{provider: openai, model: gpt-5.4, price_ratio: 0.5}", 1_250_000, 2),
+            (OPENAI, "{provider: groq, model: gpt-5.4, price_ratio: 0.5}", 2_500_000, 2),
+        ] {
+            let channel = channel(own, prices);
+            let unlisted = unlisted_model(&channel, "gpt-5.4");
+            assert_eq!(
+                (unlisted.price.input, unlisted.regions.len()),
+                (Some(input), regions),
+                "{own} {prices}"
+            );
+            let listed = channel.models.iter().find(|it| it.group.as_str() == "gpt-5.4").unwrap();
+            assert_eq!(unlisted, *listed, "{own} {prices}");
+            // Stored with the channel, they stay.
+            let stored = serde_json::to_string(&channel).unwrap();
+            let stored: Channel = serde_json::from_str(&stored).unwrap();
+            assert_eq!(unlisted_model(&stored, "gpt-5.4"), unlisted, "{own} {prices}");
+        }
+        let priority = unlisted_model(&channel("provider: openai, default_tier: priority", ""), "gpt-5.4");
+        assert_eq!(priority.price.more.unwrap().unasked, Some(ServiceTier::Priority));
+    }
+}

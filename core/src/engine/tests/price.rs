@@ -357,3 +357,32 @@ fn a_call_costs_what_it_costs_in_the_region_that_processed_it() {
         assert_eq!((record.spend, record.attempts[0].cost), (spend, cost), "{region:?}");
     }
 }
+
+#[test]
+fn what_is_passed_through_costs_what_its_model_does_at_the_channel_that_serves() {
+    use crate::call::{Billed, BilledAt};
+    let us = || vec![RegionRatio { region: "us".into(), ratio_ppm: 1_100_000 }];
+    let (cheap, dear) = (|| rates(1_000_000, 2_000_000), || rates(10_000_000, 20_000_000));
+    let billed = |price, regions, elsewhere| Billed { model: "m".into(), price, regions, elsewhere };
+    let at = |channel: &str, price, regions| BilledAt { channel: channel.into(), price, regions };
+    for (note, billed, reserved, spend) in [
+        ("everywhere alike", billed(cheap(), us(), vec![]), 132_000, 132_000),
+        ("no region costs more", billed(cheap(), vec![], vec![]), 120_000, 120_000),
+        ("of its own here", billed(dear(), vec![], vec![at("a", cheap(), us())]), 132_000, 132_000),
+        ("of its own elsewhere", billed(cheap(), us(), vec![at("b", dear(), vec![])]), 132_000, 132_000),
+    ] {
+        // The channel's own model says what a call costs that names none.
+        let channel = Channel { id: "a".into(), ..channel_with(|model| model.price = rates(0, 0)) };
+        let engine = engine(Declared { channels: vec![channel], ..Declared::default() });
+        let caller = caller(&engine, spend_limit(), &[]);
+        let asked = Call { billed: Some(Box::new(billed)), ..call("m", Some(10)) };
+        let mut admission = engine.admit(asked, &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        assert_eq!(attempt.reserved, reserved, "{note}");
+        let usage = Usage { input_uncached: 100, output_visible: 10, ..Usage::default() };
+        let served_variant = Variant::in_region("us").map(Box::new);
+        engine.observe(&mut admission, &Outcome { served_variant, ..Outcome::answered(usage) }, NOW);
+        let record = engine.finish(admission, None, NOW);
+        assert_eq!((record.spend, record.attempts[0].cost), (spend, spend), "{note}");
+    }
+}

@@ -2330,6 +2330,24 @@ export interface components {
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];
+            /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
+            price_terms?: {
+                /** @description The region that it is in, by the price list's name for it. */
+                region?: string;
+                /** @description What prices from outside the channel are times, in parts per million. */
+                ratio_ppm?: number;
+                /** @description The tier at which calls are served that ask for none. */
+                default_tier?: string;
+                /** @description What is said of models wherever they are served. The first that names one counts. */
+                models?: {
+                    /** @description The upstream's name, as a pattern. */
+                    model?: string;
+                    price?: components["schemas"]["Price"];
+                    ratio_ppm?: number;
+                    context_window?: number;
+                    max_output?: number;
+                }[];
+            };
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
             enabled?: boolean;
@@ -2447,6 +2465,24 @@ export interface components {
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];
+            /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
+            price_terms?: {
+                /** @description The region that it is in, by the price list's name for it. */
+                region?: string;
+                /** @description What prices from outside the channel are times, in parts per million. */
+                ratio_ppm?: number;
+                /** @description The tier at which calls are served that ask for none. */
+                default_tier?: string;
+                /** @description What is said of models wherever they are served. The first that names one counts. */
+                models?: {
+                    /** @description The upstream's name, as a pattern. */
+                    model?: string;
+                    price?: components["schemas"]["Price"];
+                    ratio_ppm?: number;
+                    context_window?: number;
+                    max_output?: number;
+                }[];
+            };
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
             enabled?: boolean;
@@ -3874,6 +3910,24 @@ export interface components {
             client_overrides?: string[];
             web_search?: boolean | null;
             pass_through?: string[];
+            /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
+            price_terms?: {
+                /** @description The region that it is in, by the price list's name for it. */
+                region?: string;
+                /** @description What prices from outside the channel are times, in parts per million. */
+                ratio_ppm?: number;
+                /** @description The tier at which calls are served that ask for none. */
+                default_tier?: string;
+                /** @description What is said of models wherever they are served. The first that names one counts. */
+                models?: {
+                    /** @description The upstream's name, as a pattern. */
+                    model?: string;
+                    price?: components["schemas"]["Price"];
+                    ratio_ppm?: number;
+                    context_window?: number;
+                    max_output?: number;
+                }[];
+            };
             /** @description What it changes in the bodies and headers that it is sent, in order. */
             body_edits?: Record<string, never>[];
             enabled?: boolean;

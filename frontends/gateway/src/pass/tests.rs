@@ -10,7 +10,7 @@ use sluicegate_core::{ServiceTier, UsageRecord, UsageSource};
 
 use super::*;
 use crate::store::{Page, Reach, RecordFilter};
-use crate::upstream::{UpstreamBody, UpstreamResponse, WholeBody};
+use crate::upstream::{UpstreamBody, UpstreamResponse};
 use crate::{ConfigText, Gateway, Options};
 
 const KEY: &str = "sk-3f9c1e77ab04d25866e1904cfa7b2d38";
@@ -34,12 +34,19 @@ impl Scripted {
     }
 }
 
-/// A body that has come but doesn't end.
-struct Stays(Option<Bytes>);
+/// A body that comes in pieces of a MiB, and may never end.
+struct Pieces {
+    rest: Bytes,
+    stays: bool,
+}
 
-impl UpstreamBody for Stays {
+impl UpstreamBody for Pieces {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        self.0.take().map_or(Poll::Pending, |piece| Poll::Ready(Some(Ok(piece))))
+        match self.rest.len().min(1 << 20) {
+            0 if self.stays => Poll::Pending,
+            0 => Poll::Ready(None),
+            some => Poll::Ready(Some(Ok(self.rest.split_to(some)))),
+        }
     }
 }
 
@@ -51,10 +58,7 @@ impl Upstream for Scripted {
             return Err(UpstreamFault::Unreachable("nobody is there".to_owned()));
         }
         self.sent.lock().push(request.headers.clone());
-        let body: Box<dyn UpstreamBody> = match self.stays {
-            true => Box::new(Stays(Some(self.says.clone()))),
-            false => Box::new(WholeBody(Some(self.says.clone()))),
-        };
+        let body = Box::new(Pieces { rest: self.says.clone(), stays: self.stays });
         Ok(UpstreamResponse { served_tier: self.tier, ..UpstreamResponse::new(200, self.streams, body) })
     }
 }
@@ -65,7 +69,7 @@ async fn gateway(channels: &Value, prices: &Value, limits: &Value) -> Gateway {
         "version": 1, "channels": channels, "prices": prices, "routing": {"retries": 1},
         "keys": [{"id": "k", "credential": KEY, "limits": limits}],
     });
-    let config = Some(ConfigText { path: "test.json".to_owned(), text: config.to_string() });
+    let config = Some(ConfigText { path: "test.yaml".to_owned(), text: config.to_string() });
     Gateway::open(Options { config, variables: Arc::new(|_| None), ..Options::default() }).await.unwrap()
 }
 
