@@ -276,6 +276,59 @@ fn sent(format: Format, body: String) -> Vec<(u64, u64)> {
 }
 
 #[test]
+fn what_is_said_between_turns_is_within_what_is_reserved() {
+    let said = |role: &str, text: &str| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
+    let many = |n: usize, of: &dyn Fn(usize) -> String| (0..n).map(of).collect::<Vec<_>>().join(",");
+    let name = "f".repeat(60);
+    let call = |n: usize| {
+        format!(r#"{{"id":"c{n}","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}"#)
+    };
+    let calls = |n: usize| format!(r#"{{"role":"assistant","tool_calls":[{}]}}"#, many(n, &call));
+    let result = |n: usize| format!(r#"{{"role":"tool","tool_call_id":"c{n}","content":"1"}}"#);
+    let (asks, answers) = (["user", "assistant"], ["assistant", "user"]);
+    // A word is a token here: what the markup of a format takes up isn't sent to the model as such.
+    let words = |text: &str| text.split_whitespace().count() as u64;
+    let mut grew = 0;
+    for turns in [
+        // An answer that is begun, one before there was a question, that alone, and many of each.
+        many(2, &|n| said(asks[n], "hi")),
+        many(2, &|n| said(answers[n], "hi")),
+        said("assistant", "hi"),
+        many(400, &|n| said(asks[n % 2], "hi")),
+        many(401, &|n| said(answers[n % 2], "a b c")),
+        many(300, &|n| said(["system", "user", "user", "assistant"][n % 4], "a")),
+        // Calls with their results, without, and results without their calls.
+        format!("{},{},{}", said("user", "hi"), calls(100), many(100, &result)),
+        format!("{},{}", said("user", "hi"), many(100, &|_| format!("{},{}", calls(1), result(0)))),
+        format!("{},{},{}", said("user", "hi"), calls(100), said("user", "well")),
+        format!("{},{}", said("user", "hi"), many(100, &result)),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[{turns}]}}"#);
+        let asked = chat(&body).unwrap();
+        let bound = asked.input_bound_by(&words).unwrap();
+        for (target, model) in [
+            (Format::AnthropicMessages, "claude-opus-4-6"),
+            (Format::GeminiGenerate, "gemini-2.0-flash"),
+            (Format::GeminiGenerate, "gemini-3-pro"),
+            (Format::CohereChat, "command-a-03-2025"),
+            (Format::OllamaChat, "qwen3:8b"),
+        ] {
+            let edits = crate::Edits { model: Some(model), ..crate::Edits::default() };
+            let sent = asked.prepare(&edits, target);
+            let sent = sent.unwrap_or_else(|e| panic!("{target:?} refuses {body:.200}: {e}")).body;
+            // Plain turns of what upstreams alone speak look like chat's.
+            let read_as = if target.is_upstream_only() { Format::OpenaiChat } else { target };
+            let at = Some(crate::Addressed { model, stream: false });
+            let sends = crate::scan_addressed(read_as, &sent, at).unwrap().tokens_by(&words);
+            let extra = asked.facts().translated.at(target, model);
+            assert!(sends <= bound + extra, "{sends} of {bound} + {extra} to {target:?}: {body:.200}");
+            grew += u32::from(sends > asked.tokens_by(&words) + 16);
+        }
+    }
+    assert!(grew > 4, "only {grew} have more to say");
+}
+
+#[test]
 fn what_is_said_of_tools_is_within_what_is_reserved() {
     let name = |n: usize, length: usize| format!("f{n}{}", "x".repeat(length));
     let grammar = r#"start: \"a\" | /b\\d/\n  | \"\u00e9\""#;
