@@ -432,7 +432,7 @@ pub struct Needs {
     pub audio: bool,
     /// It wants structured output.
     pub json_schema: bool,
-    /// It names stop sequences. No model lacks them, but a format has none.
+    /// It names stop sequences.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stops: bool,
 }

@@ -231,6 +231,7 @@ fn filter(
         || needs.images && lacks.images
         || needs.audio && lacks.audio
         || needs.json_schema && lacks.json_schema
+        || needs.stops && lacks.stops
     {
         return Err((Exclusion::Capability, 0));
     }
@@ -317,7 +318,7 @@ fn endpoint_for(channel: &Channel, call: &Call) -> Option<u32> {
 /// take none.
 fn fits_responses(call: &Call) -> bool {
     let is_tiny = call.max_output.is_some_and(|most| most < RESPONSES_CEILING_MIN);
-    !is_tiny && call.choices == 1 && (call.bound || !call.needs.stops)
+    !is_tiny && call.choices <= 1 && (call.bound || !call.needs.stops)
 }
 
 /// What a channel is for.

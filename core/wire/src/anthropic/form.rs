@@ -52,8 +52,12 @@ pub(crate) fn form_as_tool(request: &mut Request, names: &mut Names, losses: &mu
     request.tool_choice = Some(if may_call { ToolChoice::Required } else { ToolChoice::Named(name.clone()) });
     if !may_call {
         request.allowed_tools.clear();
-        request.parallel_tools = Some(false);
+    } else if request.parallel_tools != Some(false) {
+        losses
+            .approximated("parallel_tool_calls", "one call at a time, beside the tool that takes the answer");
     }
+    // An answer is given once.
+    request.parallel_tools = Some(false);
     request.tools.push(Tool {
         name,
         kind: ToolKind::Function,

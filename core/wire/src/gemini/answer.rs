@@ -233,14 +233,15 @@ impl Candidate {
         emit(Event::Text(text));
     }
 
-    /// The place of a segment, which is counted in bytes: of a part in a whole answer, of all that was said in a stream. One whose
-    /// words aren't there is none.
+    /// The place of a segment, which is counted in bytes: of a part in a whole answer, of all that was said in a stream. Its words
+    /// tell which; without them only an answer in one part is sure.
     fn place(&self, segment: Val<'_>) -> Option<(u64, u64)> {
         let number = |name| member(segment, name).and_then(Val::as_u64).and_then(|n| usize::try_from(n).ok());
         let (from, to) = (number("startIndex").unwrap_or(0), number("endIndex")?);
         let words = segment.get_str("text");
+        let is_sure = words.is_some() || self.starts.as_slice() == [0];
         let part = self.starts.get(number("partIndex").unwrap_or(0)).copied();
-        [part, Some(0)].into_iter().flatten().find_map(|start| {
+        [part, Some(0)].into_iter().flatten().filter(|_| is_sure).find_map(|start| {
             let (place, text) = self.said.place_of(start.checked_add(from)?, start.checked_add(to)?)?;
             words.as_ref().is_none_or(|words| words == text).then_some(place)
         })

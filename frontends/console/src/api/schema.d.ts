@@ -2124,6 +2124,7 @@ export interface components {
             images?: boolean;
             audio?: boolean;
             json_schema?: boolean;
+            stops?: boolean;
         };
         /** @description What a model costs at a channel, in pico-USD per token; null or left out is unknown, 0 is free. */
         Price: {
