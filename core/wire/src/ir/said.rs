@@ -44,8 +44,8 @@ impl Said {
     /// The byte at which so many characters end.
     fn byte_of(&self, text: &str, chars: u64) -> Option<usize> {
         let chars = usize::try_from(chars).ok()?;
-        let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-        ends.skip(chars).next()
+        let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        ends.nth(chars)
     }
 }
 

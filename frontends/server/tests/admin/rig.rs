@@ -64,7 +64,7 @@ pub(crate) struct Rig {
 
 /// A console that is its page, whether or not one was built.
 fn console(path: &str) -> Option<File> {
-    (path == "index.html").then(|| File { bytes: Cow::Borrowed(b"<!doctype html>"), hash: [1; 32] })
+    (path == "index.html").then_some(File { bytes: Cow::Borrowed(b"<!doctype html>"), hash: [1; 32] })
 }
 
 impl Rig {
