@@ -371,16 +371,16 @@ fn sums() -> Vec<String> {
     let columns = SUMS.join(", ");
     let added = SUMS.iter().map(|it| format!("CAST(SUM({it}) AS BIGINT)")).collect::<Vec<_>>().join(", ");
     let full = "organization_id, group_id, user_id, key_id, model, channel_id";
-    // Everything told apart first; what is smaller is made of that.
+    // Everything told apart first; what is smaller is made of that. In the order of time, in which calls come.
     let fold = |table: &str, slot: &str, told: &str, from: &str, at: &str| {
         format!(
-            "INSERT INTO {table} ({slot}, {told}, {columns}) SELECT {at}, {told}, {added} FROM {from} GROUP BY {at}, {told}"
+            "INSERT INTO {table} ({slot}, {told}, {columns}) SELECT {at}, {told}, {added} FROM {from} GROUP BY {at}, {told} ORDER BY {at}"
         )
     };
     let by_day = |table: &str| format!("{table} JOIN made_hour ON made_hour.hour = {table}.hour");
     let place = "organization, grp, usr, key, model, channel";
     let mut all = vec![format!(
-        "INSERT INTO sg_hour (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place}",
+        "INSERT INTO sg_hour (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place} ORDER BY hour",
         parts("", "made_call c")
     )];
     all.extend([
@@ -406,7 +406,7 @@ fn sums() -> Vec<String> {
     let by_model = "kind, organization_id, label, model, channel_id";
     let by_key = "kind, organization_id, label, group_id, user_id, key_id";
     all.push(format!(
-        "INSERT INTO sg_hour_label (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place}",
+        "INSERT INTO sg_hour_label (hour, {full}, {columns}) SELECT hour, {place}, {added} FROM ({}) part GROUP BY hour, {place} ORDER BY hour",
         parts("c.kind, c.label, ", labelled)
     ));
     all.extend([

@@ -43,8 +43,13 @@ impl SqlStore {
             let by = by(filter, reach, *term);
             let mut find = tight(filter, reach, *term, after);
             find.maybe(&format!("{}.started_at >= ?", told(by)), end.map(Timestamp::as_ms));
-            loose(&mut find, filter, reach, *term);
-            let (sql, args) = ordered(find, by, "r.body", i64::from(limit));
+            let (sql, args) = match by {
+                By::Tag => tagged(find, filter, reach, *term, i64::from(limit)),
+                _ => {
+                    loose(&mut find, filter, reach, *term);
+                    ordered(find, "r.body", i64::from(limit))
+                }
+            };
             for mut row in self.fetch(sql, args).await? {
                 let record: UsageRecord = row.json()?;
                 found.insert(cursor(&record), record);
@@ -152,21 +157,39 @@ fn told(by: By) -> &'static str {
     if by == By::Tag { "t" } else { "r" }
 }
 
-fn from(by: By) -> &'static str {
-    match by {
-        By::Tag => {
-            "sg_record_tag t JOIN sg_record r ON r.call_id = t.call_id AND r.started_at = t.started_at"
-        }
-        _ => "sg_record r",
-    }
+fn ordered(mut find: Where, columns: &str, limit: i64) -> (super::Sql, Vec<Value>) {
+    find.args.push(limit.into());
+    let n = find.args.len();
+    find.wrap(
+        &format!("SELECT {columns} FROM sg_record r"),
+        &format!(" ORDER BY r.started_at DESC, r.call_id DESC LIMIT ${n}"),
+    )
 }
 
-fn ordered(mut find: Where, by: By, columns: &str, limit: i64) -> (super::Sql, Vec<Value>) {
-    find.args.push(limit.into());
-    let (table, n) = (told(by), find.args.len());
-    find.wrap(
-        &format!("SELECT {columns} FROM {}", from(by)),
-        &format!(" ORDER BY {table}.started_at DESC, {table}.call_id DESC LIMIT ${n}"),
+/// Calls with a tag. Its rows are cut in their own order before any call is looked up: PostgreSQL takes what it joins for a single
+/// row, and would look up all of them.
+fn tagged(
+    mut find: Where,
+    filter: &LogFilter,
+    reach: &Reach,
+    term: Term<'_>,
+    limit: i64,
+) -> (super::Sql, Vec<Value>) {
+    // Numbered on from what rows are found by.
+    let mut rest = Where { args: std::mem::take(&mut find.args), ..Where::default() };
+    loose(&mut rest, filter, reach, term);
+    rest.args.push(limit.into());
+    let n = rest.args.len();
+    // What else is asked for leaves some out, of a bounded number.
+    let cut = if rest.sql.is_empty() { format!(" LIMIT ${n}") } else { String::new() };
+    let order = "ORDER BY t.started_at DESC, t.call_id DESC";
+    rest.wrap(
+        &format!(
+            "SELECT r.body FROM (SELECT t.started_at, t.call_id FROM sg_record_tag t{} {order}{cut}) t \
+             JOIN sg_record r ON r.call_id = t.call_id AND r.started_at = t.started_at",
+            find.sql
+        ),
+        &format!(" {order} LIMIT ${n}"),
     )
 }
 

@@ -18,6 +18,9 @@ const TOGETHER_DAYS: usize = 8;
 /// So many days are read at a time.
 // BOUND: parts of a statement, of which SQLite takes 500.
 const DAYS_AT_A_TIME: usize = 100;
+/// Conditions stand in each part: so long they may be together.
+// BOUND: the text of a statement, of which SQLite takes a million bytes.
+const CONDITIONS_MAX: usize = 500_000;
 
 /// Where a day of the zone begins, and the store's day that it is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +58,11 @@ fn seams(from: Timestamp, to: Timestamp, zone: &TimeZone, store: &TimeZone) -> V
     all
 }
 
-/// Those that are read at once, each part with the beginning of the next one as its end.
-fn parts(seams: &[Seam]) -> Vec<&[Seam]> {
+/// Those that are read at once, each part with the beginning of the next one as its end; the conditions of each are so long.
+fn parts(seams: &[Seam], conditions: usize) -> Vec<&[Seam]> {
     let days = seams.len().saturating_sub(1);
-    let each = if days > TOGETHER_DAYS { days.div_ceil(2) } else { days }.clamp(1, DAYS_AT_A_TIME);
+    let most = (CONDITIONS_MAX / conditions.max(1)).clamp(1, DAYS_AT_A_TIME);
+    let each = if days > TOGETHER_DAYS { days.div_ceil(2) } else { days }.clamp(1, most);
     (0..days).step_by(each).filter_map(|at| seams.get(at..=(at + each).min(days))).collect()
 }
 
@@ -76,8 +80,11 @@ impl SqlStore {
         let from = query.from.max(whole.at).max(self.start_of(Some(first)));
         let to = query.to.min(self.start_of(last.tomorrow().ok()));
         let seams = seams(from, to, &query.zone, &self.time_zone);
+        let mut asked = Where::default();
+        conditions(&mut asked, query, reach, columns);
+        let parts = parts(&seams, asked.sql.len());
         let read: Vec<_> =
-            parts(&seams).into_iter().map(|part| self.sum_seams(query, reach, columns, part)).collect();
+            parts.into_iter().map(|part| self.sum_seams(query, reach, columns, part)).collect();
         let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
         let mut rows = ReportRows::new();
         while let Some(part) = read.try_next().await? {
@@ -155,5 +162,21 @@ impl SqlStore {
         // Before the store's day begins they are missing in this day and too much in the one before, after it the other way.
         let is_after = seams.get(n).is_some_and(|seam| seam.zone > seam.store);
         [day(Some(n)).map(|at| (at, is_after)), day(n.checked_sub(1)).map(|at| (at, !is_after))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_whose_conditions_are_long_are_read_a_few_at_a_time() {
+        let (from, to) = (Timestamp::from_ms(0), Timestamp::from_ms(90 * 86_400_000));
+        let seams = seams(from, to, &TimeZone::UTC, &TimeZone::get("Asia/Shanghai").unwrap());
+        for (conditions, want) in [(0, 2), (100, 2), (20_000, 4), (1_000_000, 90)] {
+            let parts = parts(&seams, conditions);
+            assert_eq!(parts.len(), want, "{conditions}");
+            assert_eq!(parts.iter().map(|part| part.len() - 1).sum::<usize>(), 90, "{conditions}");
+        }
     }
 }
