@@ -207,6 +207,7 @@ impl Admin {
             labelled: None,
             split: if course.is_hourly { Split::Hour } else { Split::Day },
             only: Some(places),
+            sums: None,
             zone,
         };
         let mut read: HashMap<Vec<String>, BTreeMap<Timestamp, Sums>> = HashMap::new();

@@ -116,6 +116,19 @@ pub enum Order {
 }
 
 impl Order {
+    /// The sums that it is made of.
+    const fn sums(self) -> &'static [&'static str] {
+        match self {
+            Self::Spend => &["spend"],
+            Self::Requests => &["calls", "requests"],
+            Self::TotalTokens => &["input_tokens", "output_tokens"],
+            Self::Failed => &["failures", "denials"],
+            Self::Denied => &["denials"],
+            Self::DurationMs => &["duration_ms", "calls", "requests", "failures"],
+            Self::FirstTokenMs => &["first_ms", "firsts"],
+        }
+    }
+
     fn of(self, sums: &Sums) -> i64 {
         let metrics = Metrics::from(sums);
         match self {
@@ -242,6 +255,11 @@ impl UsageQuestion {
     fn whole_of(&self, query: &ReportQuery) -> Option<ReportQuery> {
         self.is_by_label().then(|| ReportQuery { by: Vec::new(), only: None, ..query.clone() })
     }
+
+    /// Whether rows are ranked first, and only those that are shown are read whole: pairs are many.
+    fn is_ranked(&self) -> bool {
+        self.by.len() > 1 && self.top <= READ_BY_NAME
+    }
 }
 
 /// A span of time and what was in it.
@@ -324,13 +342,8 @@ impl Admin {
             Reading { admin: self, reach: actor.reach(), calendar: &calendar, providers: &providers };
         reading.check(question)?;
         let base = reading.query(question, from, to)?;
-        let totals = reading.rows(&base, &question.by).await?;
-        let told = sum(totals.values());
-        // What labels tell apart isn't all, and some of it is in several rows.
-        let total = match question.whole_of(&base) {
-            Some(whole) => sum(reading.rows(&whole, &[]).await?.values()),
-            None => told,
-        };
+        let ranking = question.is_ranked().then(|| question.order.sums());
+        let totals = reading.rows(&ReportQuery { sums: ranking, ..base.clone() }, &question.by).await?;
         let mut ranked: Vec<(&Vec<String>, &Sums)> =
             totals.iter().map(|((_, by), sums)| (by, sums)).collect();
         ranked.sort_by_key(|(by, sums)| (std::cmp::Reverse(question.order.of(sums)), *by));
@@ -350,15 +363,33 @@ impl Admin {
             }
         };
         let metrics = |all: &[Sums]| all.iter().map(Metrics::from).collect::<Vec<_>>();
+        let whole = match ranking {
+            Some(_) => Some(reading.whole(&base, question, &shown, &series).await?),
+            None => None,
+        };
+        let whole = whole.as_ref().unwrap_or(&totals);
+        // After those that are shown: calls end meanwhile, and the others aren't less than nothing.
+        let told = match ranking {
+            None => sum(totals.values()),
+            Some(_) => sum(reading.rows(&together(&base), &[]).await?.values()),
+        };
+        // What labels tell apart isn't all, and some of it is in several rows.
+        let total = match question.whole_of(&base) {
+            Some(whole) => sum(reading.rows(&whole, &[]).await?.values()),
+            None => told,
+        };
+        let total_of = |by: &Vec<String>| whole.get(&(from, by.clone())).copied().unwrap_or_default();
+        let mut rest = told;
+        shown.iter().for_each(|by| rest.subtract(&total_of(by)));
         let rows = shown.iter().map(|by| UsageRow {
             by: question.by.iter().map(|it| it.as_str()).zip(by.iter().cloned()).collect(),
-            total: totals.get(&(from, by.clone())).map(Metrics::from).unwrap_or_default(),
+            total: Metrics::from(&total_of(by)),
             previous: previous.as_ref().map(|(_, rows)| rows.get(by).map(Metrics::from).unwrap_or_default()),
             series: series.rows.get(by).map(|all| metrics(all)).unwrap_or_default(),
         });
         let others = (!left_out.is_empty()).then(|| Others {
             rows: left_out.len(),
-            total: Metrics::from(&sum(left_out.iter().map(|(_, sums)| *sums))),
+            total: Metrics::from(&rest),
             series: metrics(&series.others),
         });
         Ok(UsageReport {
@@ -475,7 +506,26 @@ impl Reading<'_> {
             labelled: None,
             split: Split::None,
             only: None,
+            sums: None,
         })
+    }
+
+    /// All sums of the rows that are shown: what they have over time, where that is made of the same days; else they are asked for by
+    /// name.
+    async fn whole(
+        &self,
+        base: &ReportQuery,
+        question: &UsageQuestion,
+        shown: &[Vec<String>],
+        series: &Series,
+    ) -> Result<ReportRows> {
+        let is_by_day = !matches!(question.granularity, Granularity::Hour | Granularity::Total);
+        if is_by_day && self.calendar.has_days_of(self.admin.store().time_zone()) {
+            let of = |by: &Vec<String>| sum(series.rows.get(by).into_iter().flatten());
+            return Ok(shown.iter().map(|by| ((base.from, by.clone()), of(by))).collect());
+        }
+        let only = self.places(question, shown);
+        self.rows(&ReportQuery { only, ..base.clone() }, &question.by).await
     }
 
     /// Rows as the report tells them apart: channels of one provider are one row.
@@ -542,12 +592,7 @@ impl Reading<'_> {
         let mut parts = vec![by_time.clone()];
         if let Some(only) = self.places(question, shown).filter(|_| !at_once && !question.by.is_empty()) {
             // All of it by time alone, then what is shown.
-            let label = |it: &Dimension| matches!(it, Dimension::Customer | Dimension::Tag);
-            let labelled = base.by.iter().copied().find(label);
-            parts = vec![
-                ReportQuery { by: Vec::new(), labelled, ..by_time.clone() },
-                ReportQuery { only: Some(only), ..by_time.clone() },
-            ];
+            parts = vec![together(&by_time), ReportQuery { only: Some(only), ..by_time.clone() }];
         }
         let last = parts.len() - 1;
         for (n, query) in parts.iter().enumerate() {
@@ -624,6 +669,13 @@ impl Reading<'_> {
         let bucket = Bucket { from: start, to: from, metrics: Metrics::from(&total) };
         Ok((bucket, rows.into_iter().map(|((_, by), sums)| (by, sums)).collect()))
     }
+}
+
+/// What asks for all rows of a query together.
+fn together(query: &ReportQuery) -> ReportQuery {
+    let label = |it: &Dimension| matches!(it, Dimension::Customer | Dimension::Tag);
+    let labelled = query.by.iter().copied().find(label);
+    ReportQuery { by: Vec::new(), labelled, only: None, ..query.clone() }
 }
 
 fn sum<'a>(all: impl Iterator<Item = &'a Sums>) -> Sums {

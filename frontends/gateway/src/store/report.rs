@@ -61,6 +61,8 @@ pub struct ReportQuery {
     pub split: Split,
     /// Only these combinations of what is told apart.
     pub only: Option<Vec<Vec<String>>>,
+    /// Only these sums, by the names of their fields, and the others as 0: of many combinations that are only ranked. All without.
+    pub sums: Option<&'static [&'static str]>,
 }
 
 /// Sums by the start of their hour or day and by what is told apart.

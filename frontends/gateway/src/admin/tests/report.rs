@@ -1,6 +1,6 @@
 //! Reports over many keys, and over many channels.
 
-use sluicegate_core::{RecordEntry, UsageRecord};
+use sluicegate_core::{OutcomeClass, RecordEntry, UsageRecord};
 
 use super::limits::usage_record;
 use super::*;
@@ -82,5 +82,55 @@ async fn a_provider_may_have_many_channels() {
         assert_eq!(row.by["provider"], "openai");
         assert_eq!((row.total.requests, row.series.len()), (70, 70));
         assert!(row.series.iter().all(|it| it.requests == 1), "{row:?}");
+    }
+}
+
+/// Of pairs only what is shown is read whole, and the rest is all without it.
+#[tokio::test]
+async fn pairs_are_ranked_and_those_shown_told_whole() {
+    let w = world().await;
+    let mut records = Vec::new();
+    for (day, keys) in [(0, 1..3), (31, 2..4), (32, 2..3)] {
+        records.extend(calls(day, keys));
+    }
+    // One that used nothing is there, too.
+    let mut denied = calls(15, 9..10).remove(0);
+    (denied.attempts, denied.outcome, denied.spend) = (Default::default(), OutcomeClass::Denied, 0);
+    records.push(denied);
+    append(&w, records).await;
+    let to = Timestamp::from_ms(NOW + 33 * DAY);
+    w.clock.set(to);
+    let shanghai = jiff::tz::TimeZone::get("Asia/Shanghai").unwrap();
+    for (granularity, zone) in [
+        (Granularity::Hour, None),
+        (Granularity::Day, None),
+        (Granularity::Week, None),
+        (Granularity::Month, None),
+        (Granularity::Total, None),
+        (Granularity::Day, Some(shanghai)),
+    ] {
+        for order in [Order::Spend, Order::Requests, Order::TotalTokens] {
+            let usage = UsageQuestion {
+                from: Some(Timestamp::from_ms(NOW)),
+                to: Some(to),
+                by: vec![By::Key, By::Model],
+                top: 1,
+                granularity,
+                zone: zone.clone(),
+                order,
+                ..UsageQuestion::default()
+            };
+            let found = w.admin.usage_report(&Actor::operator(), &usage).await.unwrap();
+            let told = |it: &Metrics| (it.requests, it.denied, it.attempts, it.input_tokens, it.spend);
+            let (row, others) = (&found.rows[0], found.others.as_ref().unwrap());
+            assert_eq!(row.by["key"], "n00002", "{granularity:?} {order:?}");
+            assert_eq!(told(&found.total), (6, 1, 5, 50, 500), "{granularity:?} {order:?}");
+            assert_eq!(told(&row.total), (3, 0, 3, 30, 300), "{granularity:?} {order:?}");
+            assert_eq!(
+                (others.rows, told(&others.total)),
+                (3, (3, 1, 2, 20, 200)),
+                "{granularity:?} {order:?}"
+            );
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::record::SUMS;
 use super::rollup::{Period, Table};
 use super::row::Value;
 use super::span::{Kept, Span};
-use super::usage::{DAILY_SUMS, sums};
+use super::usage::{some_sums, sums_of};
 use super::{SqlStore, Where};
 use crate::store::{Dimension, Latencies, Reach, ReportQuery, ReportRows, Split, Sums};
 
@@ -30,6 +30,9 @@ const TOGETHER_MS: i64 = 7 * 86_400_000;
 /// So many days at most are named one by one to a table in which their labels lie together.
 // BOUND: arguments of a statement.
 const DAYS_BY_NAME: i32 = 400;
+
+/// All sums of a row together: they are never negative.
+const ANY: &str = "any_used";
 
 /// A part of the time that is asked for, and what it is read by.
 struct Part {
@@ -110,7 +113,12 @@ impl SqlStore {
         if matches!(query.split, Split::Day | Split::Month) && !same_days(&query.zone, &self.time_zone) {
             return self.sum_shifted(query, reach, &columns, whole).await;
         }
-        let pieces = self.pieces(query, reach, &columns, whole).await?;
+        let mut pieces = self.pieces(query, reach, &columns, whole).await?;
+        if query.split == Split::None && query.sums.is_some() {
+            // Of many combinations each is read once.
+            let all: Vec<Read> = pieces.into_iter().flatten().collect();
+            pieces = if all.is_empty() { Vec::new() } else { vec![all] };
+        }
         let read: Vec<_> =
             pieces.into_iter().map(|reads| self.sum_piece(query, reach, &columns, reads, whole)).collect();
         let mut read = stream::iter(read).buffer_unordered(AT_ONCE);
@@ -239,6 +247,7 @@ impl SqlStore {
         conditions(&mut asked, query, reach, columns);
         let is_of_labels = asked.mentions("label");
         let Where { sql: clause, mut args } = asked;
+        let added = query.sums.unwrap_or(SUMS);
         let mut sources = Vec::with_capacity(reads.len());
         for read in reads {
             let named = if is_of_labels { read.days_by_name() } else { Vec::new() };
@@ -252,25 +261,33 @@ impl SqlStore {
             sources.push((table, find.sql, is_less));
             args = find.args;
         }
+        // What comes to nothing isn't there, whichever sums of it are asked for.
+        let is_any = has_less && query.sums.is_some();
         let source = match sources.as_slice() {
             [(table, clause, false)] => format!("{table}{clause}"),
             all => {
                 let one = |(table, clause, is_less): &(&str, String, bool)| {
                     let sign = if *is_less { "-" } else { "" };
-                    let sums = SUMS.iter().map(|column| format!("{sign}{column} AS {column}"));
-                    let names: Vec<String> = told.iter().map(|it| (*it).to_owned()).chain(sums).collect();
+                    let sums = added.iter().map(|column| format!("{sign}{column} AS {column}"));
+                    let is_any = is_any.then(|| format!("{sign}({}) AS {ANY}", SUMS.join(" + ")));
+                    let told = told.iter().map(|it| (*it).to_owned());
+                    let names: Vec<String> = told.chain(sums).chain(is_any).collect();
                     format!("SELECT {} FROM {table}{clause}", names.join(", "))
                 };
                 format!("({}) parts", all.iter().map(one).collect::<Vec<_>>().join(" UNION ALL "))
             }
         };
-        let (names, by) = match told.is_empty() {
+        let (names, mut by) = match told.is_empty() {
             true => (String::new(), String::new()),
             false => (format!("{}, ", told.join(", ")), format!(" GROUP BY {}", told.join(", "))),
         };
+        if is_any {
+            by.push_str(&format!(" HAVING SUM({ANY}) <> 0"));
+        }
         let wanted = unnamed(columns, query.only.as_deref());
         let mut rows = Vec::new();
-        for mut row in self.fetch(format!("SELECT {names}{} FROM {source}{by}", *DAILY_SUMS), args).await? {
+        for mut row in self.fetch(format!("SELECT {names}{} FROM {source}{by}", sums_of(added)), args).await?
+        {
             let at = match slot {
                 None => query.from,
                 Some("hour") => Timestamp::from_ms(row.int()?),
@@ -279,8 +296,8 @@ impl SqlStore {
             let days = matches!(query.split, Split::Day | Split::Month);
             let at = if days { day_before(at, &query.zone) } else { at };
             let by = columns.iter().map(|_| row.text()).collect::<Result<Vec<_>>>()?;
-            let sums = sums(&mut row)?;
-            let is_left = !has_less || sums != Sums::default();
+            let sums = some_sums(&mut row, added)?;
+            let is_left = !has_less || is_any || sums != Sums::default();
             if is_left && wanted.as_ref().is_none_or(|wanted| wanted.contains(by.as_slice())) {
                 rows.push((at, by, sums));
             }
@@ -475,7 +492,8 @@ fn only(find: &mut Where, columns: &[&str], combinations: Option<&[Vec<String>]>
             let marks = format!("({})", vec!["?"; columns.len()].join(", "));
             let rows = vec![marks; combinations.len()].join(", ");
             let args: Vec<Value> = combinations.iter().flatten().map(|text| text.as_str().into()).collect();
-            find.and(&format!("({}) IN (VALUES {rows})", columns.join(", ")), args);
+            // As a condition on each row: PostgreSQL would search for each combination by itself.
+            find.and(&format!("(({}) IN (VALUES {rows})) IS TRUE", columns.join(", ")), args);
         }
     }
 }

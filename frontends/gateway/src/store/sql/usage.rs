@@ -20,10 +20,13 @@ use crate::store::{
 };
 
 /// The sums of a table, in the order [`sums`] reads them. PostgreSQL's `SUM` isn't a `BIGINT` by itself.
-pub(super) static DAILY_SUMS: LazyLock<String> = LazyLock::new(|| {
+pub(super) static DAILY_SUMS: LazyLock<String> = LazyLock::new(|| sums_of(SUMS));
+
+/// The sums of these columns.
+pub(super) fn sums_of(columns: &[&str]) -> String {
     let sum = |column: &&str| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)");
-    SUMS.iter().map(sum).collect::<Vec<_>>().join(", ")
-});
+    columns.iter().map(sum).collect::<Vec<_>>().join(", ")
+}
 
 /// The sums of `sg_record`: admitted calls, tokens and money. What amends a record, as its id says, is no further call.
 const RECORD_SUMS: &str = "CAST(COALESCE(SUM(CASE WHEN channel_id IS NULL OR call_id LIKE '%~%' THEN 0 ELSE 1 END), 0) AS BIGINT), \
@@ -421,6 +424,18 @@ pub(super) fn sums(row: &mut Row) -> Result<Sums> {
         firsts: row.int()?,
         first_ms: row.int()?,
     })
+}
+
+/// Those of the sums that were asked for, in that order.
+pub(super) fn some_sums(row: &mut Row, names: &[&str]) -> Result<Sums> {
+    let mut all = [0; Sums::COUNT];
+    for name in names {
+        let value = row.int()?;
+        if let Some(place) = SUMS.iter().position(|it| it == name).and_then(|at| all.get_mut(at)) {
+            *place = value;
+        }
+    }
+    sums(&mut Row::new(all.map(Value::from).to_vec()))
 }
 
 /// Records know the calls that were admitted; single attempts and list prices are in the daily sums only.
