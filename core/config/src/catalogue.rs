@@ -507,7 +507,7 @@ mod tests {
         assert!(count > 200);
         let mut names = Vec::new();
         for row in rows(PROVIDERS) {
-            assert_eq!(row.split(',').count(), 15, "{row}");
+            assert_eq!(row.split(',').count(), 16, "{row}");
             let provider = parse_provider(row).unwrap();
             names.push(provider.id);
             names.extend(provider.aliases.split('|').filter(|alias| !alias.is_empty()));

@@ -15,6 +15,7 @@ import { HealthTag } from '../part/health';
 import { InlineNumber } from '../part/inline';
 import { latencyWords } from '../part/latency';
 import { List } from '../part/list';
+import { useNarrow } from '../part/narrow';
 import { Page } from '../part/page';
 import { Tag } from '../part/plain';
 import { csvOf, useFilter } from '../part/query';
@@ -29,6 +30,7 @@ export default function ChannelList() {
   const format = useFormat();
   const confirm = useConfirm();
   const atOnce = useAtOnce('channels');
+  const narrow = useNarrow();
   const [editing, setEditing] = useState(false);
   const [filter, change] = useFilter();
   const [chosen, setChosen] = useState<Key[]>([]);
@@ -150,6 +152,8 @@ export default function ChannelList() {
                 <span className="quiet" style={{ display: 'block' }}>
                   {it.provider}
                 </span>
+                {/* A phone shows the first column alone: how it does belongs there. */}
+                {narrow && <HealthTag channel={it} />}
               </>
             ),
           },

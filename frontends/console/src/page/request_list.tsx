@@ -24,6 +24,7 @@ import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
 import { type Formats, useFormat } from '../part/format';
 import { type Kind, useName } from '../part/name';
+import { useNarrow } from '../part/narrow';
 import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
@@ -97,6 +98,8 @@ export default function RequestList() {
   const format = useFormat();
   const me = useMe();
   const [filter, change] = useFilter();
+  const narrow = useNarrow();
+  const [unfolded, setUnfolded] = useState(false);
   const [opened, setWide] = useState(false);
   const wide = opened || SELDOM.some((name) => filter[name]);
   const { create: _, live, page: __, ...named } = filter;
@@ -161,7 +164,12 @@ export default function RequestList() {
         </>
       }
     >
-      <div className="row" style={{ marginBottom: 12 }}>
+      {narrow && (
+        <Button style={{ marginBottom: 12 }} aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)}>
+          {t('request.filters', { count: Object.keys(named).length })}
+        </Button>
+      )}
+      <div className="row" hidden={narrow && !unfolded} style={{ marginBottom: 12 }}>
         <Between filter={filter} change={change} read={time} />
         <Select
           allowClear

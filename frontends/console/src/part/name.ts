@@ -68,7 +68,19 @@ export function useName(kind: Kind): (id: string) => string {
     enabled: tells,
     staleTime: 60_000,
   });
-  const names = useMemo(() => new Map(data?.names), [data]);
+  // Who is told of nobody else is told of themselves.
+  const mine = kind === 'users' && !tells ? (me.user ?? '') : '';
+  const self = useQuery({
+    queryKey: ['users', 'one', mine],
+    queryFn: () => take(api.GET('/api/v1/users/{user}', { params: { path: { user: mine } } })),
+    enabled: mine !== '',
+    staleTime: 60_000,
+    retry: false,
+  }).data;
+  const names = useMemo(
+    () => new Map(self ? [[self.id, userName(self)] as [string, string]] : data?.names),
+    [data, self],
+  );
   // BOUND: what a page names that the list lacks; each is a query of its own, which is tried again and told of changes like any.
   const [lacking, setLacking] = useState<string[]>([]);
   const more = useQueries({

@@ -34,3 +34,18 @@ test('every page fits a phone', async ({ as, world }) => {
   }
   expect(wide).toEqual([]);
 });
+
+test('on a phone a channel says how it does under its name, and the filters of the log are folded', async ({ as }) => {
+  const page = await as('super_admin');
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto('/channels');
+  await settled(page);
+  const name = page.getByRole('row', { name: /First channel/ }).getByRole('cell').nth(1);
+  await expect(name.locator('.tag').last()).toHaveText(/Healthy|Cooling down|failing|failure/i);
+  await page.goto('/requests');
+  await settled(page);
+  const model = page.getByRole('textbox', { name: 'Model' });
+  await expect(model).toBeHidden();
+  await page.getByRole('button', { name: 'Filters (0 set)' }).click();
+  await expect(model).toBeVisible();
+});
