@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use sluicegate_core::{Caller, Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Role, User, UserId};
 
-use super::key::all_of;
+use super::key::{all_of, is_bounded};
 use super::scope::{Access, Scopes};
 use super::seen::Seen;
 use super::{Admin, forbidden};
@@ -25,6 +25,8 @@ pub struct Actor {
     session: Option<String>,
     scopes: Option<Scopes>,
     issuers: Option<String>,
+    /// Whether the key that they act by has bounds of its own.
+    bounded: bool,
     pub(super) seen: Option<Seen>,
 }
 
@@ -44,6 +46,7 @@ impl Actor {
             session: None,
             scopes: None,
             issuers: None,
+            bounded: false,
             seen: None,
         }
     }
@@ -180,19 +183,25 @@ impl Actor {
         self.issuers.as_deref().unwrap_or(&self.name)
     }
 
-    /// Whether they may do all that a user may, or are that user: to have a key of theirs gives them nothing then.
-    pub(super) fn covers(&self, owner: &Self) -> bool {
+    /// Whether the key that they act by may call less than its user: what it makes or loosens would reach further than itself.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
+    /// Whether they may do all that a user may, or are that user: to act as them gives nothing more then.
+    fn stands_for(&self, owner: &Self) -> bool {
         let itself = self.user.is_some() && self.user == owner.user;
         let runs = owner.organization.as_ref().is_some_and(|organization| self.runs(organization));
+        self.is_super() || itself || (owner.role <= self.role && runs)
+    }
+
+    /// Whether they may have a key in hand that spends in a user's name: of somebody who administers no further than they. It acts
+    /// as that user for whom they [stand](Self::stands_for) alone.
+    pub(super) fn covers(&self, owner: &Self) -> bool {
         // An auditor reads more than a group's administrator.
         let within =
             owner.role != Role::Auditor && owner.admin_of.iter().all(|it| self.admin_of.contains(it));
-        self.is_super() || itself || (owner.role <= self.role && (runs || within))
-    }
-
-    /// The same without what their role and their groups let them do beyond their own.
-    fn lowered(self, organization: &OrganizationId) -> Self {
-        Self { role: Role::User, admin_of: Vec::new(), organization: Some(organization.clone()), ..self }
+        self.stands_for(owner) || (owner.role <= self.role && within)
     }
 
     /// Whether they may do everything.
@@ -256,22 +265,21 @@ impl Admin {
             let message = "this key may not be used from your address; ask whoever manages it to allow it";
             return Err(Error::new(ErrorKind::Forbidden, message));
         }
-        let issuers = match self.declared().key(&KeyRef::Id(key.clone())) {
+        let (issuers, bounded) = match self.declared().key(&KeyRef::Id(key.clone())) {
             // The file's author is the operator.
-            Some(_) => None,
-            None => {
-                let stored = self.store().key(&KeyRef::Id(key.clone()), &Reach::ALL).await?;
-                Some(stored.map_or_else(|| Actor::unknown().name, |it| it.issuers))
-            }
+            Some((_, declared)) => (None, is_bounded(declared)),
+            None => match self.store().key(&KeyRef::Id(key.clone()), &Reach::ALL).await? {
+                Some(it) => (Some(it.issuers), is_bounded(&it.key.value)),
+                None => (Some(Actor::unknown().name), true),
+            },
         };
         let owner = match &caller.user {
             Some(user) => self.actor_of(user).await?,
             None => None,
         };
         let owner = match (owner, &issuers) {
-            (Some(owner), Some(issuers)) if !self.all_cover(issuers, &owner).await? => {
-                Some(owner.lowered(&caller.organization))
-            }
+            // In the hands of somebody who may not do what its user may it is nobody's but its own: it sees itself and its group.
+            (Some(owner), Some(issuers)) if !self.all_stand_for(issuers, &owner).await? => None,
             (owner, _) => owner,
         };
         let mut actor = owner.unwrap_or_else(|| Actor {
@@ -285,6 +293,7 @@ impl Admin {
             ..Actor::operator()
         });
         actor.key = Some(key.clone());
+        actor.bounded = bounded;
         // What they issue is in their own hands, too, whoever gave them the key.
         actor.issuers = issuers.map(|names| all_of(&names, &actor.name));
         Ok(actor.from(client_ip).by(format!("key {key}")))
@@ -309,17 +318,17 @@ impl Admin {
 
     /// Whether each of those who have had a key's credential in hand may do what its user may, now: whoever made a key for
     /// somebody before they were promoted gains nothing by it.
-    pub(super) async fn all_cover(&self, issuers: &str, owner: &Actor) -> Result<bool> {
+    pub(super) async fn all_stand_for(&self, issuers: &str, owner: &Actor) -> Result<bool> {
         for name in issuers.lines() {
-            let covers = match name.strip_prefix("user ") {
+            let stands = match name.strip_prefix("user ") {
                 Some(id) if owner.user().is_some_and(|user| user.as_str() == id) => true,
                 Some(id) => match self.user_by_id(&id.into()).await?.filter(|user| !user.blocked) {
-                    Some(user) => self.actor_like(&user).await?.covers(owner),
+                    Some(user) => self.actor_like(&user).await?.stands_for(owner),
                     None => false,
                 },
                 None => [Actor::operator().name(), Actor::gateway().name()].contains(&name),
             };
-            if !covers {
+            if !stands {
                 return Ok(false);
             }
         }

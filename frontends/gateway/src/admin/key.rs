@@ -5,13 +5,13 @@ mod issue;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use sluicegate_core::tenant::{IpNetwork, RouteAccess};
+use sluicegate_core::tenant::{IpNetwork, RouteAccess, STEERING};
 use sluicegate_core::{
-    ApiKey, Error, ErrorKind, KeyId, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Secret,
-    Timestamp, UserId,
+    ApiKey, Error, ErrorKind, KeyId, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind,
+    Secret, Timestamp, UserId,
 };
 
-use self::issue::same_organization;
+use self::issue::{reaches_further, same_organization};
 use super::access::{as_stored, both};
 pub use bulk::{KeyBulk, KeyDeed, KeyOutcome, KeysDone};
 
@@ -208,16 +208,30 @@ fn right(actor: &Actor, stored: &StoredKey) -> Right {
     }
     let owns = actor.user().is_some() && key.user.as_ref() == actor.user() && actor.role() != Role::Auditor;
     match owns {
-        true if stored.key.created_by == actor.name() && !stored.governed => Right::Maker,
+        true if stored.key.created_by == actor.name() && !stored.governed && !actor.is_bounded() => {
+            Right::Maker
+        }
         true => Right::Owner,
         false => Right::None,
     }
 }
 
 /// What of a key says what it may do.
-fn bounds_of(key: &ApiKey) -> impl PartialEq + '_ {
+pub(super) fn bounds_of(key: &ApiKey) -> impl PartialEq + std::fmt::Debug + '_ {
     let ApiKey { access, aliases, limits, expires_at, allowed_ips, routes, tags, .. } = key;
     (access, aliases, limits, expires_at, allowed_ips, routes, tags)
+}
+
+/// Whether a key may call less than whoever it belongs to.
+pub(super) fn is_bounded(key: &ApiKey) -> bool {
+    let ApiKey { access, limits, expires_at, allowed_ips, routes, tags, metadata, .. } = key;
+    *access != ModelAccess::ALL
+        || !limits.is_empty()
+        || expires_at.is_some()
+        || !allowed_ips.is_empty()
+        || !routes.is_all()
+        || !tags.is_empty()
+        || STEERING.iter().any(|name| metadata.contains_key(*name))
 }
 
 impl Admin {
@@ -424,6 +438,10 @@ impl Admin {
         if may == Right::None {
             return Err(forbidden("regenerate this key"));
         }
+        let is_itself = actor.key() == Some(&stored.key.value.id);
+        if may != Right::Full && actor.is_bounded() && !is_itself {
+            return Err(reaches_further());
+        }
         self.refuse_key_above(actor, &stored.key.value).await?;
         let now = self.now();
         let issued = match &how.key {
@@ -511,11 +529,19 @@ impl Admin {
         self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
         let stored = self.store().key(key, &actor.reach()).await?.ok_or_else(|| unknown_key(key))?;
         let may = right(actor, &stored);
-        if may == Right::None {
+        if may == Right::None || self.is_from_above(actor, &stored.key.value).await? {
             return Err(forbidden("change this key"));
         }
         actor.expects(&stored.key)?;
         Ok((stored, may))
+    }
+
+    /// Whether it is a personal key of somebody above the actor: what spends for a group is that group's administrators' affair,
+    /// whoever has it.
+    async fn is_from_above(&self, actor: &Actor, key: &ApiKey) -> Result<bool> {
+        let (None, Some(user)) = (&key.group, &key.user) else { return Ok(false) };
+        let owner = self.user_by_id(user).await?;
+        Ok(owner.is_some_and(|owner| owner.role > actor.role() && Some(&owner.id) != actor.user()))
     }
 
     fn key_view(&self, stored: &Stored<ApiKey>, hash: Option<KeyHash>, used: Sums) -> KeyView {

@@ -33,6 +33,10 @@ pub enum Thing {
     Organization(OrganizationId),
     /// A channel.
     Channel(ChannelId),
+    /// How a user signs in.
+    Account(UserId),
+    /// A session of a user. It has no versions: it is there, or isn't.
+    Session(UserId, String),
     /// A user's place in a group.
     Membership(GroupId, UserId),
     /// A policy: of all its versions, the sum.
@@ -102,6 +106,8 @@ pub enum Change {
     UseSignIn(KeyHash, Timestamp),
     /// An access token as it shall be, and what it is found by.
     PutAccessToken(AccessToken, KeyHash, Expect),
+    /// Removes every access token of a user.
+    DeleteAccessTokens(UserId),
     /// Removes an access token.
     DeleteAccessToken(String),
     /// A membership as it shall be.

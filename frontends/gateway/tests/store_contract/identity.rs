@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use sluicegate::admin::Scopes;
-use sluicegate::core::{ErrorKind, Role, User};
+use sluicegate::core::{ErrorKind, Retry, Role, User};
 use sluicegate::credential::KeyHash;
 use sluicegate::store::{
     AccessToken, Account, AuditFilter, Change, Expect, Forget, Hidden, Identity, KeyRef, Page, Reach,
-    Session, SessionFacts, Stage, Store,
+    Session, SessionFacts, Stage, Store, Thing,
 };
 
 use super::{Chain, apply, at, event, key, user};
@@ -66,6 +66,14 @@ pub(super) async fn ways_to_sign_in_are_kept_and_go_with_their_user(store: Arc<d
 
     let all = [session("s1", "me", 1, 100), session("s2", "me", 2, 200), session("s3", "other", 3, 300)];
     apply(store, &all.clone().map(Change::AddSession)).await.unwrap();
+    // What is done by a session, or on an account as it was read, is done while it is there, or so.
+    let there = |id: &str| Change::ExpectThere(Thing::Session("me".into(), id.to_owned()));
+    let same = |version| Change::ExpectVersion(Thing::Account("me".into()), version);
+    apply(store, &[there("s1"), same(2)]).await.unwrap();
+    for gone in [there("s9"), same(1), Change::ExpectThere(Thing::Session("u1".into(), "s1".to_owned()))] {
+        let error = apply(store, std::slice::from_ref(&gone)).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Now), "{gone:?}");
+    }
     assert_eq!(store.session(&all[0].hash).await.unwrap().as_ref(), Some(&all[0]));
     assert_eq!(store.sessions(&me).await.unwrap(), [all[1].clone(), all[0].clone()]);
     store.see_session(&all[0].hash, at(50)).await.unwrap();

@@ -123,6 +123,8 @@ impl World {
             let secret = it.key(key, group, user).await;
             it.secrets.push(secret);
         }
+        // Who is in two groups is in each no more than there.
+        it.rig.manage("POST", "/api/v1/groups/g-2/members", json!({"user": "u-mate"})).await;
         // Somebody else may do everything, too; and a newcomer in each organization.
         it.rig.manage("POST", "/api/v1/users", json!({"id": "u-other-super", "role": "super_admin"})).await;
         for (id, organization) in [("u-new", "o-1"), ("u-far", "o-2")] {

@@ -198,6 +198,66 @@ fn guessing_is_slowed_down_and_says_nothing_about_who_exists() {
 }
 
 #[test]
+fn addresses_in_whatever_case_wait_alike_whether_somebody_has_them_or_not() {
+    block_on(async {
+        let rig = set_up().await;
+        let mut seen = Vec::new();
+        for spellings in [["root@example.com", "ROOT@Example.com"], ["none@example.com", "NONE@Example.com"]]
+        {
+            let mut answers = Vec::new();
+            for n in 0..8 {
+                let answer = rig.tries(spellings[n % 2], "not the password at all").await;
+                answers.push((answer.status, answer.text()));
+            }
+            seen.push(answers);
+        }
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(seen[0].iter().filter(|it| it.0 == 401).count(), 5);
+    });
+}
+
+#[test]
+fn one_stuck_script_shuts_nobody_else_at_its_address_out() {
+    block_on(async {
+        let rig = set_up().await;
+        for _ in 0..100 {
+            rig.tries("stuck", "not the password at all").await;
+        }
+        assert_eq!(rig.tries("stuck", "not the password at all").await.status, 429);
+        assert_eq!(rig.tries("admin", PASSWORD).await.status, 200);
+    });
+}
+
+#[test]
+fn a_password_that_is_reset_ends_what_was_begun_under_the_old_one() {
+    block_on(async {
+        let rig = set_up().await;
+        rig.manage("POST", "/api/v1/users", json!({"id": "vic"})).await;
+        let (cookie, _) = rig.signed_in("vic").await;
+        let new = json!({"name": "t", "scopes": ["read"]});
+        let token = rig.by(&cookie, "POST", "/api/v1/account/tokens", &new).await.json();
+        let token = token["secret"].as_str().unwrap();
+        assert_eq!(rig.ask("GET", "/api/v1/me", token, &Value::Null).await.status, 200);
+        // Passwords are looked at two at a time: some of these are only when the new one is there.
+        let reset = async || rig.manage("POST", "/api/v1/users/vic/password", json!({})).await;
+        let tries = async || rig.tries("vic", PASSWORD).await;
+        let all = tokio::join!(tries(), tries(), reset(), tries(), tries(), tries());
+        let made = all.2["password"].as_str().unwrap().to_owned();
+        for answer in [all.0, all.1, all.3, all.4, all.5] {
+            match answer.status {
+                200 => assert!(!rig.is_in(&answer.cookie()).await),
+                status => assert_eq!(status, 401, "{}", answer.text()),
+            }
+        }
+        let sessions = rig.ask("GET", "/api/v1/users/vic/sessions", MASTER, &Value::Null).await;
+        assert_eq!(sessions.json()["items"], json!([]), "{}", sessions.text());
+        assert!(!rig.is_in(&cookie).await);
+        assert_eq!(rig.ask("GET", "/api/v1/me", token, &Value::Null).await.status, 401);
+        assert_eq!(rig.tries("vic", &made).await.status, 200);
+    });
+}
+
+#[test]
 fn whoever_is_blocked_lowered_or_deleted_is_so_at_once() {
     block_on(async {
         let rig = set_up().await;

@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, Result, Role, Secret, User, UserId};
 
+use super::session::session_over;
 use super::{
     AccountView, Origin, Proof, SecondStepOffer, SignedIn, about, password, second_step, sign_in_first,
     wrong_code,
 };
 use crate::admin::user::plain;
-use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, forbidden, invalid};
-use crate::store::{Account, Change, Expect, Stage, Stored};
+use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, came_second, forbidden, invalid};
+use crate::store::{Account, Change, Expect, Stage, Stored, Thing};
 
 /// The first super administrator.
 #[derive(Clone, Debug, Deserialize)]
@@ -177,28 +178,33 @@ impl Admin {
             Change::PutAccount(account, Expect::Version(stored.version)),
             Change::EndSessions(user.id.clone()),
         ];
-        self.changed_itself(&user, "account.password", changes, origin).await
+        self.changed_itself(&user, &session.id, "account.password", changes, origin).await
     }
 
-    /// After a change of how somebody signs in: their sessions are over, and one goes on under another secret.
+    /// After a change of how somebody signs in by the session `by`: their sessions are over, and that one goes on under another
+    /// secret.
     async fn changed_itself(
         &self,
         user: &User,
+        by: &str,
         action: &'static str,
         mut changes: Vec<Change>,
         origin: &Origin,
     ) -> Result<SignedIn> {
         let (secret, session) = self.new_session(&user.id, Stage::Done, origin)?;
+        // Somebody who was signed out meanwhile isn't let in again.
+        changes.insert(0, Change::ExpectThere(Thing::Session(user.id.clone(), by.to_owned())));
         changes.push(Change::AddSession(session.clone()));
         let actor = self.actor_of(&user.id).await?.ok_or_else(sign_in_first)?;
         let actor = actor.from(origin.address).by(format!("session {}", session.id));
-        self.write_account(&actor, about(action, user), changes).await?;
+        let written = self.write_account(&actor, about(action, user), changes).await;
+        written.map_err(|error| if came_second(&error) { session_over() } else { error })?;
         let signed = super::Signed { actor, session };
         Ok(SignedIn { secret, view: signed.view() })
     }
 
-    /// Gives a user a password, which they must change at their next sign-in; their sessions are over. For who administers
-    /// them.
+    /// Gives a user a password, which they must change at their next sign-in; their sessions are over, and their
+    /// access tokens gone. For who administers them.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound` for a user whom the actor can't see, `InvalidRequest` for a password that won't do, `Store`.
@@ -224,7 +230,11 @@ impl Admin {
             Some(stored) => Account { password: hash, must_change: true, ..stored.value },
             None => Account { must_change: true, ..fresh(&user, hash) },
         };
-        let changes = vec![Change::PutAccount(account, expect), Change::EndSessions(id.clone())];
+        let changes = vec![
+            Change::PutAccount(account, expect),
+            Change::EndSessions(id.clone()),
+            Change::DeleteAccessTokens(id.clone()),
+        ];
         self.write_account(actor, about("account.reset_password", &user), changes).await?;
         self.throttle().clear(&format!("account {id}"));
         Ok(chosen)
@@ -281,7 +291,8 @@ impl Admin {
         let account = Account { totp: Some(pending), totp_pending: None, ..stored.value };
         changes.push(Change::PutAccount(account, Expect::Version(stored.version)));
         changes.push(Change::EndSessions(user.id.clone()));
-        let signed = self.changed_itself(&user, "account.second_step", changes, origin).await?;
+        let by = actor.session().ok_or_else(sign_in_first)?;
+        let signed = self.changed_itself(&user, by, "account.second_step", changes, origin).await?;
         Ok((codes, signed))
     }
 
@@ -306,7 +317,8 @@ impl Admin {
         let (user, stored) = self.own_with_second_step(actor).await?;
         self.prove(&stored.value, proof, self.now()).await?;
         let changes = without_second_step(stored);
-        self.changed_itself(&user, "account.end_second_step", changes, origin).await
+        let by = actor.session().ok_or_else(sign_in_first)?;
+        self.changed_itself(&user, by, "account.end_second_step", changes, origin).await
     }
 
     /// Removes a user's second step: they have lost what makes its codes. Their sessions are over. For who administers them.

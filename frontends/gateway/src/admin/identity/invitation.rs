@@ -209,7 +209,7 @@ impl Admin {
         }
         // Who invited a colleague gains nothing when the colleague is promoted.
         let owner = self.actor_of(&id).await?.ok_or_else(void)?;
-        if !self.all_cover(&kept.value.by, &owner).await? {
+        if !self.all_stand_for(&kept.value.by, &owner).await? {
             return Err(void());
         }
         self.refuse_blocked(&user.value).await?;
@@ -219,6 +219,7 @@ impl Admin {
         let before = self.store().account(&id).await?;
         let expect = before.as_ref().map_or(Expect::New, |stored| Expect::Version(stored.version));
         let hash = password::hash(new).await?;
+        let version = before.as_ref().map_or(1, |stored| stored.version + 1);
         let account = match before {
             Some(stored) => Account { password: hash, must_change: false, ..stored.value },
             None => fresh(&user.value, hash),
@@ -230,13 +231,16 @@ impl Admin {
             Change::PutAccount(account, expect),
             Change::EndSessions(id.clone()),
         ];
-        self.accepted(&user.value, changes, stage, origin).await
+        // What is made of it now may be reset before the session begins.
+        let same = Change::ExpectVersion(Thing::Account(id), version);
+        self.accepted(&user.value, changes, same, stage, origin).await
     }
 
     async fn accepted(
         &self,
         user: &User,
         changes: Vec<Change>,
+        same: Change,
         stage: Stage,
         origin: &Origin,
     ) -> Result<SignedIn> {
@@ -245,7 +249,7 @@ impl Admin {
         // Of two who accept it at once the second one has none.
         done.map_err(|error| if error.kind() == ErrorKind::Conflict { void() } else { error })?;
         self.throttle().clear(&format!("account {}", user.id));
-        self.begin_session(user, stage, origin, Vec::new()).await
+        self.begin_session(user, stage, origin, vec![same]).await
     }
 
     /// The user, whom the actor must be able to invite.

@@ -9,9 +9,9 @@ use super::{
     AccountView, FREE_BY_ACCOUNT, FREE_BY_ADDRESS, Origin, about, password, random_text, stage_of,
     wrong_code, wrong_credentials,
 };
-use crate::admin::{Access, Actor, Admin, not_found};
+use crate::admin::{Access, Actor, Admin, came_second, not_found};
 use crate::credential::{KeyHash, new_id};
-use crate::store::{Account, Change, Session, SessionFacts, Stage};
+use crate::store::{Account, Change, Session, SessionFacts, Stage, Thing, folded_address};
 
 /// Who has given a password has so long to go on, in milliseconds.
 pub(super) const UNFINISHED_MS: i64 = 10 * 60_000;
@@ -85,6 +85,15 @@ pub(super) fn address_name(address: Option<IpAddr>) -> String {
     }
 }
 
+/// A session is there (still).
+pub(super) fn still(session: &Session) -> Change {
+    Change::ExpectThere(Thing::Session(session.user.clone(), session.id.clone()))
+}
+
+pub(super) fn session_over() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "the session is over; sign in again")
+}
+
 impl Admin {
     /// A session that isn't used for so long is over, in milliseconds.
     fn idle_ms(&self) -> i64 {
@@ -103,14 +112,16 @@ impl Admin {
         }
         let now = self.now();
         let by_address = address_name(origin.address);
-        self.throttle().begin(&by_address, FREE_BY_ADDRESS, now)?;
         // Somebody's id and address are two ways to guess at one account.
         let called = self.user_called(login).await?;
         let by_account = match &called {
             Some(user) => format!("account {}", user.id),
+            // Nobody's address waits like somebody's, in whatever case.
+            None if login.contains('@') => format!("login {}", folded_address(login)),
             None => format!("login {login}"),
         };
-        self.throttle().begin(&by_account, FREE_BY_ACCOUNT, now)?;
+        let tries = [(&*by_account, FREE_BY_ACCOUNT), (&*by_address, FREE_BY_ADDRESS)];
+        self.throttle().begin_all(&tries, now)?;
         let found = match called {
             Some(user) => self.store().account(&user.id).await?.map(|account| (user, account)),
             None => None,
@@ -133,7 +144,10 @@ impl Admin {
             Some(_) => Stage::SecondStep,
             None => stage_of(&account.value),
         };
-        self.begin_session(&user, stage, origin, Vec::new()).await
+        // The password was right for the account as it was read: one that was reset meanwhile opens nothing.
+        let same = Change::ExpectVersion(Thing::Account(user.id.clone()), account.version);
+        let signed = self.begin_session(&user, stage, origin, vec![same]).await;
+        signed.map_err(|error| if came_second(&error) { wrong_credentials() } else { error })
     }
 
     /// Finishes signing in by a code of the second step, or a backup code.
@@ -153,8 +167,10 @@ impl Admin {
             }
             return Err(error);
         }
-        let ended = vec![Change::EndSession(user.id.clone(), session.id.clone())];
-        self.begin_session(&user, stage_of(&account), origin, ended).await
+        // A password that was reset meanwhile has ended it.
+        let ended = vec![still(session), Change::EndSession(user.id.clone(), session.id.clone())];
+        let signed = self.begin_session(&user, stage_of(&account), origin, ended).await;
+        signed.map_err(|error| if came_second(&error) { session_over() } else { error })
     }
 
     /// Begins a session, with what else changes.

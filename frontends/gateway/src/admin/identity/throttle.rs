@@ -40,29 +40,45 @@ impl Throttle {
     /// # Errors
     /// `RateLimited` with the time to wait.
     pub(super) fn begin(&self, name: &str, free: u32, now: Timestamp) -> Result<()> {
+        self.begin_all(&[(name, free)], now)
+    }
+
+    /// The same for a try that is several's, each with how many are free: where one of them has to wait it counts for none. A
+    /// script that goes on against one account mustn't shut its whole address out.
+    ///
+    /// # Errors
+    /// `RateLimited` with the longest time to wait.
+    pub(super) fn begin_all(&self, names: &[(&str, u32)], now: Timestamp) -> Result<()> {
         let now = now.as_ms();
         let mut rows = self.rows.lock();
         if rows.is_empty() {
             *rows = vec![Row::default(); ROWS].into();
         }
-        let Some(row) = rows.get_mut(self.place(name)) else { return Ok(()) };
-        // A clock that was set back must not lock anybody out.
-        row.last_ms = row.last_ms.min(now);
-        if now - row.last_ms >= FORGET_MS {
-            row.failures = 0;
+        let mut left = 0;
+        for (name, free) in names {
+            let Some(row) = rows.get_mut(self.place(name)) else { continue };
+            // A clock that was set back must not lock anybody out.
+            row.last_ms = row.last_ms.min(now);
+            if now - row.last_ms >= FORGET_MS {
+                row.failures = 0;
+            }
+            let over = row.failures.saturating_sub(*free);
+            let wait = match over {
+                0 if row.failures < *free => 0,
+                over => (1_000_i64 << over.min(20)).min(WAIT_MAX_MS),
+            };
+            left = left.max(row.last_ms + wait - now);
         }
-        let over = row.failures.saturating_sub(free);
-        let wait = match over {
-            0 if row.failures < free => 0,
-            over => (1_000_i64 << over.min(20)).min(WAIT_MAX_MS),
-        };
-        let left = row.last_ms + wait - now;
         if left > 0 {
             let message = "too many attempts failed; wait before you try again";
             let retry = Retry::AfterMs(left.unsigned_abs());
             return Err(Error::new(ErrorKind::RateLimited, message).with_retry(retry));
         }
-        *row = Row { failures: row.failures.saturating_add(1), last_ms: now };
+        for (name, _) in names {
+            if let Some(row) = rows.get_mut(self.place(name)) {
+                *row = Row { failures: row.failures.saturating_add(1), last_ms: now };
+            }
+        }
         Ok(())
     }
 
@@ -135,6 +151,19 @@ mod tests {
         assert!(it.begin("a", 1, at(0)).is_ok());
         it.forgive("a");
         assert!(it.begin("a", 1, at(0)).is_ok());
+    }
+
+    #[test]
+    fn what_one_has_to_wait_for_counts_for_nobody_else() {
+        let it = Throttle::default();
+        for _ in 0..99 {
+            let _ = it.begin_all(&[("account", 2), ("address", 4)], at(0));
+        }
+        let tries: Vec<bool> = (0..3).map(|_| it.begin("address", 4, at(0)).is_ok()).collect();
+        assert_eq!(tries, [true, true, false]);
+        assert!(it.begin_all(&[("another", 2), ("address", 4)], at(0)).is_err());
+        let tries: Vec<bool> = (0..3).map(|_| it.begin("another", 2, at(0)).is_ok()).collect();
+        assert_eq!(tries, [true, true, false]);
     }
 
     #[test]

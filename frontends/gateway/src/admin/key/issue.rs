@@ -2,7 +2,7 @@
 
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    ApiKey, Group, KeyId, ModelAccess, OrganizationId, Result, Role, Secret, User, UserId,
+    ApiKey, Error, ErrorKind, Group, KeyId, ModelAccess, OrganizationId, Result, Role, Secret, User, UserId,
 };
 
 use super::{IssuedKey, KeyStep, NewKey, expiry};
@@ -209,6 +209,9 @@ impl Admin {
         if actor.role() == Role::Auditor || actor.user().is_none() {
             return Err(forbidden("issue keys"));
         }
+        if actor.is_bounded() {
+            return Err(reaches_further());
+        }
         if user != actor.user() {
             return Err(match user {
                 Some(user) => not_found("user", user.as_str()),
@@ -220,6 +223,13 @@ impl Admin {
         }
         Ok(())
     }
+}
+
+/// What a key that may call less than its user would make of it.
+pub(super) fn reaches_further() -> Error {
+    let message = "the key that you ask by has models, limits, routes, addresses, tags, guardrails or an end of its own, and another \
+                   one would reach further; sign in for it, or ask an administrator";
+    Error::new(ErrorKind::Forbidden, message)
 }
 
 pub(super) fn same_organization(

@@ -103,9 +103,10 @@ async fn a_key_that_somebody_else_made_gains_nothing_when_its_user_is_promoted()
     let w = world().await;
     let ga = w.actor("ga").await;
     let lent = w.admin.create_key(&ga, for_user(Some("g1"), "u1")).await.unwrap();
-    // What it makes is in the same hands.
+    // It is nobody's, and makes nothing.
     let by_it = w.holder_of(&lent.secret).await;
-    let bred = w.admin.create_key(&by_it, for_user(Some("g1"), "u1")).await.unwrap();
+    let error = w.admin.create_key(&by_it, for_user(Some("g1"), "u1")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
     // What somebody makes is in their hands, also by a key that somebody above gave them.
     let given = w.admin.create_key(&Actor::operator(), for_user(Some("g1"), "ga")).await.unwrap();
     let by_given = w.holder_of(&given.secret).await;
@@ -119,12 +120,9 @@ async fn a_key_that_somebody_else_made_gains_nothing_when_its_user_is_promoted()
     for role in [Role::OrganizationAdmin, Role::GroupAdmin, Role::SuperAdmin] {
         let promoted = UserPatch { role: Some(role), ..UserPatch::default() };
         w.admin.update_user(&Actor::operator(), &"u1".into(), promoted).await.unwrap();
-        for (note, secret) in [
-            ("lent", &lent.secret),
-            ("bred", &bred.secret),
-            ("taken", &taken.secret),
-            ("passed on", &passed_on.secret),
-        ] {
+        for (note, secret) in
+            [("lent", &lent.secret), ("taken", &taken.secret), ("passed on", &passed_on.secret)]
+        {
             let holder = w.holder_of(secret).await;
             assert_eq!((holder.role(), holder.admin_of()), (Role::User, &[][..]), "{note} {role:?}");
             assert_eq!(holder.organization().map(|it| it.as_str()), Some("o1"), "{note} {role:?}");
@@ -153,10 +151,121 @@ async fn a_membership_that_is_raised_gives_nothing_to_keys_that_somebody_else_ma
     let raised = MemberPatch { role: Some(Role::GroupAdmin), ..MemberPatch::default() };
     let lent = w.admin.create_key(&w.actor("ga").await, for_user(Some("g1"), "u1")).await.unwrap();
     w.admin.update_member(&Actor::operator(), "g1", &"u1".into(), raised.clone()).await.unwrap();
-    assert_eq!(w.holder_of(&lent.secret).await.admin_of().len(), 1, "its maker administers the same group");
+    assert!(
+        w.holder_of(&lent.secret).await.admin_of().is_empty(),
+        "a group's administrator is not its members"
+    );
     let member = NewMember { role: Role::GroupAdmin, ..NewMember::new("u1") };
     w.admin.add_member(&Actor::operator(), "g2", member).await.unwrap();
     assert!(w.holder_of(&lent.secret).await.admin_of().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_a_groups_administrator_made_reaches_nothing_else_of_its_user() {
+    let w = world().await;
+    // `u1` is in `g2`, too, and `u2` in no group until `ga` takes them into theirs.
+    w.admin.add_member(&Actor::operator(), "g2", NewMember::new("u1")).await.unwrap();
+    let elsewhere = w.admin.create_key(&w.actor("u1").await, for_user(Some("g2"), "u1")).await.unwrap();
+    let ga = w.actor("ga").await;
+    w.admin.add_member(&ga, "g1", NewMember::new("u2")).await.unwrap();
+    let elsewhere = KeyRef::Id(elsewhere.view.key.id);
+    for (owner, other) in [("u1", &elsewhere), ("u2", &by_id("k3"))] {
+        let lent = w.admin.create_key(&ga, for_user(Some("g1"), owner)).await.unwrap();
+        let holder = w.holder_of(&lent.secret).await;
+        let name = format!("key {}", lent.view.key.id);
+        assert_eq!(
+            (holder.user(), holder.name(), holder.member_of()),
+            (None, &*name, &[GroupId::from("g1")][..])
+        );
+        let (id, grace) = (KeyRef::Id(lent.view.key.id), Regenerate::default);
+        w.admin.key(&holder, &id).await.unwrap();
+        let unknown = |done: Result<()>| assert_eq!(done.unwrap_err().kind(), ErrorKind::NotFound, "{owner}");
+        unknown(w.admin.group(&holder, "g2").await.map(drop));
+        unknown(w.admin.create_key(&holder, for_user(Some("g2"), owner)).await.map(drop));
+        unknown(w.admin.key(&holder, other).await.map(drop));
+        unknown(w.admin.regenerate_key(&holder, other, grace()).await.map(drop));
+        unknown(w.admin.sessions(&holder, &owner.into()).await.map(drop));
+        unknown(w.admin.tokens(&holder, &owner.into()).await.map(drop));
+        let made = w.admin.create_key(&holder, for_user(Some("g1"), owner)).await.unwrap_err();
+        assert_eq!(made.kind(), ErrorKind::Forbidden, "{owner}");
+    }
+    // Whoever runs their organization may do all of that anyway, and so do they themselves.
+    for maker in ["oa", "u1"] {
+        let given = w.admin.create_key(&w.actor(maker).await, for_user(Some("g1"), "u1")).await.unwrap();
+        let holder = w.holder_of(&given.secret).await;
+        assert_eq!((holder.name(), holder.member_of().len()), ("user u1", 2), "{maker}");
+        w.admin.group(&holder, "g2").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_bounds_of_its_own_makes_and_loosens_nothing_beyond_them() {
+    let w = world().await;
+    let u1 = w.actor("u1").await;
+    let other = w.admin.create_key(&u1, for_user(Some("g1"), "u1")).await.unwrap();
+    let other = KeyRef::Id(other.view.key.id);
+    for (bounds, is_bounded) in [
+        (serde_json::json!({}), false),
+        (serde_json::json!({"metadata": {"note": "n"}, "alias": "named"}), false),
+        (serde_json::json!({"models": ["m"]}), true),
+        (serde_json::json!({"limits": {"spend": {"day": "1 USD"}}}), true),
+        (serde_json::json!({"routes": ["management"]}), true),
+        (serde_json::json!({"allowed_ips": ["10.1.0.0/16"]}), true),
+        (serde_json::json!({"ttl": "1d"}), true),
+        (serde_json::json!({"tags": ["t"]}), true),
+        (serde_json::json!({"metadata": {"guardrails": ["g"]}}), true),
+    ] {
+        let new = NewKey { group: Some("g1".to_owned()), ..from_json(bounds.clone()) };
+        let mine = w.admin.create_key(&u1, new).await.unwrap();
+        let holder = w.actor_from(mine.secret.expose(), Some("10.1.2.3")).await.unwrap();
+        assert_eq!(holder.name(), "user u1");
+        let outcome = |done: Result<()>, what: &str| {
+            let refused = done.err().map(|error| error.kind());
+            assert_eq!(refused, is_bounded.then_some(ErrorKind::Forbidden), "{bounds}: {what}");
+        };
+        let id = KeyRef::Id(mine.view.key.id);
+        outcome(w.admin.create_key(&holder, for_user(Some("g1"), "u1")).await.map(drop), "make one");
+        let again = w.admin.regenerate_key(&holder, &other, Regenerate::default()).await;
+        outcome(again.map(drop), "get another's credential");
+        for key in [&id, &other] {
+            let loose = KeyPatch { models: Patch::Clear, limits: Patch::Clear, ..KeyPatch::default() };
+            outcome(w.admin.update_key(&holder, key, loose).await.map(drop), "loosen");
+            let named = KeyPatch { alias: Patch::Clear, ..KeyPatch::default() };
+            w.admin.update_key(&holder, key, named).await.unwrap();
+        }
+        let renewed = w.admin.regenerate_key(&holder, &id, Regenerate::default()).await.unwrap();
+        assert_eq!(
+            key::bounds_of(&renewed.view.key),
+            key::bounds_of(&w.admin.key(&u1, &id).await.unwrap().key)
+        );
+    }
+    // Whoever administers does so by a key with bounds, too: these are of its calls.
+    let bounded = NewKey { models: vec!["m".into()], ..for_user(None, "oa") };
+    let bounded = w.admin.create_key(&Actor::operator(), bounded).await.unwrap();
+    let holder = w.holder_of(&bounded.secret).await;
+    w.admin.create_key(&holder, for_user(Some("g1"), "u1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_takes_a_personal_key_of_somebody_above_them_out_of_use() {
+    let w = world_of_many().await;
+    for (who, owner, allowed) in [
+        ("oa", "boss", false),
+        ("oa", "ob", true),
+        ("oa", "u2", true),
+        ("boss", "oa", true),
+        ("boss", "boss", true),
+    ] {
+        let actor = w.actor(who).await;
+        let theirs = w.admin.create_key(&Actor::operator(), for_user(None, owner)).await.unwrap();
+        let theirs = KeyRef::Id(theirs.view.key.id);
+        let outcome = |done: Result<()>| {
+            let refused = done.err().map(|error| error.kind());
+            assert_eq!(refused, (!allowed).then_some(ErrorKind::Forbidden), "{who} {owner}");
+        };
+        outcome(w.admin.block_key(&actor, &theirs, true).await.map(drop));
+        outcome(w.admin.delete_key(&actor, &theirs).await.map(drop));
+    }
 }
 
 #[tokio::test]

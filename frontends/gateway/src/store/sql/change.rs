@@ -270,6 +270,7 @@ async fn apply(
         Change::ForgetCaller(user) => identity::forget_caller(session, user, removed).await,
         Change::PutIdentity(it, expect) => put(session, identity::identity_row(it)?, *expect, author).await,
         Change::UseSignIn(hash, until) => identity::use_sign_in(session, hash, *until).await,
+        Change::DeleteAccessTokens(user) => identity::forget_tokens(session, user, removed).await,
         Change::PutAccessToken(it, hash, expect) => {
             put(session, identity::token_row(it, hash)?, *expect, author).await
         }

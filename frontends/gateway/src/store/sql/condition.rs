@@ -20,6 +20,16 @@ fn asked(thing: &Thing) -> (String, String, Vec<Value>) {
         Thing::User(id) => one("sg_user", "user", id.as_str()),
         Thing::Organization(id) => one("sg_organization", "organization", id.as_str()),
         Thing::Channel(id) => one("sg_channel", "channel", id.as_str()),
+        Thing::Account(user) => (
+            "SELECT version FROM sg_account WHERE user_id = $1".to_owned(),
+            format!("the account of user `{user}`"),
+            vec![user.as_str().into()],
+        ),
+        Thing::Session(user, id) => (
+            "SELECT CAST(1 AS BIGINT) FROM sg_session WHERE user_id = $1 AND id = $2".to_owned(),
+            format!("session `{id}`"),
+            vec![user.as_str().into(), id.as_str().into()],
+        ),
         Thing::Membership(group, user) => (
             "SELECT version FROM sg_membership WHERE group_id = $1 AND user_id = $2".to_owned(),
             format!("membership of user `{user}` in group `{group}`"),

@@ -164,8 +164,7 @@ pub(super) async fn forget_ways_in(
     user: &UserId,
     removed: &mut Removed,
 ) -> Result<()> {
-    let tokens = Along { what: "tokens", table: "sg_access_token", id: "id", of: "user_id = $1" };
-    removed.take(connection, &tokens, &[user.as_str().into()]).await?;
+    forget_tokens(connection, user, removed).await?;
     for sql in [
         "DELETE FROM sg_session WHERE user_id = $1",
         "DELETE FROM sg_backup_code WHERE user_id = $1",
@@ -174,6 +173,16 @@ pub(super) async fn forget_ways_in(
         connection.execute(sql.into(), vec![user.as_str().into()]).await?;
     }
     Ok(())
+}
+
+/// Removes a user's access tokens.
+pub(super) async fn forget_tokens(
+    connection: &mut dyn Connection,
+    user: &UserId,
+    removed: &mut Removed,
+) -> Result<()> {
+    let tokens = Along { what: "tokens", table: "sg_access_token", id: "id", of: "user_id = $1" };
+    removed.take(connection, &tokens, &[user.as_str().into()]).await
 }
 
 /// Takes a user for nobody known among those who have had a key in hand: it does what its own user may only as far as all of
