@@ -13,6 +13,7 @@ pub(crate) mod providers;
 pub(crate) mod replay;
 pub(crate) mod serve;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::client::Failure;
@@ -28,8 +29,21 @@ struct Report {
 impl Report {
     /// Prints it, and says the verdict to the shell.
     fn tell(self) -> ExitCode {
-        println!("{}", self.text);
+        out!("{}", self.text);
         exit(self.verdict)
+    }
+}
+
+/// Prints to standard output. Who reads it may have seen enough (`| head`): then there is nobody left to tell, and nothing wrong.
+pub(crate) fn print(what: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(what).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(why) => {
+            eprintln!("error: standard output can't be written: {why}");
+            std::process::exit(1)
+        }
     }
 }
 

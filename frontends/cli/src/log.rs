@@ -12,6 +12,11 @@ const WHAT: [&str; 2] = ["SLUICEGATE_LOG", "RUST_LOG"];
 /// Says how: `text` or `json`.
 const HOW: &str = "SLUICEGATE_LOG_FORMAT";
 
+/// Whether each line is an object.
+pub(crate) fn is_json() -> bool {
+    std::env::var(HOW).is_ok_and(|format| format == "json")
+}
+
 /// Starts logging: `SLUICEGATE_LOG` or `RUST_LOG` say what, as a level or as `target=level,…`. Default `info`, and
 /// only warnings of what we are built from. `SLUICEGATE_LOG_FORMAT=json` makes each line an object: `timestamp` (RFC 3339, UTC), `level`,
 /// `message`, and what is said about it.

@@ -1,5 +1,19 @@
 //! The `sluicegate` binary: the gateway, and what an operator does around it. A file per verb in `cmd/`.
 
+/// Prints a line for whoever reads standard output.
+macro_rules! out {
+    ($($what:tt)*) => {
+        $crate::cmd::print(format_args!("{}\n", format_args!($($what)*)))
+    };
+}
+
+/// The same without the end of the line.
+macro_rules! out_as_is {
+    ($($what:tt)*) => {
+        $crate::cmd::print(format_args!($($what)*))
+    };
+}
+
 mod args;
 mod client;
 mod cmd;

@@ -42,7 +42,7 @@ fn apply(args: &Apply) -> Result<(), Failure> {
         }
         failed += usize::from(outcome.is_err());
         match args.remote.format {
-            Format::Text => print!("{}", text(step, outcome.as_ref().err(), secret.as_deref())),
+            Format::Text => out_as_is!("{}", text(step, outcome.as_ref().err(), secret.as_deref())),
             Format::Json => told.push(json!({
                 "kind": step.kind.word(), "name": step.name, "deed": step.deed.word(), "changes": step.changes,
                 "error": outcome.err(), "secret": secret,
@@ -50,10 +50,10 @@ fn apply(args: &Apply) -> Result<(), Failure> {
         }
     }
     match args.remote.format {
-        Format::Text => println!("{}", sum(&plan, args.dry_run, failed)),
+        Format::Text => out!("{}", sum(&plan, args.dry_run, failed)),
         Format::Json => {
             let sum = json!({"steps": told, "same": plan.same, "dry_run": args.dry_run, "failed": failed});
-            println!("{sum:#}");
+            out!("{sum:#}");
         }
     }
     match failed {

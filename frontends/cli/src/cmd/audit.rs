@@ -47,7 +47,7 @@ fn anchor(args: &Audit, to: Option<&Path>) -> Result<(), Failure> {
         None => Client::new(&args.remote).get("/audit/anchor")?,
     };
     let Some(path) = to else {
-        println!("{anchor}");
+        out!("{anchor}");
         return Ok(());
     };
     let file = OpenOptions::new().create(true).append(true).open(path);
@@ -66,9 +66,9 @@ fn verify(args: &Audit, path: Option<&Path>) -> Result<bool, Failure> {
         None => online(&Client::patient(&args.remote), &anchors)?,
     };
     if args.remote.format == Format::Json {
-        println!("{check:#}");
+        out!("{check:#}");
     } else {
-        print!("{}", text(&check, anchors.len()));
+        out_as_is!("{}", text(&check, anchors.len()));
     }
     Ok(check["sound"] == true)
 }

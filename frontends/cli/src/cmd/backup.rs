@@ -13,8 +13,8 @@ use crate::client::Failure;
 pub(crate) fn run(args: &Backup) -> ExitCode {
     crate::log::start();
     exit(sluicegate_server::block_on(make(args)).map(|manifest| {
-        println!("{}: {}", args.to.display(), summary(&manifest));
-        println!("    the master secret isn't in it: without it the stored credentials can't be opened, so keep it too");
+        out!("{}: {}", args.to.display(), summary(&manifest));
+        out!("    the master secret isn't in it: without it the stored credentials can't be opened, so keep it too");
     }))
 }
 
@@ -34,8 +34,8 @@ pub(crate) fn run_restore(args: &Restore) -> ExitCode {
     crate::log::start();
     let restored = backup::restore(&args.from, &args.data).map_err(|error| error.to_string());
     exit(restored.map(|manifest| {
-        println!("{}: {}", args.data.display(), summary(&manifest));
-        println!(
+        out!("{}: {}", args.data.display(), summary(&manifest));
+        out!(
             "    start the gateway with --data {}, and with the same master secret as before",
             args.data.display()
         );

@@ -25,8 +25,8 @@ fn explain(args: &Explain) -> Result<(), Failure> {
     });
     let answer = Client::new(&args.remote).post("/explain", &call)?;
     match args.remote.format {
-        Format::Json => println!("{answer:#}"),
-        Format::Text => print!("{}", text(&answer)),
+        Format::Json => out!("{answer:#}"),
+        Format::Text => out_as_is!("{}", text(&answer)),
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ fn keys(args: &Keys) -> Result<(), Failure> {
         KeysCommand::Delete { keys } => {
             for key in keys {
                 client.delete(&path(key))?;
-                println!("deleted {key}");
+                out!("deleted {key}");
             }
         }
         KeysCommand::Block { key } => show(json, &client.patch(&path(key), &json!({"blocked": true}))?, row),
@@ -92,7 +92,7 @@ fn limits(lines: &[String]) -> Result<Value, Failure> {
 }
 
 fn show(json: bool, answer: &Value, text: impl Fn(&Value) -> String) {
-    if json { println!("{answer:#}") } else { println!("{}", text(answer)) }
+    if json { out!("{answer:#}") } else { out!("{}", text(answer)) }
 }
 
 /// A new secret and whose it is. The secret stands alone on the first line, for scripts.

@@ -41,9 +41,9 @@ fn ledger(args: &Ledger) -> Result<bool, Failure> {
         (None, command) => online(&Client::new(&args.remote), command)?,
     };
     if args.json || args.remote.format == Format::Json {
-        println!("{answer:#}");
+        out!("{answer:#}");
     } else {
-        print!("{}", text(&args.command, &answer));
+        out_as_is!("{}", text(&args.command, &answer));
     }
     Ok(!matches!(args.command, LedgerCommand::Audit) || answer["differing"] == 0)
 }

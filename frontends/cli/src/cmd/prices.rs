@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Prices) -> ExitCode {
         PricesCommand::Import(args) => super::exit(import(args)),
         PricesCommand::Diff(args) => match diff(args) {
             Ok((text, same)) => {
-                println!("{text}");
+                out!("{text}");
                 if same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) }
             }
             Err(failure) => {
@@ -86,7 +86,7 @@ fn import(args: &Import) -> Result<(), Failure> {
     let file = read(&args.file, args.format.map(format_of))?;
     let text = write_prices(&file.prices);
     match &args.out {
-        None => println!("{}", text.trim_end()),
+        None => out!("{}", text.trim_end()),
         Some(path) => {
             let create = fs::OpenOptions::new().write(true).create_new(true).open(path);
             create

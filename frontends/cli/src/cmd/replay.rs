@@ -39,9 +39,9 @@ fn replay(args: &Replay) -> Result<(), Failure> {
     let done = sluicegate_server::block_on(async { sluicegate::replay(options).await });
     let done = done.map_err(|error| error.to_string())?;
     match args.format {
-        ReplayFormat::Table => print!("{}", table(&done)),
-        ReplayFormat::Json => println!("{:#}", done.to_json()),
-        ReplayFormat::Csv => print!("{}", done.to_csv()),
+        ReplayFormat::Table => out_as_is!("{}", table(&done)),
+        ReplayFormat::Json => out!("{:#}", done.to_json()),
+        ReplayFormat::Csv => out_as_is!("{}", done.to_csv()),
     }
     Ok(())
 }

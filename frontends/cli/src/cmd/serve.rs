@@ -21,7 +21,13 @@ const DEFAULT_DATA: &str = "data";
 pub(crate) fn run(args: &Serve) -> ExitCode {
     crate::log::start();
     crate::memory::give_back();
-    exit(sluicegate_server::block_on(serve(args)))
+    match sluicegate_server::block_on(serve(args)) {
+        Err(failure) if crate::log::is_json() => {
+            tracing::error!("{failure}");
+            ExitCode::FAILURE
+        }
+        done => exit(done),
+    }
 }
 
 async fn serve(args: &Serve) -> Result<(), Failure> {
@@ -29,7 +35,11 @@ async fn serve(args: &Serve) -> Result<(), Failure> {
     let variables = sluicegate::process_variables();
     let loaded = sluicegate::load(config.as_ref(), &variables);
     for diagnostic in loaded.diagnostics.iter().filter(|d| d.severity != Severity::Error) {
-        eprintln!("{diagnostic}");
+        match (crate::log::is_json(), diagnostic.severity) {
+            (false, _) => eprintln!("{diagnostic}"),
+            (true, Severity::Warning) => tracing::warn!("{diagnostic}"),
+            (true, _) => tracing::info!("{diagnostic}"),
+        }
     }
     let host = args.host.clone().unwrap_or_else(|| loaded.host.host.clone());
     let port = args.port.unwrap_or(loaded.host.port);

@@ -232,7 +232,10 @@ pub(super) fn take(client: &Client, step: &Step) -> Result<Option<String>, Failu
         }
         let answer = client.ask(call.method, &call.path, &body, call.etag.as_deref())?;
         version = answer.get("number").cloned().unwrap_or(version);
-        secret = answer.get("secret").and_then(Value::as_str).map(str::to_owned).or(secret);
+        // A channel's `secret` says where its credential is, and isn't it.
+        if step.kind == Kind::Key {
+            secret = answer.get("secret").and_then(Value::as_str).map(str::to_owned).or(secret);
+        }
     }
     Ok(secret)
 }

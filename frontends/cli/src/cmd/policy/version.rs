@@ -31,7 +31,7 @@ pub(super) fn run(command: &Running) -> Result<(), Failure> {
         Running::Diff(at) => diff(at)?,
         Running::Remove(at) => {
             Client::new(&at.remote).delete(&path(&at.what.name, ""))?;
-            println!("removed {}", at.what.name);
+            out!("removed {}", at.what.name);
         }
     }
     Ok(())
@@ -124,8 +124,8 @@ fn path(name: &str, rest: &str) -> String {
 
 fn show(remote: &Remote, answer: &Value, words: impl Fn(&Value) -> String) {
     match remote.format {
-        Format::Json => println!("{answer:#}"),
-        Format::Text => println!("{}", words(answer)),
+        Format::Json => out!("{answer:#}"),
+        Format::Text => out!("{}", words(answer)),
     }
 }
 
