@@ -43,6 +43,7 @@ mod user;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sluicegate_config::AuthSettings;
@@ -107,17 +108,22 @@ pub use user::{NewUser, UserBulk, UserDeed, UserPatch, UserView};
 
 pub use crate::trial::{Trial, Trialled};
 
+use crate::credential::fill_random;
 use crate::directory::{DeclaredTenants, Directory};
 use crate::journal::Journal;
 pub use crate::jwt::Providers;
 use crate::secret::Sealer;
-use crate::store::{AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, Owner, Store, Thing};
+use crate::store::{
+    AuditChain, AuditEvent, AuditedChange, Change, Expect, HOLDER, KeyRef, NewEvent, Owner, Store, Thing,
+};
 
 /// The organization of everything that names none.
 pub const DEFAULT_ORGANIZATION: &str = "default";
 
-/// A change that another one came before is tried so often.
-const TRIES: usize = 5;
+/// A change that another one came before is tried again so often.
+const TRIES: u32 = 24;
+/// And waits no longer than this before it, in milliseconds.
+const PAUSE_MAX_MS: u64 = 64;
 
 /// What the service asks of the gateway around it.
 #[async_trait]
@@ -318,6 +324,18 @@ impl Admin {
         seeds: Seeds,
         then: Then,
     ) -> Result<Vec<AuditEvent>> {
+        let written = self.write_steps(actor, deeds, seeds, then).await;
+        written.map_err(|error| bulk::without(error, "step"))
+    }
+
+    /// The same; the error says by `step` which of the deeds couldn't be done.
+    async fn write_steps(
+        &self,
+        actor: &Actor,
+        deeds: Vec<(Deed, Vec<Change>)>,
+        seeds: Seeds,
+        then: Then,
+    ) -> Result<Vec<AuditEvent>> {
         let (mut steps, mut besides) = (Vec::with_capacity(deeds.len()), Vec::new());
         for (mut deed, changes) in deeds {
             actor.may(scope::area_of_action(deed.action), Access::Write)?;
@@ -351,10 +369,33 @@ impl Admin {
             }
             Ok(events)
         });
-        written.await.unwrap_or_else(|why| {
+        let written = written.await.unwrap_or_else(|why| {
             let message = "the change was cut off; look whether it was made";
             Err(Error::new(ErrorKind::Internal, message).with_source(why))
-        })
+        });
+        match written {
+            Err(error) => Err(self.naming_holder(actor, error).await),
+            done => done,
+        }
+    }
+
+    /// Of a name that is taken, who has it, if the actor may see them.
+    async fn naming_holder(&self, actor: &Actor, error: Error) -> Error {
+        let holder =
+            error.context().iter().find(|(name, _)| *name == HOLDER).map(|(_, holder)| holder.clone());
+        let Some((what, id)) = holder.as_deref().and_then(|holder| holder.split_once(' ')) else {
+            return error;
+        };
+        let is_seen = match what {
+            "key" => self.find_key(actor, &KeyRef::Id(id.into())).await.is_ok(),
+            "group" => self.resolve_group(actor, id).await.is_ok(),
+            _ => self.find_user(actor, &id.into()).await.is_ok(),
+        };
+        let error = bulk::without(error, HOLDER);
+        match is_seen {
+            true => bulk::saying(&error, format!("{}: {what} `{id}` has it", error.message())),
+            false => error,
+        }
     }
 
     /// The changes, with what the new things among them hang on in front of each: it was looked at before, and may be gone by
@@ -525,13 +566,22 @@ pub async fn retried<T, F: Future<Output = Result<T>>>(
     was_overtaken: impl Fn(&Error) -> bool,
     change: impl Fn() -> F,
 ) -> Result<T> {
-    let mut left = TRIES;
-    loop {
+    for tried in 0..TRIES {
         match change().await {
-            Err(error) if left > 0 && was_overtaken(&error) => left -= 1,
+            Err(error) if was_overtaken(&error) => tokio::time::sleep(pause(tried)).await,
             other => return other,
         }
     }
+    change().await
+}
+
+/// At random, so that those who were overtaken together don't come together again; longer each time.
+fn pause(tried: u32) -> Duration {
+    let mut random = [0u8; 8];
+    // Without randomness they come together again.
+    let _ = fill_random(&mut random);
+    let most = (2_u64 << tried.min(16)).min(PAUSE_MAX_MS);
+    Duration::from_millis(u64::from_le_bytes(random) % most)
 }
 
 /// Whether a change came second and should be tried again on what is there now.

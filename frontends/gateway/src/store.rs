@@ -34,7 +34,7 @@ use sluicegate_core::{
 };
 
 pub use change::{
-    AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, StoredEvent, Thing,
+    AuditChain, AuditEvent, AuditedChange, Change, Expect, HOLDER, NewEvent, SecretChange, StoredEvent, Thing,
 };
 pub use conversation::{
     Added, CONVERSATION_BYTES_MAX, CONVERSATION_ITEMS_MAX, ConversationItem, ConversationShare, Full,

@@ -123,10 +123,10 @@ impl Admin {
             });
         }
         if items.iter().any(|it| it.error.is_some()) {
-            return Ok((false, items));
+            return Ok((false, unmade(items)));
         }
         if !steps.is_empty()
-            && let Err(error) = self.write_all(actor, steps, seeds, Then::Callers).await
+            && let Err(error) = self.write_steps(actor, steps, seeds, Then::Callers).await
         {
             return refused_by_one(error, items, &places);
         }
@@ -141,9 +141,31 @@ fn refused_by_one(error: Error, mut items: Vec<Outcome>, places: &[usize]) -> Re
     let item = step.and_then(|step| places.get(step)).and_then(|at| items.get_mut(*at));
     match item {
         Some(item) if error.kind() == ErrorKind::Conflict && !came_second(&error) => {
-            (item.outcome, item.error) = ("refused", Some(error));
-            Ok((false, items))
+            (item.outcome, item.error) = ("refused", Some(without(error, "step")));
+            Ok((false, unmade(items)))
         }
-        _ => Err(error),
+        _ => Err(without(error, "step")),
     }
+}
+
+/// Where nothing was done, what was to be made has no id.
+fn unmade(mut items: Vec<Outcome>) -> Vec<Outcome> {
+    items.iter_mut().filter(|it| it.outcome == "created").for_each(|it| it.id = None);
+    items
+}
+
+/// The same error with another message.
+pub(super) fn saying(error: &Error, message: String) -> Error {
+    let said = Error::new(error.kind(), message).with_retry(error.retry());
+    error.context().iter().fold(said, |said, (name, value)| said.with(*name, value.clone()))
+}
+
+/// The same error without a fact that is only for who is told here.
+pub(super) fn without(error: Error, fact: &str) -> Error {
+    if error.context().iter().all(|(name, _)| *name != fact) {
+        return error;
+    }
+    let said = Error::new(error.kind(), error.message()).with_retry(error.retry());
+    let kept = error.context().iter().filter(|(name, _)| *name != fact);
+    kept.fold(said, |said, (name, value)| said.with(*name, value.clone()))
 }

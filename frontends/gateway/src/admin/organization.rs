@@ -3,15 +3,16 @@
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    ModelAccess, ModelName, Organization, OrganizationId, Result, Scope, ScopeKind, Timestamp,
+    Error, ErrorKind, ModelAccess, ModelName, Organization, OrganizationId, Result, Retry, Scope, ScopeKind,
+    Timestamp,
 };
 
 use super::access::{as_stored, check_id};
 use super::patch::{edit_limits, patch_access};
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, bound, came_second, forbidden, not_found,
-    retried,
+    Actor, Admin, DEFAULT_ORGANIZATION, Deed, LimitEditor, LimitUse, Limits, Patch, bound, came_second,
+    forbidden, not_found, retried,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, Owner, Stored, Sums};
@@ -71,6 +72,29 @@ pub struct OrganizationView {
     pub used: Sums,
     /// How its limits stand.
     pub limit_states: Vec<LimitUse>,
+}
+
+/// The version of the default organization while nobody has said anything of it.
+const UNMADE: i64 = 0;
+
+fn unmade() -> Stored<Organization> {
+    let organization = Organization {
+        id: DEFAULT_ORGANIZATION.into(),
+        alias: None,
+        access: ModelAccess::ALL,
+        limits: Vec::new(),
+        blocked: false,
+        metadata: serde_json::Map::new(),
+        source: Source::Database,
+        created_at: Timestamp::default(),
+    };
+    let by = || "gateway".to_owned();
+    Stored {
+        version: UNMADE,
+        created_by: by(),
+        updated_by: by(),
+        ..as_stored(organization, Timestamp::default())
+    }
 }
 
 impl Admin {
@@ -182,9 +206,17 @@ impl Admin {
         let deed = Deed::new("organization.update", format!("organization {id}"))
             .of(id, None, None)
             .changed(before, &after);
-        let put = Change::PutOrganization(after.clone(), Expect::Version(stored.version));
+        let expect = if stored.version == UNMADE { Expect::New } else { Expect::Version(stored.version) };
+        let put = Change::PutOrganization(after.clone(), expect);
         let owner = Owner::Organization(id.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await.map(drop)
+        let done = self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await;
+        match done {
+            // Of two who make it by changing it the second changes what the first has made.
+            Err(error) if expect == Expect::New && error.kind() == ErrorKind::Conflict => {
+                Err(error.with_retry(Retry::Now))
+            }
+            done => done.map(drop),
+        }
     }
 
     /// Removes an organization that has neither groups nor users nor keys left. For super administrators.
@@ -193,6 +225,11 @@ impl Admin {
     /// `Conflict` when something of it is left; else as [`update_organization`](Self::update_organization).
     pub async fn delete_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Organization> {
         let stored = self.organization_to_change(actor, id).await?;
+        if stored.version == UNMADE {
+            let message =
+                format!("organization `{id}` is there for everything that names none; it can't be deleted");
+            return Err(Error::new(ErrorKind::Conflict, message));
+        }
         let guard = actor.guard(id.into(), &stored);
         let organization = stored.value;
         let deed = Deed::new("organization.delete", format!("organization {id}"))
@@ -213,6 +250,8 @@ impl Admin {
         let mine = reach.narrow.is_none() && reach.organization.as_ref().is_none_or(|mine| mine == id);
         // Asked in either case, so that the answer takes as long.
         let found = self.any_organization(id).await?;
+        // It is there without being made, for everything that names none.
+        let found = found.or_else(|| (id.as_str() == DEFAULT_ORGANIZATION).then(unmade));
         found.filter(|_| mine).ok_or_else(|| not_found("organization", id.as_str()))
     }
 

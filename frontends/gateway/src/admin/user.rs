@@ -2,6 +2,8 @@
 
 mod bulk;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::credential;
 use crate::store::{
-    Change, Dimension, Expect, Listing, Owner, Page, Stored, Sums, UserFilter, folded_address,
+    Change, Dimension, Expect, Listing, Owner, Page, RecordFilter, Stored, Sums, UserFilter, folded_address,
 };
 
 /// A user to be made.
@@ -192,10 +194,27 @@ impl Admin {
     pub async fn user(&self, actor: &Actor, id: &UserId) -> Result<UserView> {
         let stored = self.find_user(actor, id).await?;
         self.0.host.flush_records().await?;
-        let totals = self.store().totals(Dimension::User, &[id.as_str()]).await?;
+        let totals = self.seen_use(actor, &[id.as_str()]).await?;
         let used = totals.get(id.as_str()).copied().unwrap_or_default();
         let memberships = self.stamped_memberships(None, Some(id)).await?;
         Ok(self.user_view(actor, stored, memberships, used))
+    }
+
+    /// What each of these users has used, as far as the actor may see it: of its members a group's administrator sees what they used
+    /// in that group.
+    async fn seen_use(&self, actor: &Actor, ids: &[&str]) -> Result<HashMap<String, Sums>> {
+        let reach = actor.reach();
+        if reach.narrow.is_none() {
+            return self.store().totals(Dimension::User, ids).await;
+        }
+        let mut all = HashMap::new();
+        // BOUND: those of a page.
+        for id in ids {
+            let filter = RecordFilter { user: Some(UserId::from(*id)), ..RecordFilter::default() };
+            let sums = self.store().daily(&filter, &reach, &[], Page::new(1, 0)).await?;
+            all.extend(sums.items.into_iter().map(|row| ((*id).to_owned(), row.sums)));
+        }
+        Ok(all)
     }
 
     /// Users, declared ones first, then newest first.
@@ -217,7 +236,7 @@ impl Admin {
         let stored = |page| self.store().users(filter, &reach, page);
         let listing = both(file, page, filter.after.as_ref(), stored).await?;
         let ids: Vec<&str> = listing.items.iter().map(|stored| stored.value.id.as_str()).collect();
-        let totals = self.store().totals(Dimension::User, &ids).await?;
+        let totals = self.seen_use(actor, &ids).await?;
         let mut memberships = self.members_of_users(&ids).await?;
         Ok(listing.map(|stored| {
             let id = stored.value.id.as_str();

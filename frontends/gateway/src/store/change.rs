@@ -9,6 +9,9 @@ use sluicegate_core::{
 use super::{AccessToken, Account, Identity, PolicyVersion, Session, StoredPolicy};
 use crate::credential::KeyHash;
 
+/// The fact of an error that says who has a name that is taken: `key k1`. For who may see them, and nobody else.
+pub const HOLDER: &str = "holder";
+
 /// What must be stored under the id for a change to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {

@@ -19,3 +19,4 @@ mod rig;
 mod roles;
 mod session;
 mod spend_list;
+mod tenant;

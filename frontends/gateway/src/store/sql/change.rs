@@ -408,6 +408,7 @@ fn limited(limits: &[Limit]) -> Value {
 
 async fn put(session: &mut dyn Session, row: Put, expect: Expect, author: &Author<'_>) -> Result<()> {
     let what = row.what.clone();
+    condition::is_name_for_people_free(session, &row).await?;
     let (sql, args) = match expect {
         Expect::Version(version) => update(row, version, author),
         Expect::New | Expect::Any => insert(row, expect == Expect::Any, author),

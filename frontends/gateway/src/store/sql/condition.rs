@@ -6,8 +6,9 @@
 use sluicegate_core::{Channel, Error, ErrorKind, OrganizationId, Result, Retry, UserId};
 
 use super::Session;
+use super::change::Put;
 use super::row::Value;
-use crate::store::Thing;
+use crate::store::{HOLDER, Thing};
 
 /// How a thing's version is asked for, what it is called, and by what it is found.
 fn asked(thing: &Thing) -> (String, String, Vec<Value>) {
@@ -103,6 +104,33 @@ pub(super) async fn has_fewer_keys(session: &mut dyn Session, user: &UserId, mos
         "user `{user}` has {count} keys, and may have {most}; delete some, or have an administrator make this one"
     );
     Err(Error::new(ErrorKind::Conflict, message).with("param", "user"))
+}
+
+/// No other one has its name for people in the organization, or its address. Whoever has it is told to who may see them.
+pub(super) async fn is_name_for_people_free(session: &mut dyn Session, row: &Put) -> Result<()> {
+    let value =
+        |name: &str| row.columns.iter().find(|(column, _)| *column == name).map(|(_, value)| value.clone());
+    let (what, column) = match row.table {
+        "sg_key" => ("key", "alias"),
+        "sg_group" => ("group", "alias"),
+        "sg_user" => ("user", "email"),
+        _ => return Ok(()),
+    };
+    let (Some(Value::Text(Some(name))), Some((_, id))) = (value(column), row.id.first()) else {
+        return Ok(());
+    };
+    let (within, mut args) = (what != "user", vec![Value::from(name.as_str()), id.clone()]);
+    let mut sql = format!("SELECT id FROM {} WHERE {column} = $1 AND id <> $2", row.table);
+    if within {
+        sql.push_str(" AND organization_id = $3");
+        args.extend(value("organization_id"));
+    }
+    let Some(mut holder) = session.query(sql.into(), args).await?.into_iter().next() else { return Ok(()) };
+    let whose =
+        if within { format!("another {what} of the organization") } else { "somebody else".to_owned() };
+    let message = format!("the {column} `{name}` is already taken by {whose}; choose another");
+    let error = Error::new(ErrorKind::Conflict, message).with("param", column);
+    Err(error.with(HOLDER, format!("{what} {}", holder.text()?)))
 }
 
 /// No other channel has its name: of two only one would be in use. Those that share one from before may keep it.
