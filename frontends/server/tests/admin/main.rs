@@ -17,6 +17,7 @@ mod registration;
 mod report;
 mod rig;
 mod roles;
+mod safety;
 mod session;
 mod spend_list;
 mod tenant;
