@@ -44,6 +44,8 @@ mod readme;
 mod responses;
 #[path = "e2e/restart.rs"]
 mod restart;
+#[path = "e2e/secret.rs"]
+mod secret;
 #[path = "e2e/serve.rs"]
 mod serve;
 #[path = "e2e/single.rs"]

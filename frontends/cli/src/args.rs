@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod policy;
 pub(crate) mod prices;
+pub(crate) mod secret;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Ledger(Ledger),
     /// Verify who changed what, and take anchors of it.
     Audit(audit::Audit),
+    /// Change the master secret of a gateway that is stopped.
+    Secret(secret::MasterSecret),
     /// Look at prices, take over those of other systems, compare them.
     Prices(prices::Prices),
     /// List the providers that are known, and show what is known of one.

@@ -11,6 +11,7 @@ pub(crate) mod policy;
 pub(crate) mod prices;
 pub(crate) mod providers;
 pub(crate) mod replay;
+pub(crate) mod secret;
 pub(crate) mod serve;
 
 use std::io::Write as _;

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         args::Command::Prices(prices) => cmd::prices::run(&prices),
         args::Command::Ledger(ledger) => cmd::ledger::run(&ledger),
         args::Command::Audit(audit) => cmd::audit::run(&audit),
+        args::Command::Secret(secret) => cmd::secret::run(&secret),
         args::Command::Providers(providers) => cmd::providers::run(&providers),
         args::Command::Backup(backup) => cmd::backup::run(&backup),
         args::Command::Restore(restore) => cmd::backup::run_restore(&restore),

@@ -32,6 +32,7 @@ mod patch;
 mod policy;
 mod replay;
 mod report;
+pub(crate) mod rotation;
 mod scope;
 mod seed;
 mod seen;
@@ -97,6 +98,7 @@ pub use report::{
     Bucket, By, Granularity, Metrics, Order, Others, REPORT_ROWS_MAX, REPORT_TOTALS_MAX, UsageQuestion,
     UsageReport, UsageRow,
 };
+pub use rotation::Rotated;
 pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use seen::{Seen, etag};

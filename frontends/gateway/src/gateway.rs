@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use self::host::Around;
-use crate::admin::{Actor, Admin, AdminParts};
+use crate::admin::{Actor, Admin, AdminParts, Rotated};
 use crate::answer::{Answer, Inbound, Rejection};
 use crate::background::{self, End, Jobs};
 use crate::body_text::BodyText;
@@ -41,12 +41,12 @@ use crate::pass::{self, PassThrough};
 use crate::queue::Queue;
 use crate::record::RecordWriter;
 use crate::script::{self, PolicyMark, Scripts};
-use crate::secret::{MasterSource, Secrets};
+use crate::secret::{MasterSecret, MasterSource, Secrets};
 use crate::serve;
 use crate::start::{
     ChannelMark, DEFAULT_ORGANIZATION, SettingMark, address_of, audit_chain, build_targets, demo_channel,
-    first_admin, keys_of, make_private_dir, marks_of, marks_of_settings, master_source, may_exist, restore,
-    with_stored,
+    first_admin, keys_of, make_private_dir, marks_of, marks_of_settings, master_secret, master_source,
+    may_exist, restore, warn_of_another_secret, with_stored,
 };
 use crate::store::{self, PolicyFilter, Reach, Store};
 use crate::tokenizer;
@@ -241,6 +241,9 @@ impl Gateway {
             Guardrails::build(&loaded.declared.guardrails, &secrets)?.and(options.guardrails.clone());
         let source = master_source(&options);
         let chain = audit_chain(&address, source.as_ref())?;
+        if address != "memory" {
+            warn_of_another_secret(&*store, source.as_ref()).await?;
+        }
         let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
         if options.demo && loaded.declared.channels.is_empty() && store.channels().await?.is_empty() {
             loaded.declared.channels.push(demo_channel());
@@ -374,6 +377,15 @@ impl Gateway {
     pub fn admin(&self) -> &Admin {
         // INVARIANT: `open` fills it before anybody holds a gateway.
         self.inner.admin.wait()
+    }
+
+    /// Another master secret, see [`Admin::rotate_secret`]; the present one is that which the gateway was opened with.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn rotate_secret(&self, actor: &Actor, new: &MasterSecret) -> Result<Rotated> {
+        let present = master_secret(self.inner.master_source.as_ref())?;
+        self.admin().rotate_secret(actor, &present, new).await
     }
 
     /// The host's settings, from the file and the environment.

@@ -52,6 +52,11 @@ impl MasterSecret {
         Ok(Self(Sha256::digest(text.as_bytes()).into()))
     }
 
+    /// Whether it is the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// A key for one purpose. Keys of different purposes tell nothing about each other.
     fn derive(&self, purpose: &str) -> [u8; 32] {
         keyed(&self.0, &[b"sluicegate\0", purpose.as_bytes()])
@@ -81,6 +86,23 @@ fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 /// Links audit events under a key: who doesn't hold the master secret can't forge a link.
 #[derive(Clone)]
 pub struct KeyedChain([u8; 32]);
+
+impl KeyedChain {
+    /// Its key, sealed, for whoever verifies what was written under it; `place` is its number among those before.
+    pub(crate) fn sealed(&self, place: usize, sealer: &Sealer) -> Result<String> {
+        sealer.seal_text(&purpose(place), &Secret::new(STANDARD.encode(self.0)))
+    }
+
+    /// What [`sealed`](Self::sealed) made; `None` when it was under another master secret, or in another place.
+    pub(crate) fn opened(place: usize, sealed: &str, sealer: &Sealer) -> Option<Self> {
+        let key = STANDARD.decode(sealer.open_text(&purpose(place), sealed)?.expose()).ok()?;
+        key.try_into().ok().map(Self)
+    }
+}
+
+fn purpose(place: usize) -> String {
+    format!("audit trail\0{place}")
+}
 
 impl AuditChain for KeyedChain {
     fn link(&self, previous: &str, seq: i64, event: &NewEvent, detail: &str) -> String {

@@ -14,7 +14,7 @@ use sluicegate_core::{
     Secret, SecretRef, Timestamp,
 };
 
-use crate::admin::add_named;
+use crate::admin::{add_named, rotation};
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
 use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk};
@@ -115,6 +115,18 @@ pub(crate) fn audit_chain(address: &str, source: Option<&MasterSource>) -> Resul
     fill_random(&mut random)?;
     let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     MasterSecret::from_text(&text).map(|secret| secret.audit_chain())
+}
+
+/// Says so when the audit trail doesn't go on under the master secret: what is sealed can't be opened then, either.
+pub(crate) async fn warn_of_another_secret(store: &dyn Store, source: Option<&MasterSource>) -> Result<()> {
+    if !rotation::is_fit(store, &master_secret(source)?).await? {
+        tracing::warn!(
+            "the master secret isn't the one that the audit trail goes on under: stored credentials can't be opened, and \
+             `sluicegate audit verify` will find what is written from now on changed; start with the one from before, and \
+             change it by `sluicegate secret rotate`"
+        );
+    }
+    Ok(())
 }
 
 /// What tells whether a stored channel is still the same.

@@ -236,6 +236,9 @@ pub trait Store: RecordStore {
     /// How a user signs in, if they do.
     async fn account(&self, user: &UserId) -> Result<Option<Stored<Account>>>;
 
+    /// How those sign in of whom something is sealed: a second step, or one that is offered.
+    async fn sealed_accounts(&self) -> Result<Vec<Stored<Account>>>;
+
     /// Whether anybody stored may do everything, blocked or not.
     async fn has_super_admin(&self) -> Result<bool>;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{Result, Timestamp};
 
+use super::rotation::{self, Keys};
 use super::{Actor, Admin, forbidden};
 use crate::store::{AuditEvent, AuditFilter, Listing, Page, StoredEvent};
 
@@ -114,6 +115,12 @@ impl Admin {
         if !actor.is_super() {
             return Err(forbidden("verify the audit trail"));
         }
+        // Without a master secret there are no earlier keys, and none is made for asking.
+        let retired = match self.store().setting(rotation::RETIRED).await? {
+            Some(_) => rotation::retired(self.store(), &self.0.host.sealer()?).await?,
+            None => Vec::new(),
+        };
+        let mut keys = Keys::new(&retired, &*self.0.chain);
         let (head, head_mac) = self.store().audit_head().await?;
         let mut check =
             AuditCheck { sound: true, events: 0, seq: 0, mac: String::new(), faulty: 0, faults: Vec::new() };
@@ -132,9 +139,10 @@ impl Admin {
                 if event.seq != check.seq + 1 {
                     // Its own link can't be told: what it hangs on is gone.
                     check.fault(check.seq + 1, AuditFaultKind::Missing);
-                } else if event.mac != self.0.chain.link(&check.mac, event.seq, &event.event, detail) {
+                } else if event.mac != keys.now().link(&check.mac, event.seq, &event.event, detail) {
                     check.fault(event.seq, AuditFaultKind::Changed);
                 }
+                keys.pass(&event.event.action);
                 for anchor in left.remove(&event.seq).unwrap_or_default() {
                     if anchor.mac != event.mac {
                         check.fault(anchor.seq, AuditFaultKind::Anchor);

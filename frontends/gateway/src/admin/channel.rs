@@ -247,32 +247,6 @@ impl Admin {
         Ok(changes)
     }
 
-    /// Seals every channel's credential, and those that several share, anew under another master secret. The gateway must then be started with that
-    /// one. Returns how many were sealed.
-    ///
-    /// # Errors
-    /// `Forbidden`; `Config` naming the first channel whose credential can't be opened: then nothing has changed.
-    pub async fn reseal_channels(&self, actor: &Actor, new: &secret::MasterSecret) -> Result<usize> {
-        only_super(actor)?;
-        let (old, new) = (self.0.host.sealer()?, new.sealer());
-        let mut changes = Vec::new();
-        for stored in self.store().channels().await? {
-            if let Some(sealed) = &stored.secret {
-                let channel = stored.channel.value;
-                let sealed = SecretChange::Set(old.reseal(&channel, sealed, &new)?);
-                changes.push(Change::PutChannel(
-                    Box::new(channel),
-                    sealed,
-                    Expect::Version(stored.channel.version),
-                ));
-            }
-        }
-        changes.extend(self.resealed_credentials(&new).await?);
-        let count = changes.len();
-        self.commit(actor, Deed::new("channel.reseal", "all channels".to_owned()), changes).await?;
-        Ok(count)
-    }
-
     pub(super) async fn channel_to_change(&self, actor: &Actor, id: &ChannelId) -> Result<StoredChannel> {
         only_super(actor)?;
         if let Some(declared) = self.declared_channel(|channel| channel.id == *id) {

@@ -214,11 +214,11 @@ impl Admin {
     }
 
     fn seal_secret(&self, user: &UserId, secret: &Secret) -> Result<Hidden> {
-        self.sealer()?.seal_text(&format!("user\0{user}\0second step"), secret).map(Hidden)
+        self.sealer()?.seal_text(&purpose(user), secret).map(Hidden)
     }
 
     fn open_secret(&self, user: &UserId, sealed: &Hidden) -> Result<Secret> {
-        let opened = self.sealer()?.open_text(&format!("user\0{user}\0second step"), &sealed.0);
+        let opened = self.sealer()?.open_text(&purpose(user), &sealed.0);
         opened.ok_or_else(|| {
             let message = format!(
                 "the second step of user `{user}` can't be checked: the master secret isn't the one it was sealed under; \
@@ -245,6 +245,11 @@ impl Admin {
             }
         });
     }
+}
+
+/// What a second step's secret is sealed for.
+fn purpose(user: &UserId) -> String {
+    format!("user\0{user}\0second step")
 }
 
 /// A deed that concerns a user's way of signing in.

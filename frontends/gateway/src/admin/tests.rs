@@ -26,6 +26,7 @@ mod log;
 mod matrix;
 mod policy;
 mod report;
+mod rotation;
 mod trail;
 
 struct Host {
@@ -33,6 +34,7 @@ struct Host {
     only_file: AtomicBool,
     /// When it was started, if it runs; else negative.
     started_at: AtomicI64,
+    master: MasterSecret,
 }
 
 #[async_trait]
@@ -114,7 +116,7 @@ impl AdminHost for Host {
     }
 
     fn sealer(&self) -> Result<Sealer> {
-        Ok(master().sealer())
+        Ok(self.master.sealer())
     }
 }
 
@@ -195,6 +197,7 @@ async fn world_with(auth: AuthSettings) -> World {
         reloads: AtomicUsize::new(0),
         only_file: AtomicBool::new(false),
         started_at: AtomicI64::new(-1),
+        master: master(),
     });
     let admin = Admin::new(AdminParts {
         store: Arc::clone(&store),
@@ -594,7 +597,8 @@ async fn no_channel_takes_its_credential_along_when_it_moves() {
     w.admin.update_channel(&operator, &id, patch(other, Some("third"))).await.unwrap();
 
     let new_master = MasterSecret::from_text(&"n".repeat(32)).unwrap();
-    assert_eq!(w.admin.reseal_channels(&operator, &new_master).await.unwrap(), 1);
+    let done = w.admin.rotate_secret(&operator, &master(), &new_master).await.unwrap();
+    assert_eq!((done.channels, done.credentials, done.second_steps), (1, 0, 0));
     let stored = sealed().await;
     let opened = new_master.sealer().open(&stored.channel.value, stored.secret.as_deref().unwrap()).unwrap();
     assert_eq!(opened.expose(), "third");

@@ -373,6 +373,10 @@ impl Store for SqlStore {
         self.find_account(user).await
     }
 
+    async fn sealed_accounts(&self) -> Result<Vec<Stored<Account>>> {
+        self.find_sealed_accounts().await
+    }
+
     async fn has_super_admin(&self) -> Result<bool> {
         self.find_super_admin().await
     }

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::admin::user::plain;
 use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, came_second, forbidden, invalid};
-use crate::store::{Account, Change, Expect, Stage, Stored, Thing};
+use crate::secret::Sealer;
+use crate::store::{Account, Change, Expect, Hidden, Stage, Stored, Thing};
 
 /// The first super administrator.
 #[derive(Clone, Debug, Deserialize)]
@@ -332,6 +333,20 @@ impl Admin {
         }
         let changes = without_second_step(self.account(id).await?);
         self.write_account(actor, about("account.reset_second_step", &user), changes).await
+    }
+
+    /// The changes by which every second step is sealed under another master secret.
+    pub(in crate::admin) async fn resealed_second_steps(&self, new: &Sealer) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for stored in self.store().sealed_accounts().await? {
+            let (mut account, version) = (stored.value, stored.version);
+            for sealed in [&mut account.totp, &mut account.totp_pending].into_iter().flatten() {
+                let secret = self.open_secret(&account.user, sealed)?;
+                *sealed = new.seal_text(&super::purpose(&account.user), &secret).map(Hidden)?;
+            }
+            changes.push(Change::PutAccount(account, Expect::Version(version)));
+        }
+        Ok(changes)
     }
 
     fn fresh_codes(&self, user: &UserId) -> Result<(Vec<Secret>, Vec<Change>)> {

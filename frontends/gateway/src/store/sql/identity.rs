@@ -20,6 +20,19 @@ impl SqlStore {
         self.fetch(sql, vec![user.as_str().into()]).await?.into_iter().next().map(stored).transpose()
     }
 
+    pub(super) async fn find_sealed_accounts(&self) -> Result<Vec<Stored<Account>>> {
+        let all = self.fetch(format!("SELECT {STAMP} FROM sg_account ORDER BY user_id"), Vec::new()).await?;
+        // BOUND: those with a second step, of accounts that somebody made one by one.
+        let mut found = Vec::new();
+        for row in all {
+            let account: Stored<Account> = stored(row)?;
+            if account.value.totp.is_some() || account.value.totp_pending.is_some() {
+                found.push(account);
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) async fn find_super_admin(&self) -> Result<bool> {
         Ok(!self
             .fetch("SELECT id FROM sg_user WHERE role = 'super_admin' LIMIT 1", Vec::new())
