@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::json;
-use sluicegate_tests::gateway::{Gateway, binary};
+use sluicegate_tests::gateway::{Gateway, MASTER_KEY, binary};
+use sluicegate_tests::client::Request;
 
 /// Runs `sluicegate` on the data of a gateway that is stopped: whether it succeeded, and what it printed.
 fn on_the_data(gateway: &Gateway, words: &[&str]) -> (bool, String) {
@@ -25,7 +26,9 @@ fn on_the_data(gateway: &Gateway, words: &[&str]) -> (bool, String) {
 fn a_gateway_goes_on_under_another_master_secret() {
     let mut gateway = Gateway::start("secret", &json!({"version": 1}).to_string());
     let declared = json!({"id": "c", "name": "c", "provider": "openai", "models": ["gpt-5.4"]});
-    gateway.manage("/api/v1/channels", &json!({"declared": declared, "secret": "sk-upstream-1234567890"}));
+    let made = json!({"declared": declared, "secret": "sk-upstream-1234567890"});
+    let made = Request::post("/api/v1/channels", made.to_string()).bearer(MASTER_KEY);
+    assert_eq!(gateway.send(&made).status, 201);
     gateway.ask_to_stop();
     gateway.stopped();
 

@@ -157,7 +157,7 @@ fn unmade(mut items: Vec<Outcome>) -> Vec<Outcome> {
 /// The same error with another message.
 pub(super) fn saying(error: &Error, message: String) -> Error {
     let said = Error::new(error.kind(), message).with_retry(error.retry());
-    error.context().iter().fold(said, |said, (name, value)| said.with(*name, value.clone()))
+    error.context().iter().fold(said, |said, (name, value)| said.with(name, value.clone()))
 }
 
 /// The same error without a fact that is only for who is told here.
@@ -167,5 +167,5 @@ pub(super) fn without(error: Error, fact: &str) -> Error {
     }
     let said = Error::new(error.kind(), error.message()).with_retry(error.retry());
     let kept = error.context().iter().filter(|(name, _)| *name != fact);
-    kept.fold(said, |said, (name, value)| said.with(*name, value.clone()))
+    kept.fold(said, |said, (name, value)| said.with(name, value.clone()))
 }

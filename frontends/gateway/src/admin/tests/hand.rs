@@ -234,10 +234,8 @@ async fn a_key_with_bounds_of_its_own_makes_and_loosens_nothing_beyond_them() {
             w.admin.update_key(&holder, key, named).await.unwrap();
         }
         let renewed = w.admin.regenerate_key(&holder, &id, Regenerate::default()).await.unwrap();
-        assert_eq!(
-            key::bounds_of(&renewed.view.key),
-            key::bounds_of(&w.admin.key(&u1, &id).await.unwrap().key)
-        );
+        let same = w.admin.key(&u1, &id).await.unwrap();
+        assert!(key::bounds_of(&renewed.view.key) == key::bounds_of(&same.key));
     }
     // Whoever administers does so by a key with bounds, too: these are of its calls.
     let bounded = NewKey { models: vec!["m".into()], ..for_user(None, "oa") };

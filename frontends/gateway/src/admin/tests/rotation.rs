@@ -11,8 +11,12 @@ fn other(letter: &str) -> MasterSecret {
 impl World {
     /// The service of a gateway that is started on the same database with another master secret.
     fn started_with(&self, master: &MasterSecret) -> Admin {
-        let host =
-            Host { reloads: AtomicUsize::new(0), only_file: AtomicBool::new(false), master: master.clone() };
+        let host = Host {
+            reloads: AtomicUsize::new(0),
+            only_file: AtomicBool::new(false),
+            started_at: AtomicI64::new(-1),
+            master: master.clone(),
+        };
         Admin::new(AdminParts {
             store: Arc::clone(&self.store),
             directory: Arc::clone(&self.directory),
