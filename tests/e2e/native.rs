@@ -66,8 +66,9 @@ fn rig(name: &str) -> Rig {
             json!({"input": 1, "output": 2}),
         ),
     ] {
+        // What another than OpenAI's own address searches an operator must say.
         channels.push(json!({
-            "name": name, "provider": provider, "credential": KEY,
+            "name": name, "provider": provider, "credential": KEY, "web_search": name != "tierless",
             "endpoints": [{"format": format, "url": format!("{}{path}", upstream.url())}],
             "models": [{"name": name, "upstream": model, "price": price}],
         }));
