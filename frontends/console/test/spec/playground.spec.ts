@@ -13,7 +13,7 @@ test('an answer shows what it took, what it cost, and why it went where it went'
   await page.getByLabel('Tools').fill('{"not": "a list"}');
   await page.getByLabel('Message', { exact: true }).fill('hello');
   await expect(page.getByRole('button', { name: 'Send' })).toBeDisabled();
-  await page.getByLabel('Tools').fill('[{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]');
+  await page.getByLabel('Tools').fill('[{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]');
   const asked = page.waitForRequest(/\/v1\/chat\/completions$/);
   await page.getByRole('button', { name: 'Send' }).click();
   expect((await asked).postDataJSON().tools[0].function.name).toBe('look');
