@@ -22,19 +22,23 @@ pub(crate) fn counting_of(channel: &Channel, upstream: &str) -> (Counting, Optio
     match owner(channel).map(|owner| owner.id) {
         Some("openai") => (Counting::Openai(openai_images(upstream)), openai_tokenizer(upstream)),
         Some("anthropic") => (Counting::Anthropic, None),
-        Some("dashscope" | "qwencloud" | "dashscope-us") if !may_begin_a_session(channel) => {
-            (Counting::Marked, None)
-        }
+        Some("dashscope" | "qwencloud" | "dashscope-us") => (Counting::Marked, None),
         _ => (Counting::Anybody, None),
     }
 }
 
-/// Whether what a channel sends may have its whole session written to the cache, marked or not.
+/// Takes back that writes are marked where a whole session may be written to the cache, marked or not: by a header of the channel's, which
+/// is known when all of it is read, or of a caller's that passes.
 // QUIRK(dashscope, 2026-11, https://help.aliyun.com/zh/model-studio/context-cache): `x-dashscope-session-cache: enable` does that; all else
 // that costs 125 % of input is marked by `cache_control`.
-fn may_begin_a_session(channel: &Channel) -> bool {
+pub(crate) fn settle(channel: &mut Channel) {
     let begins = |name: &String| name.eq_ignore_ascii_case("x-dashscope-session-cache");
-    channel.edits_headers() || channel.headers.keys().any(begins)
+    let may_begin = channel.edits_headers() || channel.headers.keys().any(begins);
+    for model in &mut channel.models {
+        if model.counting == Counting::Marked && (may_begin || model.is_pass_through()) {
+            model.counting = Counting::Anybody;
+        }
+    }
 }
 
 /// How much reasoning a model that isn't in the price list may add to its output ceiling: at xAI and Perplexity, and with
@@ -151,11 +155,6 @@ mod tests {
         let two = at("openai", &[home, "https://relay.example/v1/messages"]);
         assert_eq!(counting_of(&two, "gpt-4o").0, Counting::Anybody);
         assert_eq!(counting_of(&at("openai", &[]), "gpt-4o").0, Counting::Anybody);
-        for value in ["enable", "{client_header:x-cache}"] {
-            let mut sessions = at("qwencloud", &[qwen]);
-            sessions.headers.insert("X-DashScope-Session-Cache".to_owned(), value.to_owned());
-            assert_eq!(counting_of(&sessions, "qwen-plus").0, Counting::Anybody, "{value}");
-        }
     }
 
     #[test]

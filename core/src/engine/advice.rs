@@ -265,7 +265,7 @@ impl Admission {
         }
         let runs = match is_route {
             true => {
-                runtime.policy.route(&view, &candidate::views(&runtime, &self.considered.ranked, view.now))
+                runtime.policy.route(&view, &candidate::views(&runtime, &self.call, &self.considered.ranked, view.now))
             }
             false => runtime.policy.admit(&view),
         };

@@ -352,6 +352,7 @@ pub(super) fn matches(channel: &Channel, preference: &Preference) -> bool {
 /// The candidates as a script sees them at `now`, at which their prices are.
 pub(super) fn views<'a>(
     runtime: &'a Runtime,
+    call: &'a Call,
     ranked: &[Ranked],
     now: Timestamp,
 ) -> SmallVec<[CandidateView<'a>; 4]> {
@@ -359,7 +360,7 @@ pub(super) fn views<'a>(
         .iter()
         .filter_map(|r| {
             let (channel, model) = runtime.snapshot.resolve(r.candidate)?;
-            let price = model.price.on(now);
+            let price = call.price(&channel.id, model).on(now);
             Some(CandidateView {
                 channel,
                 upstream_model: &model.upstream,

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::Runtime;
 use super::admission::Admission;
 use super::candidate::{NOT_PREFERRED, Ranked};
-use crate::channel::ChannelModel;
+use crate::channel::{Channel, ChannelModel};
 use crate::decision::Reason;
 use crate::hash;
 use crate::health::HealthView;
@@ -73,7 +73,7 @@ fn score(
             Strategy::Weighted => u64::from(r.weight),
             Strategy::LeastBusy => u64::from(r.health.in_flight),
             Strategy::LowestLatency => latency(&r.health),
-            Strategy::LowestCost => cost(admission, model, now),
+            Strategy::LowestCost => cost(admission, declared, model, now),
             Strategy::Usage => ledger.as_mut().map_or(0, |ledger| {
                 let asked_as = &admission.call.model;
                 let model = admission.models.first().unwrap_or(asked_as);
@@ -99,16 +99,17 @@ fn latency(health: &HealthView) -> u64 {
 }
 
 /// What the call costs at this candidate, in pico-USD, as far as that is known before.
-fn cost(admission: &Admission, model: &ChannelModel, now: Timestamp) -> u64 {
+fn cost(admission: &Admission, channel: &Channel, model: &ChannelModel, now: Timestamp) -> u64 {
     let call = &admission.call;
+    let price = call.price(&channel.id, model);
     // An unknown price is no bargain.
-    if !model.price.is_known() {
+    if !price.is_known() {
         return u64::MAX;
     }
     let ceiling = call.max_output.or(admission.default_output).unwrap_or(TYPICAL_OUTPUT);
     let output = ceiling.min(TYPICAL_OUTPUT).saturating_mul(u64::from(call.choices.max(1)));
     let usage = Usage { input_uncached: call.input_estimate, output_visible: output, ..Usage::default() };
-    model.price.on(now).estimate(&usage)
+    price.on(now).estimate(&usage)
 }
 
 /// What a conversation is known by: what the call tells, else who calls and for whom.

@@ -8,6 +8,7 @@ use sluicegate_core::ids::ProviderId;
 use sluicegate_core::quirk::{Quirks, UsageCounts};
 
 use super::{Provider, provider, provider_of_host};
+use crate::counting;
 use crate::endpoint::{AZURE, host_of, is_home};
 
 const QUIRKS: &str = include_str!("../../catalogue/quirks.jsonl");
@@ -51,6 +52,7 @@ pub fn know_quirks(channels: &mut [Channel]) {
             // QUIRK(ark, 2026-11, https://www.volcengine.com/docs/82379/1099522): endpoints' ids begin so, at Wanqing too.
             model.is_deployment = *deploys || model.upstream.as_str().starts_with("ep-");
         }
+        counting::settle(channel);
     }
 }
 

@@ -178,7 +178,12 @@ fn resolve(
 
 /// What `openai/responses/MODEL` asks for: chat goes to the Responses endpoint, translated.
 fn chat_by_responses(endpoints: &mut Vec<Endpoint>) {
-    endpoints.retain(|endpoint| endpoint.format != Format::OpenaiResponses);
+    let is_there = endpoints.iter().any(|endpoint| endpoint.format == Format::OpenaiResponses);
+    if is_there {
+        return endpoints.retain(|endpoint| endpoint.format != Format::OpenaiChat);
+    }
+    // QUIRK(azure): Responses have no address by deployment.
+    endpoints.retain(|endpoint| endpoint.format != Format::OpenaiChat || !endpoint.url.contains("/deployments/"));
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.format == Format::OpenaiChat) {
         endpoint.format = Format::OpenaiResponses;
         endpoint.url = endpoint.url.replacen("/chat/completions", "/responses", 1);

@@ -37,6 +37,7 @@ const FAMILIES: Record<FamilyOf<Event['action']>, true> = {
   token: true,
   ledger: true,
   master_key: true,
+  secret: true,
 };
 
 const FILTERS = ['actor', 'target', 'user', 'group', 'address'];

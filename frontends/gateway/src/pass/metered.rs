@@ -12,6 +12,7 @@ use sluicegate_core::decision::Denial;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::quirk::{Quirks, RequestChange};
 use sluicegate_core::snapshot::{Snapshot, Unpriced};
+use sluicegate_core::tenant::matches_pattern;
 use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName, Translated};
 use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
 use smallvec::SmallVec;
@@ -217,6 +218,14 @@ fn listed<'a>(channel: &'a Channel, model: &ModelName) -> impl Iterator<Item = &
 fn model_at(channel: &Channel, model: &ModelName) -> ChannelModel {
     if let Some(priced) = listed(channel, model).find(|it| it.price.is_known()) {
         return priced.clone();
+    }
+    // What an entry of the operator's stands for costs what that says.
+    let stands = |it: &&ChannelModel| {
+        let upstream = it.upstream.as_str();
+        !it.is_pass_through() && upstream.contains('*') && matches_pattern(upstream, model.as_str())
+    };
+    if let Some(priced) = channel.models.iter().filter(stands).find(|it| it.price.is_known()) {
+        return ChannelModel { upstream: model.clone(), ..priced.clone() };
     }
     let unlisted = unlisted_model(channel, model.as_str());
     match listed(channel, model).next() {
