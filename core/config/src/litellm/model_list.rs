@@ -178,15 +178,14 @@ fn resolve(
 
 /// What `openai/responses/MODEL` asks for: chat goes to the Responses endpoint, translated.
 fn chat_by_responses(endpoints: &mut Vec<Endpoint>) {
-    let is_there = endpoints.iter().any(|endpoint| endpoint.format == Format::OpenaiResponses);
-    if is_there {
-        return endpoints.retain(|endpoint| endpoint.format != Format::OpenaiChat);
-    }
+    let home = endpoints.iter().position(|endpoint| endpoint.format == Format::OpenaiResponses);
+    let home = home.map(|at| endpoints.remove(at).url);
     // QUIRK(azure): Responses have no address by deployment.
-    endpoints.retain(|endpoint| endpoint.format != Format::OpenaiChat || !endpoint.url.contains("/deployments/"));
+    let is_lost = |url: &str| home.is_none() && url.contains("/deployments/");
+    endpoints.retain(|endpoint| endpoint.format != Format::OpenaiChat || !is_lost(&endpoint.url));
     for endpoint in endpoints.iter_mut().filter(|endpoint| endpoint.format == Format::OpenaiChat) {
-        endpoint.format = Format::OpenaiResponses;
-        endpoint.url = endpoint.url.replacen("/chat/completions", "/responses", 1);
+        let url = home.clone().unwrap_or_else(|| endpoint.url.replacen("/chat/completions", "/responses", 1));
+        *endpoint = Endpoint { format: Format::OpenaiResponses, url };
     }
 }
 
