@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::json;
-use sluicegate_tests::gateway::{Gateway, MASTER_KEY, binary};
 use sluicegate_tests::client::Request;
+use sluicegate_tests::gateway::{Gateway, MASTER_KEY, binary};
 
 /// Runs `sluicegate` on the data of a gateway that is stopped: whether it succeeded, and what it printed.
 fn on_the_data(gateway: &Gateway, words: &[&str]) -> (bool, String) {

@@ -264,9 +264,9 @@ impl Admission {
             view.now = self.admitted_at;
         }
         let runs = match is_route {
-            true => {
-                runtime.policy.route(&view, &candidate::views(&runtime, &self.call, &self.considered.ranked, view.now))
-            }
+            true => runtime
+                .policy
+                .route(&view, &candidate::views(&runtime, &self.call, &self.considered.ranked, view.now)),
             false => runtime.policy.admit(&view),
         };
         let noted = limits.noted(hook);

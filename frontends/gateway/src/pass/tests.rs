@@ -90,6 +90,8 @@ async fn send(
     let (sender, pieces) = tokio::sync::mpsc::channel(1);
     let length = bytes.len() as u64;
     sender.try_send(Ok(bytes)).unwrap();
+    // It is all there is.
+    drop(sender);
     let upload =
         Upload { content_type: "application/json".to_owned(), length: Some(length), most: length, pieces };
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
