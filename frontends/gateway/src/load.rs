@@ -35,7 +35,7 @@ impl ConfigText {
         let text = std::fs::read_to_string(path).map_err(|why| {
             Error::new(
                 ErrorKind::Config,
-                format!("`{}` can't be read: {why}; check the path given as --config", path.display()),
+                format!("`{}` can't be read: {why}; check its path", path.display()),
             )
         })?;
         Ok(Self { path: path.display().to_string(), text })

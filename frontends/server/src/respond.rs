@@ -40,6 +40,18 @@ impl Face {
         }
     }
 
+    /// The face of callers of what is passed through, by the provider's own path: its operations' endings tell.
+    pub fn of_passed(path: &str) -> Self {
+        let messages = ["/messages", "/messages/count_tokens", "/messages/batches"];
+        if messages.iter().any(|end| path.ends_with(end)) {
+            Face::Anthropic
+        } else if generates(path) {
+            Face::Gemini
+        } else {
+            Face::OpenAi
+        }
+    }
+
     /// The face of callers of this format.
     pub const fn of_format(format: Format) -> Self {
         match format {
@@ -61,10 +73,12 @@ impl Face {
 
 /// Google's own way to name an operation, behind `/v1` too: `/v1/models/gemini-2.5-pro:generateContent`.
 fn is_generation(path: &str) -> bool {
-    path.starts_with("/v1/models/")
-        && path.rsplit_once(':').is_some_and(|(_, verb)| {
-            matches!(verb, "generateContent" | "streamGenerateContent" | "countTokens")
-        })
+    path.starts_with("/v1/models/") && generates(path)
+}
+
+fn generates(path: &str) -> bool {
+    let verb = path.rsplit_once(':').map(|(_, verb)| verb);
+    matches!(verb, Some("generateContent" | "streamGenerateContent" | "countTokens"))
 }
 
 /// Anthropic's own status for an overloaded service.
@@ -183,6 +197,20 @@ fn retry_headers(headers: &mut HeaderMap, kind: ErrorKind, retry: Retry) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_passed_through_is_answered_in_the_manner_of_the_operation() {
+        for (path, face) in [
+            ("/chat/completions", Face::OpenAi),
+            ("/files", Face::OpenAi),
+            ("/v1/messages", Face::Anthropic),
+            ("/v1/messages/count_tokens", Face::Anthropic),
+            ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", Face::Gemini),
+            ("/models/gemini-2.5-flash:predict", Face::OpenAi),
+        ] {
+            assert_eq!(Face::of_passed(path), face, "{path}");
+        }
+    }
 
     #[test]
     fn every_kind_has_its_status() {

@@ -80,7 +80,7 @@ pub(super) fn newapi(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedPrice> {
     let Some(item) = inside(load, root, "options") else { return Vec::new() };
     let Some(item) = inside(load, &item, "data") else { return Vec::new() };
     for (name, child) in item.children() {
-        let moot = matches!(name, "success" | "message" | "GroupRatio" | "group_ratio" | "AutoGroups");
+        let moot = matches!(name, "success" | "message" | "AutoGroups");
         if ratio::is_ratio(name)
             || moot
             || !(name.contains("Ratio") || name.contains("ratio") || name.contains("rice"))

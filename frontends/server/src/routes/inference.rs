@@ -189,17 +189,21 @@ async fn form(
 
 /// `/providers/{name}/{path}`, with any method.
 pub async fn pass_through(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
-    let face = Face::OpenAi;
     // The path as it came: what is decoded in it must not be taken for something else.
     let raw = req.uri().path();
     let rest = raw.strip_prefix("/providers/").unwrap_or_default();
     let (name, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let face = Face::of_passed(path);
     let upload = match upload::take(&req, payload, &state) {
         Ok(upload) => upload,
         Err(error) => return refuse(&req, face, &Rejection::new(error)),
     };
+    let credential = match face {
+        Face::Gemini => extract::credential_or_query(&req),
+        _ => extract::credential(req.headers()),
+    };
     let request = PassThrough {
-        credential: extract::credential(req.headers()),
+        credential,
         client_ip: extract::client_ip(&req, &state.trusted_proxies),
         name: name.to_owned(),
         path: path.to_owned(),
