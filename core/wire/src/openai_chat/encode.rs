@@ -462,8 +462,8 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
             o.str("type", "image_url");
             o.object("image_url", |o| {
                 o.str("url", &url_of(source));
-                if let Some(detail) = detail {
-                    o.str("detail", detail);
+                if let Some(word) = detail.as_deref().and_then(|said| detail_word(said, path, losses)) {
+                    o.str("detail", word);
                 }
             });
         }),
@@ -489,6 +489,24 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
             losses.dropped(path, "the target takes no documents by address")
         }
         _ => losses.dropped(path, "the target has no such content"),
+    }
+}
+
+/// How closely a picture is to be looked at, in a word that chat completions have. Unsaid is `auto`.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/api-reference/chat/create): 400 for others, which responses take.
+fn detail_word(said: &str, path: &str, losses: &mut Losses) -> Option<&'static str> {
+    let place = || format!("{path}.detail");
+    match said {
+        "low" => Some("low"),
+        "high" => Some("high"),
+        "original" => {
+            losses.approximated(place(), "the target's closest look is `high`");
+            Some("high")
+        }
+        _ => {
+            losses.dropped(place(), "the target has no such word");
+            None
+        }
     }
 }
 
