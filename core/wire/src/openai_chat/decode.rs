@@ -224,6 +224,7 @@ fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
 }
 
 fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let mut open = legacy::Open::default();
     for (at, message) in list.elements().enumerate() {
         let path = format!("messages[{at}]");
         let role = message.get_str("role").unwrap_or_default();
@@ -243,6 +244,12 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             "assistant" => {
                 let mut blocks = assistant(message, &path, losses)?;
                 mark(&mut blocks, cache(message));
+                let begins = request.messages.last().is_none_or(|last| last.role != Role::Assistant);
+                // One that says nothing is no turn.
+                if begins && !blocks.is_empty() {
+                    open.begin();
+                }
+                open.add(&blocks);
                 request.add(Role::Assistant, blocks);
             }
             "tool" => {
@@ -262,7 +269,7 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             }
             "function" => {
                 let content = parts(content, &path, losses)?;
-                legacy::result(request, message, content, &path)?;
+                legacy::result(request, &mut open, message, content, &path)?;
             }
             other => {
                 let known = "system, developer, user, assistant, tool or function";

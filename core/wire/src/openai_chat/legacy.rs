@@ -1,5 +1,7 @@
 //! `functions`, as OpenAI had tools before there were several calls: one call in a turn, without an id.
 
+use std::collections::{HashMap, VecDeque};
+
 use super::decode::arguments;
 use crate::error::{Result, WireError};
 use crate::ir::{Block, Request, Role, Tool, ToolChoice, ToolKind};
@@ -58,15 +60,42 @@ pub(super) fn call(call: Val<'_>, path: &str, losses: &mut Losses) -> Result<Blo
     })
 }
 
-/// A function's result: of the last call of that name.
-pub(super) fn result(request: &mut Request, message: Val<'_>, content: Vec<Block>, path: &str) -> Result<()> {
-    let wanted = message.get_str("name").unwrap_or_default();
-    let last = request.messages.iter().rev().find(|turn| turn.role == Role::Assistant);
-    let id = last.into_iter().flat_map(|turn| turn.blocks.iter().rev()).find_map(|block| match block {
-        Block::ToolUse { id, name, .. } if *name == wanted => Some(id.clone()),
-        _ => None,
-    });
-    let id = id.ok_or_else(|| {
+/// The calls of the turn that is open, by name: results of functions name nothing else.
+#[derive(Default)]
+pub(super) struct Open(HashMap<String, VecDeque<String>>);
+
+impl Open {
+    /// Another turn of the assistant's has its own.
+    pub(super) fn begin(&mut self) {
+        // Those of a turn with many calls would be cleared in as much time by each behind it.
+        self.0 = HashMap::new();
+    }
+
+    /// What the assistant has said in the turn.
+    pub(super) fn add(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            if let Block::ToolUse { id, name, .. } = block {
+                self.0.entry(name.clone()).or_default().push_back(id.clone());
+            }
+        }
+    }
+
+    /// The first call of that name that has no result yet; the last, where all have one.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let ids = self.0.get_mut(name)?;
+        if ids.len() > 1 { ids.pop_front() } else { ids.front().cloned() }
+    }
+}
+
+/// A function's result: of a call of that name.
+pub(super) fn result(
+    request: &mut Request,
+    open: &mut Open,
+    message: Val<'_>,
+    content: Vec<Block>,
+    path: &str,
+) -> Result<()> {
+    let id = open.take(&message.get_str("name").unwrap_or_default()).ok_or_else(|| {
         WireError::invalid(format!(
             "`{path}.name` answers no call of the turn before: send the model's `function_call` first"
         ))

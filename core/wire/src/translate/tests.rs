@@ -219,3 +219,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn results_of_many_calls_of_a_turn_are_told_apart_in_time() {
+    const CALLS: usize = 20_000;
+    let call = json!({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}});
+    let result = json!({"role": "function", "name": "f", "content": "r"});
+    let turns = std::iter::repeat_n(call, CALLS).chain(std::iter::repeat_n(result, CALLS));
+    let messages: Vec<Value> =
+        std::iter::once(json!({"role": "user", "content": "hi"})).chain(turns).collect();
+    let body = json!({"messages": messages}).to_string();
+    let mut losses = Losses::default();
+    let request = openai_chat::request(Val::trusted(&body), &[], &mut losses).unwrap();
+    let [_, called, answered] = request.messages.as_slice() else { panic!("three turns") };
+    let calls = called.blocks.iter().map(|block| match block {
+        Block::ToolUse { id, .. } => id,
+        _ => panic!("a call"),
+    });
+    let results = answered.blocks.iter().map(|block| match block {
+        Block::ToolResult { id, .. } => id,
+        _ => panic!("a result"),
+    });
+    assert!(calls.eq(results), "each has its own");
+}
