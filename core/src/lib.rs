@@ -31,6 +31,7 @@ mod json;
 pub mod ledger;
 pub mod limit;
 pub mod money;
+pub mod openai;
 pub mod pattern;
 pub mod ports;
 pub mod price;

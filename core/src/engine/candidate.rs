@@ -10,6 +10,7 @@ use crate::channel::{Channel, ChannelModel};
 use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
 use crate::ids::{ChannelId, ModelName};
+use crate::openai;
 use crate::ports::CandidateView;
 use crate::snapshot::{
     Candidate, DEFAULT_TAG, MATCH_TAG, MOCK_TAG, ModelGroup, Strategy, TagFilter, Unpriced,
@@ -222,7 +223,7 @@ fn filter(
     if !caller.may_use(channel) {
         return Err((Exclusion::Group, 0));
     }
-    let endpoint = endpoint_for(channel, call).ok_or((Exclusion::Format, 0))?;
+    let endpoint = endpoint_for(admission, channel, model).ok_or((Exclusion::Format, 0))?;
     if model.is_pass_through() != (call.format == Format::PassThrough) {
         return Err((Exclusion::Format, 0));
     }
@@ -301,24 +302,31 @@ pub(super) fn has_no_bound(
 }
 
 /// The endpoint that serves the call without translation, else the first that it reaches. Callers that send thoughts back are
-/// better served where these are kept: chat completions have no place for them. What responses can't be told chat completions are.
-fn endpoint_for(channel: &Channel, call: &Call) -> Option<u32> {
+/// better served where these are kept: chat completions have no place for them. What responses can't be told chat completions are,
+/// unless the model is served by responses alone.
+fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel) -> Option<u32> {
+    let call = &admission.call;
     let speaks = |format| channel.endpoints.iter().position(|endpoint| endpoint.format == format);
+    if let Some(same) = speaks(call.format) {
+        return u32::try_from(same).ok();
+    }
     let responses = speaks(Format::OpenaiResponses);
-    let same = || speaks(call.format);
-    let keeps = || responses.filter(|_| call.format == Format::AnthropicMessages);
+    let name = upstream_name(model, admission.group());
+    let stays = call.format.is_chat() && openai::is_responses_only(name.as_str());
+    let keeps = responses.filter(|_| stays || call.format == Format::AnthropicMessages);
     let any = || channel.endpoints.iter().position(|endpoint| call.format.reaches(endpoint.format));
-    let found = same().or_else(keeps).or_else(any)?;
-    let is_translated = Some(found) == responses && call.format != Format::OpenaiResponses;
-    let other = speaks(Format::OpenaiChat).filter(|_| is_translated && !fits_responses(call));
+    let found = keeps.or_else(any)?;
+    let leaves = Some(found) == responses && !stays && !fits_responses(call, name.as_str());
+    let other = speaks(Format::OpenaiChat).filter(|_| leaves);
     u32::try_from(other.unwrap_or(found)).ok()
 }
 
-/// Whether responses can be told what the call says. Where thoughts go back and forth stop sequences weigh less: models that think
-/// take none.
-fn fits_responses(call: &Call) -> bool {
+/// Whether responses can be told what the call says. Stop sequences count only where chat completions would be told them: models
+/// that think take none.
+fn fits_responses(call: &Call, model: &str) -> bool {
     let is_tiny = call.max_output.is_some_and(|most| most < RESPONSES_CEILING_MIN);
-    !is_tiny && call.choices <= 1 && (call.bound || !call.needs.stops)
+    let stops = call.needs.stops && !call.bound && !openai::is_reasoning(model);
+    !is_tiny && call.choices <= 1 && !stops
 }
 
 /// What a channel is for.

@@ -866,21 +866,33 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
     let least: fn(&mut Call) = |call| call.max_output = Some(16);
     let two: fn(&mut Call) = |call| call.choices = 2;
     let both: &[Format] = &[OpenaiResponses, OpenaiChat];
-    for (caller_format, change, endpoints, want) in [
-        (Anthropic, plain, both, OpenaiResponses),
-        (Anthropic, tiny, both, OpenaiChat),
-        (Anthropic, least, both, OpenaiResponses),
-        (Anthropic, stops, both, OpenaiChat),
-        (Anthropic, stops_thinking, both, OpenaiResponses),
-        (Anthropic, tiny, &[OpenaiResponses], OpenaiResponses),
-        (Anthropic, tiny, &[Gemini, OpenaiChat], Gemini),
-        (Gemini, plain, both, OpenaiResponses),
-        (Gemini, stops, both, OpenaiChat),
-        (Gemini, two, both, OpenaiChat),
-        (OpenaiResponses, tiny, both, OpenaiResponses),
-        (OpenaiChat, plain, both, OpenaiChat),
+    let chat_first: &[Format] = &[OpenaiChat, OpenaiResponses];
+    for (caller_format, model, change, endpoints, want) in [
+        (Anthropic, "gpt-4o", plain, both, OpenaiResponses),
+        (Anthropic, "gpt-4o", tiny, both, OpenaiChat),
+        (Anthropic, "gpt-4o", least, both, OpenaiResponses),
+        (Anthropic, "gpt-4o", stops, both, OpenaiChat),
+        (Anthropic, "gpt-4o", stops_thinking, both, OpenaiResponses),
+        (Anthropic, "gpt-4o", tiny, &[OpenaiResponses], OpenaiResponses),
+        (Anthropic, "gpt-4o", tiny, &[Gemini, OpenaiChat], Gemini),
+        (Gemini, "gpt-4o", plain, both, OpenaiResponses),
+        (Gemini, "gpt-4o", stops, both, OpenaiChat),
+        (Gemini, "gpt-4o", two, both, OpenaiChat),
+        (OpenaiResponses, "gpt-4o", tiny, both, OpenaiResponses),
+        (OpenaiChat, "gpt-4o", plain, both, OpenaiChat),
+        (Anthropic, "openai/gpt-5.4", stops, both, OpenaiResponses),
+        (Anthropic, "gpt-5-chat-latest", stops, both, OpenaiChat),
+        (Anthropic, "gpt-5.4", tiny, both, OpenaiChat),
+        (Gemini, "o3", stops, both, OpenaiResponses),
+        (Gemini, "gpt-5.4", two, both, OpenaiChat),
+        (Gemini, "gpt-5.4", plain, chat_first, OpenaiChat),
+        (Gemini, "gpt-5.3-codex", plain, chat_first, OpenaiResponses),
+        (Gemini, "gpt-5-pro", two, both, OpenaiResponses),
+        (Anthropic, "gpt-5.3-codex", stops, both, OpenaiResponses),
+        (Anthropic, "o1-pro", tiny, chat_first, OpenaiResponses),
+        (Anthropic, "o3-pro", tiny, &[OpenaiChat], OpenaiChat),
     ] {
-        let mut only = channel_with(|_| {});
+        let mut only = channel_with(|own| own.upstream = model.into());
         let url = "http://127.0.0.1:9/".to_owned();
         only.endpoints =
             endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
@@ -890,7 +902,7 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
         change(&mut call);
         let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
         let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("nobody is tried") };
-        assert_eq!(attempt.endpoint().format, want, "{caller_format:?} to {endpoints:?}");
+        assert_eq!(attempt.endpoint().format, want, "{caller_format:?}, {model} to {endpoints:?}");
         engine.observe(&mut admission, &Outcome::answered(Usage::default()), NOW);
         engine.finish(admission, None, NOW);
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
+use sluicegate_core::openai::wants_max_completion_tokens;
 use sluicegate_core::quirk::Quirks;
 
 use crate::json::{Val, escape_into, object};
@@ -45,28 +46,6 @@ pub struct Edits<'a> {
     pub drop: &'a [&'a str],
     /// Top-level fields to set, as raw JSON; replaces what the caller sent. The values must be valid JSON.
     pub set: &'a [(&'a str, &'a str)],
-}
-
-/// OpenAI's reasoning models refuse `max_tokens`.
-// QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/reasoning): 400 unsupported_parameter.
-pub(crate) fn wants_max_completion_tokens(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    ["o1", "o3", "o4", "gpt-5"].iter().any(|family| {
-        name.strip_prefix(family)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '@', ':']))
-    })
-}
-
-/// Whether a model of OpenAI's thinks, and so takes no sampling parameters, stop sequences and probabilities.
-pub(crate) fn is_reasoning(model: &str) -> bool {
-    wants_max_completion_tokens(model) && !never_thinks(model)
-}
-
-/// Whether a model is one of OpenAI's that don't think.
-// QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): GPT-5 has chat and search models that don't.
-pub(crate) fn never_thinks(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    ["gpt-4", "gpt-3", "chatgpt", "gpt-5-chat", "gpt-5-search"].iter().any(|family| name.starts_with(family))
 }
 
 /// The name of the field for the ceiling, when the caller named none.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use sluicegate_core::openai::is_reasoning;
+
 use super::reason::{self, Thought, Thoughts};
 use super::strict;
 use crate::error::{Result, WireError};
@@ -15,7 +17,7 @@ use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
 use crate::names::{Names, chat_id, cut};
 use crate::search;
-use crate::splice::{Edits, is_reasoning};
+use crate::splice::Edits;
 
 /// What a tool that takes a text is declared to take where tools take objects only.
 pub(crate) const TEXT_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 use sluicegate_core::Format;
+use sluicegate_core::openai::{never_thinks, wants_max_completion_tokens};
 use sluicegate_core::quirk::{Quirks, ThinkingQuirk};
 
 use crate::ir::{Block, Effort, Message, Reasoning, Request, ToolChoice};
 use crate::json::Object;
 use crate::loss::Losses;
-use crate::splice::{never_thinks, wants_max_completion_tokens};
 
 /// The loss of a budget at a target that has words for it.
 const BUDGET: &str = "thinking.budget_tokens";

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sluicegate_core::openai::{is_reasoning, never_thinks};
+
 use crate::error::{Result, WireError};
 use crate::ir::{
     Block, JSON_HINT, JSON_HINT_WHY, Maker, Message, OutputFormat, Request, Role, Source, Tool, ToolChoice,
@@ -14,7 +16,6 @@ use crate::openai_chat::{
     NO_LOGPROBS, custom_names, effort, held, json_schema, parameters, refuse_stored, url_of, user_and_tier,
 };
 use crate::search;
-use crate::splice::{is_reasoning, never_thinks};
 
 /// The least output ceiling that is taken, in tokens.
 // QUIRK(openai, 2026-05, https://platform.openai.com/docs/api-reference/responses/create): 400 below it.
