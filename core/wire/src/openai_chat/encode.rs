@@ -26,7 +26,7 @@ const STOPS_MAX: usize = 4;
 /// Why reasoning models aren't asked for probabilities.
 pub(crate) const NO_LOGPROBS: &str = "the model gives no probabilities";
 /// And this long a user name, in characters.
-const USER_MAX: usize = 64;
+pub(crate) const USER_MAX: usize = 64;
 
 /// Encodes a request. `ceiling` is the field for the output ceiling.
 ///

@@ -11,15 +11,22 @@ use crate::ir::{
 };
 use crate::json::{Array, Object, Val, object};
 use crate::loss::Losses;
-use crate::names::{Names, tool_id};
+use crate::names::{Names, cut, tool_id};
 use crate::openai_chat::{
-    NO_LOGPROBS, custom_names, effort, held, json_schema, parameters, refuse_stored, url_of, user_and_tier,
+    NO_LOGPROBS, USER_MAX, custom_names, effort, held, json_schema, parameters, refuse_stored, url_of,
+    user_and_tier,
 };
 use crate::search;
 
 /// The least output ceiling that is taken, in tokens.
 // QUIRK(openai, 2026-05, https://platform.openai.com/docs/api-reference/responses/create): 400 below it.
 const CEILING_MIN: u64 = 16;
+
+/// How many notes of a call are taken, and how long each and its name may be, in characters.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/api-reference/responses/create): 400 beyond them, and for what is no text.
+const NOTES_MAX: usize = 16;
+const NOTE_MAX: usize = 512;
+const NOTE_NAME_MAX: usize = 64;
 
 /// Encodes a request. `set` is appended as it is.
 ///
@@ -59,18 +66,15 @@ pub(crate) fn encode(
         reasoning(o, request, losses);
         text(o, request, losses);
         user_and_tier(o, request, losses);
-        for (name, value) in [
-            ("prompt_cache_key", &request.cache_key),
-            ("prompt_cache_retention", &request.cache_retention),
-            ("safety_identifier", &request.safety_id),
-        ] {
+        for (name, value) in
+            [("prompt_cache_key", &request.cache_key), ("prompt_cache_retention", &request.cache_retention)]
+        {
             if let Some(value) = value {
                 o.str(name, value);
             }
         }
-        if let Some(noted) = &request.metadata {
-            o.raw("metadata", noted);
-        }
+        safety_id(o, request, losses);
+        metadata(o, request, losses);
         // The caller has the conversation; what was thought travels with it, encrypted.
         if !skip("store") {
             o.bool("store", false);
@@ -90,6 +94,37 @@ pub(crate) fn encode(
         }
         set.iter().for_each(|(name, value)| o.raw(name, value));
     }))
+}
+
+fn safety_id(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    if let Some(id) = &request.safety_id {
+        let short = cut(id, USER_MAX);
+        if short != id.as_str() {
+            losses.approximated("safety_identifier", "longer than 64 characters: cut, with a hash");
+        }
+        o.str("safety_identifier", &short);
+    }
+}
+
+/// What the caller notes of the call, as far as it is taken.
+fn metadata(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
+    let mut kept = Vec::new();
+    for (name, value) in request.metadata.as_deref().map(Val::trusted).into_iter().flat_map(Val::members) {
+        if kept.len() < NOTES_MAX && is_note(&name, value) {
+            kept.push((name, value));
+        } else {
+            let why = "the target takes 16 texts of 512 characters, under names of 64";
+            losses.dropped(format!("metadata.{}", cut(&name, NOTE_NAME_MAX)), why);
+        }
+    }
+    if !kept.is_empty() {
+        o.object("metadata", |o| kept.iter().for_each(|(name, value)| o.raw(name, value.raw())));
+    }
+}
+
+fn is_note(name: &str, value: Val<'_>) -> bool {
+    let is_text = || value.as_str().is_some_and(|text| text.chars().count() <= NOTE_MAX);
+    name.chars().count() <= NOTE_NAME_MAX && is_text()
 }
 
 /// Whether the model thinks: those that don't refuse to be asked for what they thought.
