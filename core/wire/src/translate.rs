@@ -396,7 +396,12 @@ impl Translator {
                 return;
             };
             let item = Item { event, ..item };
-            unwrap.event(item, names, &mut |item| sink.event(item, names, text));
+            unwrap.event(item, names, &mut |item| {
+                if names.as_functions && matches!(item.event, Event::ToolStart { tool: 1.., .. }) {
+                    losses.dropped("tool_calls", "there is room for one call");
+                }
+                sink.event(item, names, text);
+            });
         };
         match v {
             Some(v) => decoder.read(v, &mut on),
