@@ -1,12 +1,19 @@
 //! A `generateContent` answer, whole or streamed, into events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{member, part, stop_of};
 use crate::ir::{Citation, Event, Item, Said, Source, Stop, ToolKind};
 use crate::json::{Val, object};
 use crate::loss::Losses;
 use crate::sound::is_pcm;
+
+/// So many places are told of one answer, and so many are looked for in each response.
+// BOUND: each is a source of its own, with its address and title; behind them sources come without places.
+const PLACES_MAX: usize = 256;
+
+/// A place in the answer's text, in characters.
+type Place = (u64, u64);
 
 /// Reads the responses of a stream, or one whole body.
 #[derive(Debug, Default)]
@@ -30,6 +37,8 @@ struct Candidate {
     /// What was said, for places in it, and from which byte on each part of the last response stands.
     said: Said,
     starts: Vec<usize>,
+    /// The places that were told, each with its chunk.
+    placed: BTreeSet<(u64, Place)>,
 }
 
 impl Decoder {
@@ -64,7 +73,7 @@ impl Decoder {
             if let Some(parts) = found.get("content").and_then(|content| content.get("parts")) {
                 parts.elements().for_each(|part| self.part(at, part, &mut emit));
             }
-            if let Some(candidate) = self.candidates.get(at) {
+            if let Some(candidate) = self.candidates.get_mut(at) {
                 sources(found, candidate, &mut emit);
             }
             logprobs(found, &mut emit);
@@ -193,7 +202,7 @@ fn picture(media: Val<'_>) -> Option<Source> {
 }
 
 /// Where the answer's text comes from: what a search found, and what it cites.
-fn sources(found: Val<'_>, candidate: &Candidate, emit: &mut impl FnMut(Event)) {
+fn sources(found: Val<'_>, candidate: &mut Candidate, emit: &mut impl FnMut(Event)) {
     let mut cite = |url: Option<Val<'_>>, title: Option<Val<'_>>, place| {
         if let Some(url) = url.and_then(Val::as_str).filter(|url| !url.is_empty()) {
             let title = title.and_then(Val::as_str).map(|title| title.into_owned());
@@ -202,14 +211,7 @@ fn sources(found: Val<'_>, candidate: &Candidate, emit: &mut impl FnMut(Event)) 
     };
     let grounds = member(found, "groundingMetadata");
     let list = |name| grounds.and_then(|grounds| member(grounds, name)).into_iter().flat_map(Val::elements);
-    let mut backed: BTreeMap<u64, Vec<(u64, u64)>> = BTreeMap::new();
-    for support in list("groundingSupports") {
-        let Some(place) = member(support, "segment").and_then(|segment| candidate.place(segment)) else {
-            continue;
-        };
-        let chunks = member(support, "groundingChunkIndices").into_iter().flat_map(Val::elements);
-        chunks.filter_map(Val::as_u64).for_each(|chunk| backed.entry(chunk).or_default().push(place));
-    }
+    let backed = candidate.backed(list("groundingSupports"));
     for (n, chunk) in (0..).zip(list("groundingChunks")) {
         let source =
             chunk.get("web").or_else(|| member(chunk, "retrievedContext")).or_else(|| chunk.get("maps"));
@@ -221,8 +223,9 @@ fn sources(found: Val<'_>, candidate: &Candidate, emit: &mut impl FnMut(Event)) 
     }
     let cited = member(found, "citationMetadata")
         .and_then(|cited| member(cited, "citationSources").or_else(|| cited.get("citations")));
-    for source in cited.into_iter().flat_map(Val::elements) {
-        cite(source.get("uri"), source.get("title"), candidate.place(source));
+    for (n, source) in cited.into_iter().flat_map(Val::elements).enumerate() {
+        let place = if n < PLACES_MAX { candidate.place(source) } else { None };
+        cite(source.get("uri"), source.get("title"), place);
     }
 }
 
@@ -233,9 +236,30 @@ impl Candidate {
         emit(Event::Text(text));
     }
 
+    /// What each chunk backs.
+    fn backed<'a>(&mut self, supports: impl Iterator<Item = Val<'a>>) -> BTreeMap<u64, BTreeSet<Place>> {
+        let mut backed: BTreeMap<u64, BTreeSet<Place>> = BTreeMap::new();
+        for support in supports.take(PLACES_MAX) {
+            let Some(place) = member(support, "segment").and_then(|segment| self.place(segment)) else {
+                continue;
+            };
+            let chunks = member(support, "groundingChunkIndices").into_iter().flat_map(Val::elements);
+            for chunk in chunks.filter_map(Val::as_u64).filter(|chunk| self.tells(*chunk, place)) {
+                backed.entry(chunk).or_default().insert(place);
+            }
+        }
+        backed
+    }
+
+    /// Whether there is room for a place. Responses of a stream may repeat what was told.
+    fn tells(&mut self, chunk: u64, place: Place) -> bool {
+        let known = (chunk, place);
+        self.placed.contains(&known) || self.placed.len() < PLACES_MAX && self.placed.insert(known)
+    }
+
     /// The place of a segment, which is counted in bytes: of a part in a whole answer, of all that was said in a stream. Its words
     /// tell which; without them only an answer in one part is sure.
-    fn place(&self, segment: Val<'_>) -> Option<(u64, u64)> {
+    fn place(&self, segment: Val<'_>) -> Option<Place> {
         let number = |name| member(segment, name).and_then(Val::as_u64).and_then(|n| usize::try_from(n).ok());
         let (from, to) = (number("startIndex").unwrap_or(0), number("endIndex")?);
         let words = segment.get_str("text");
@@ -275,5 +299,40 @@ fn logprobs(candidate: Val<'_>, emit: &mut impl FnMut(Event)) {
     if list.len() > 1 {
         list.push(']');
         emit(Event::Logprobs(list));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_has_so_many_places_and_each_once() {
+        const MANY: usize = 2 * PLACES_MAX;
+        let support = |at: usize| {
+            let segment = json!({"startIndex": at, "endIndex": at + 1, "text": "x"});
+            json!({"segment": segment, "groundingChunkIndices": [0, 0, at / PLACES_MAX * 2, 1, 0]})
+        };
+        let chunk = |at: usize| json!({"web": {"uri": format!("https://x/{at}"), "title": "t"}});
+        let grounds = json!({
+            "groundingSupports": (0..MANY).map(support).collect::<Value>(),
+            "groundingChunks": (0..3).map(chunk).collect::<Value>(),
+        });
+        let response = |said: String| json!({"candidates": [{"content": {"parts": [{"text": said}]}, "groundingMetadata": grounds}]});
+        let mut decoder = Decoder::default();
+        // What is told again takes no more room.
+        for said in ["x".repeat(MANY), "y".to_owned()] {
+            let mut places: BTreeMap<String, Vec<Option<Place>>> = BTreeMap::new();
+            decoder.read(Val::trusted(&response(said).to_string()), &mut |item| {
+                if let Event::Citation(citation) = item.event {
+                    places.entry(citation.url).or_default().push(citation.place);
+                }
+            });
+            let each: Vec<_> = (0..PLACES_MAX as u64 / 2).map(|at| Some((at, at + 1))).collect();
+            let found: Vec<_> = places.into_values().collect();
+            assert_eq!(found, [each.clone(), each, vec![None]]);
+        }
     }
 }

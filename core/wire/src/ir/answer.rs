@@ -1,5 +1,7 @@
 //! Folds events into a whole answer.
 
+use std::collections::HashSet;
+
 use super::{Citation, Event, Item, Said, Seal, Source, Stop, ToolKind};
 
 /// What stands at the head of an answer, or of each of its chunks.
@@ -38,7 +40,9 @@ pub(crate) struct Choice {
     pub(crate) blocks: Vec<AnswerBlock>,
     pub(crate) stop: Option<Stop>,
     pub(crate) sequence: Option<String>,
+    /// Each once, in order.
     pub(crate) citations: Vec<Citation>,
+    cited: HashSet<Citation>,
     /// Arrays as they came, in order.
     pub(crate) logprobs: Vec<String>,
     pub(crate) sound: Sound,
@@ -106,7 +110,7 @@ impl Choice {
             (Event::Sound(piece), _) => self.sound.pieces.push(piece),
             (Event::Transcript(more), _) => self.sound.transcript.push_str(&more),
             (Event::Citation(citation), _) => {
-                if !self.citations.contains(&citation) {
+                if self.cited.insert(citation.clone()) {
                     self.citations.push(citation);
                 }
             }

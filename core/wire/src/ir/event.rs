@@ -49,7 +49,7 @@ pub(crate) enum Event {
 }
 
 /// A source on the web.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Citation {
     pub(crate) url: String,
     pub(crate) title: Option<String>,
