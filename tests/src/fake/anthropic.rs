@@ -297,16 +297,17 @@ fn thinking_fits(body: &Value, thinks: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// What models don't take any more, or not yet: schemas before 4.1, thinking before 3.7, an answer that is begun from 4.6 on and wherever they think, two ways to sample from 4.5 on.
+/// What models don't take any more, or not yet: schemas before 4.5, thinking before 3.7, an answer that is begun from 4.6 on and wherever they think, two ways to sample from 4.5 on.
 fn model_fits(body: &Value, messages: &[Value], ask: &Ask) -> Result<(), String> {
     let is_of = |generations: &[&str]| {
         ask.model.contains("claude") && generations.iter().any(|it| ask.model.replace('.', "-").contains(it))
     };
     let is_old = is_of(&["claude-3", "sonnet-4-2025", "opus-4-2025", "sonnet-4-0", "opus-4-0"]);
-    if is_old && !body["output_config"]["format"].is_null() {
+    let no_schemas = is_old || is_of(&["opus-4-1"]);
+    if no_schemas && !body["output_config"]["format"].is_null() {
         return Err("output_config.format: structured outputs are not supported by this model".into());
     }
-    if is_old && body["tools"].as_array().into_iter().flatten().any(|tool| !tool["strict"].is_null()) {
+    if no_schemas && body["tools"].as_array().into_iter().flatten().any(|tool| !tool["strict"].is_null()) {
         return Err("tools: strict: Extra inputs are not permitted".into());
     }
     if is_of(&["claude-3-haiku", "claude-3-opus", "claude-3-sonnet", "claude-3-5"])

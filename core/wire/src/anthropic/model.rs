@@ -30,9 +30,10 @@ pub(super) fn takes_both(model: &str) -> bool {
 }
 
 /// Whether a model can be held to schemas: for its answer (`output_config.format`), and for what tools take (`strict`).
-// QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs): from Opus 4.1 and 4.5 on; 400 before.
+// QUIRK(anthropic, 2026-11, https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs): the page lists
+// 4.5 and later; 400 before.
 pub(super) fn takes_schemas(model: &str) -> bool {
-    generation(model).is_none_or(|generation| generation >= (4, 1))
+    generation(model).is_none_or(|generation| generation >= (4, 5))
 }
 
 /// Whether a model can think.
@@ -96,7 +97,7 @@ mod tests {
             ("claude-3-5-sonnet-20241022", false, false),
             ("claude-3-7-sonnet-20250219", false, true),
             ("claude-sonnet-4-20250514", false, true),
-            ("claude-opus-4-1-20250805", true, true),
+            ("claude-opus-4-1-20250805", false, true),
             ("claude-haiku-4-5", true, true),
             ("claude-fable-1-20260701", true, true),
             ("kimi-k2.6", true, true),
