@@ -409,6 +409,15 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// Reasoning of a model of which nothing but its name is known, where that says that it comes on top of the output ceiling, in tokens.
+pub const UNKNOWN_REASONING: u64 = 131_072;
+
+/// Whether models of this name reason on top of the output ceiling wherever they are served: xAI's, Gemini's and Perplexity's that reason.
+pub fn reasons_beside(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    ["grok-", "gemini-", "sonar-reasoning", "sonar-deep"].iter().any(|it| name.starts_with(it))
+}
+
 /// Nothing is known of a model: the largest window on the market in 2026 is 1–2 M tokens.
 pub const UNKNOWN_WINDOW: u64 = 2_097_152;
 

@@ -1,13 +1,10 @@
 //! By whose rules a model's input is counted: only what is certain of a company's own endpoint, and of models known by name.
 
-use sluicegate_core::channel::Channel;
+use sluicegate_core::channel::{Channel, UNKNOWN_REASONING, reasons_beside};
 use sluicegate_core::count::{Counting, ImageRule, Tokenizer};
 
 use crate::catalogue::{Provider, provider_of_host};
 use crate::endpoint::host_of;
-
-/// Reasoning of a model that the price list doesn't know, where it is known to come on top of the output ceiling.
-const REASONING_MAX: u64 = 131_072;
 
 /// The provider at whose own address all endpoints of a channel are.
 fn owner(channel: &Channel) -> Option<Provider> {
@@ -44,10 +41,8 @@ pub(crate) fn settle(channel: &mut Channel) {
 /// How much reasoning a model that isn't in the price list may add to its output ceiling: at xAI and Perplexity, and with
 /// Gemini, the ceiling doesn't cover it.
 pub(crate) fn unknown_reasoning(channel: &Channel, upstream: &str) -> Option<u64> {
-    let name = upstream.rsplit('/').next().unwrap_or(upstream);
-    let by_name = ["grok-", "gemini-", "sonar-reasoning", "sonar-deep"].iter().any(|it| name.starts_with(it));
     let at = owner(channel).map_or(channel.provider.as_str(), |owner| owner.id);
-    (by_name || matches!(at, "xai" | "perplexity")).then_some(REASONING_MAX)
+    (reasons_beside(upstream) || matches!(at, "xai" | "perplexity")).then_some(UNKNOWN_REASONING)
 }
 
 /// Whether `model` is one of that family: the name itself, or a version of it.

@@ -4,7 +4,7 @@ use super::Runtime;
 use super::admission::Admission;
 use super::charges::Charges;
 use crate::call::{Call, Format, Unit};
-use crate::channel::{Channel, ChannelModel, UNKNOWN_WINDOW};
+use crate::channel::{Channel, ChannelModel, UNKNOWN_REASONING, UNKNOWN_WINDOW, reasons_beside};
 use crate::count::{CacheWrites, Counted, Counting, Tokenizer};
 use crate::decision::CeilingReason;
 use crate::ids::ModelName;
@@ -98,7 +98,10 @@ pub(super) fn thoughts(
     match model.extra_reasoning {
         Some(most) => most,
         // Which model a `*` stands for is known by now only.
-        None if model.upstream.as_str().contains('*') => of(&channel.beside(upstream.as_str())),
+        None if model.upstream.as_str().contains('*') => {
+            let unknown = if reasons_beside(upstream.as_str()) { UNKNOWN_REASONING } else { 0 };
+            of(&channel.beside(upstream.as_str())).max(unknown)
+        }
         None => of(&model.beside),
     }
 }

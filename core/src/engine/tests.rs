@@ -795,12 +795,19 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
 fn what_a_wildcard_stands_for_says_how_long_it_thinks() {
     let text = r#"{"thinking":[{"id":"t","models":["plain*"],"never":true}],
         "beside":[{"id":"b","models":["long*"],"most":9000,"source":"s","checked":"d"},{"id":"c","most":700,"source":"s","checked":"d"}]}"#;
-    for (asked, output) in [("at/long-1", 9_200), ("at/other", 900), ("at/plain", 200)] {
+    for (asked, output) in [
+        ("at/long-1", 9_200),
+        ("at/other", 900),
+        ("at/plain", 200),
+        // Of these the name says it, wherever they are; a window holds thoughts, too.
+        ("at/gemini-9-pro", 100_000),
+        ("at/x-ai/grok-9", 100_000),
+    ] {
         let mut only = channel_with(|_| {});
         (only.models[0].group, only.models[0].upstream) = ("at/*".into(), "*".into());
         only.quirks = Arc::new(serde_json::from_str(text).unwrap());
         let engine = engine(Declared { channels: vec![only], ..Declared::default() });
-        let limit = Limit::strict(Metric::OutputTokens, Window::Day, 100_000);
+        let limit = Limit::strict(Metric::OutputTokens, Window::Day, 200_000);
         let caller = caller(&engine, vec![limit], &[]);
         let mut admission = engine.admit(call(asked, Some(200)), &caller, NOW, 7).unwrap();
         try_at(engine.next(&mut admission, NOW));

@@ -43,7 +43,8 @@ impl Face {
     /// The face of callers of what is passed through, by the provider's own path: its operations' endings tell.
     pub fn of_passed(path: &str) -> Self {
         let messages = ["/messages", "/messages/count_tokens", "/messages/batches"];
-        if messages.iter().any(|end| path.ends_with(end)) {
+        // Those of OpenAI's threads are none of Anthropic's.
+        if !path.contains("/threads/") && messages.iter().any(|end| path.ends_with(end)) {
             Face::Anthropic
         } else if generates(path) {
             Face::Gemini
@@ -204,6 +205,7 @@ mod tests {
             ("/chat/completions", Face::OpenAi),
             ("/files", Face::OpenAi),
             ("/v1/messages", Face::Anthropic),
+            ("/threads/thread_1/messages", Face::OpenAi),
             ("/v1/messages/count_tokens", Face::Anthropic),
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", Face::Gemini),
             ("/models/gemini-2.5-flash:predict", Face::OpenAi),

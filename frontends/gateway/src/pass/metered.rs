@@ -214,20 +214,32 @@ fn listed<'a>(channel: &'a Channel, model: &ModelName) -> impl Iterator<Item = &
     channel.models.iter().filter(move |it| !it.is_pass_through() && it.upstream == *model)
 }
 
+/// The entry of the operator's that stands for this model among others and has a price; of several the one that says most of the name.
+fn standing<'a>(channel: &'a Channel, model: &ModelName) -> Option<&'a ChannelModel> {
+    let stands = |it: &&ChannelModel| {
+        let upstream = it.upstream.as_str();
+        let is_one = upstream.contains('*') && matches_pattern(upstream, model.as_str());
+        is_one && !it.is_pass_through() && it.price.is_known()
+    };
+    channel.models.iter().filter(stands).max_by_key(|it| it.upstream.as_str().len())
+}
+
 /// A model as it is at a channel, listed there or not.
 fn model_at(channel: &Channel, model: &ModelName) -> ChannelModel {
     if let Some(priced) = listed(channel, model).find(|it| it.price.is_known()) {
         return priced.clone();
     }
-    // What an entry of the operator's stands for costs what that says.
-    let stands = |it: &&ChannelModel| {
-        let upstream = it.upstream.as_str();
-        !it.is_pass_through() && upstream.contains('*') && matches_pattern(upstream, model.as_str())
-    };
-    if let Some(priced) = channel.models.iter().filter(stands).find(|it| it.price.is_known()) {
-        return ChannelModel { upstream: model.clone(), ..priced.clone() };
-    }
     let unlisted = unlisted_model(channel, model.as_str());
+    if let Some(own) = standing(channel, model) {
+        return ChannelModel {
+            price: own.price.clone(),
+            regions: own.regions.clone(),
+            context_window: own.context_window.or(unlisted.context_window),
+            max_output: own.max_output.or(unlisted.max_output),
+            extra_reasoning: own.extra_reasoning.or(unlisted.extra_reasoning),
+            ..unlisted
+        };
+    }
     match listed(channel, model).next() {
         Some(own) => ChannelModel { price: unlisted.price, regions: unlisted.regions, ..own.clone() },
         None => unlisted,

@@ -162,6 +162,8 @@ async fn what_is_thought_beside_an_unread_ceiling_is_reserved() {
         ("xiaomi_mimo", "mimo-v2.5-pro", json!({"thinking": {"type": "disabled"}}), true),
         ("wanqing", "ep-abcde-1795900000", json!({}), false),
         ("wanqing", "ep-abcde-1795900000", json!({"max_completion_tokens": 50}), true),
+        // A ceiling of Gemini's covers no thoughts, whatever stands for the model.
+        ("gemini", "gemini-2.5-pro", json!({"max_tokens": 50}), false),
         // What it writes at most covers what it thinks.
         ("minimax", "MiniMax-M2.5", json!({"max_tokens": 50}), true),
     ] {
@@ -199,6 +201,12 @@ async fn a_model_that_no_channel_lists_costs_what_it_would_if_one_did() {
             json!({"models": [{"name": "mine", "upstream": "gpt-5.4", "price": {"input": 3, "output": 4}}]}),
             json!([]),
             7_000_000,
+        ),
+        // Of entries that stand for many the one that says most.
+        (
+            json!({"models": [{"name": "*", "upstream": "*", "price": {"input": 1, "output": 1}}, {"name": "gpt-*", "upstream": "gpt-*", "price": {"input": 3, "output": 5}}]}),
+            json!([]),
+            8_000_000,
         ),
     ] {
         let mut at = channel(json!({"name": "c", "provider": "openai"}));
