@@ -354,7 +354,7 @@ fn later_claudes_refuse_what_earlier_ones_took() {
         body["top_p"] = json!(0.9);
     };
     for (model, begins, samples) in [
-        ("claude-3-5-sonnet-latest", 200, 200),
+        ("claude-3-7-sonnet-latest", 200, 200),
         ("claude-sonnet-4-5", 200, 400),
         ("claude-opus-4-6", 400, 400),
     ] {

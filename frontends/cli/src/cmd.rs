@@ -35,12 +35,13 @@ impl Report {
     }
 }
 
-/// Prints to standard output. Who reads it may have seen enough (`| head`): then there is nobody left to tell, and nothing wrong.
+/// Prints to standard output. Who reads it may have seen enough (`| head`): then there is nobody left to tell, and what was begun goes on,
+/// to its own end.
 pub(crate) fn print(what: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     match out.write_fmt(what).and_then(|()| out.flush()) {
         Ok(()) => {}
-        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => {}
         Err(why) => {
             eprintln!("error: standard output can't be written: {why}");
             std::process::exit(1)

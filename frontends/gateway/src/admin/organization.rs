@@ -202,6 +202,9 @@ impl Admin {
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         patch.metadata.apply_or_default(&mut after.metadata);
+        if stored.version == UNMADE {
+            after.created_at = self.now();
+        }
         bound::check(Some(before), &after)?;
         let deed = Deed::new("organization.update", format!("organization {id}"))
             .of(id, None, None)
