@@ -162,8 +162,6 @@ async fn what_is_thought_beside_an_unread_ceiling_is_reserved() {
         ("xiaomi_mimo", "mimo-v2.5-pro", json!({"thinking": {"type": "disabled"}}), true),
         ("wanqing", "ep-abcde-1795900000", json!({}), false),
         ("wanqing", "ep-abcde-1795900000", json!({"max_completion_tokens": 50}), true),
-        // A ceiling of Gemini's covers no thoughts, whatever stands for the model.
-        ("gemini", "gemini-2.5-pro", json!({"max_tokens": 50}), false),
         // What it writes at most covers what it thinks.
         ("minimax", "MiniMax-M2.5", json!({"max_tokens": 50}), true),
     ] {
@@ -178,6 +176,20 @@ async fn what_is_thought_beside_an_unread_ceiling_is_reserved() {
                 assert_eq!((fits, rejection.error.kind()), (false, ErrorKind::InsufficientQuota), "{note}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_stands_for_a_model_takes_none_of_its_thoughts_away() {
+    // Room for 100,000 tokens of output, as above.
+    let all =
+        json!([{"name": "*", "upstream": "*", "price": {"input": 0, "output": 1000}, "max_output": 60_000}]);
+    for (model, fits) in [("gpt-4o", true), ("gemini-2.5-pro", false)] {
+        let mut at = channel(json!({"name": "c", "provider": "openai", "url": "https://relay.test/v1"}));
+        at["models"] = all.clone();
+        let gateway = gateway(&json!([at]), &json!([]), &json!({"spend": {"day": "100 USD"}})).await;
+        let answer = send(&gateway, &Scripted::says(THOUSANDS), ("c", CHAT), &chat(model, &json!({}))).await;
+        assert_eq!(answer.is_ok(), fits, "{model}");
     }
 }
 
