@@ -263,7 +263,13 @@ fn times_are_read_in_three_spellings() {
     for text in ["2026-11-23", "2026-11-23T00:00:00Z", "1795392000000"] {
         assert_eq!(time("from", text).unwrap(), Timestamp::from_ms(1_795_392_000_000), "{text}");
     }
-    assert!(time("from", "yesterday").is_err());
+    // A time without a zone is no day.
+    for text in ["2026-11-23 23:59:59", "2026-11-23T23:59:59"] {
+        assert_eq!(time("to", text).unwrap(), Timestamp::from_ms(1_795_478_399_000), "{text}");
+    }
+    for text in ["yesterday", "2026-11-23 25:00:00", "2026-11-23 noon"] {
+        assert!(time("from", text).is_err(), "{text}");
+    }
 }
 
 #[test]
