@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{IssuedKey, KeyPatch, KeyView, NewKey, Patch, Regenerate};
+use sluicegate::admin::{IssuedKey, KeyBulk, KeyPatch, KeyView, NewKey, Patch, Regenerate};
 use sluicegate::credential::{KeyHash, PREFIX};
 use sluicegate::store::{KeyFilter, KeyRef, Page};
 use sluicegate::tenant::IpNetwork;
@@ -12,7 +12,7 @@ use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, resets_at, set_back};
-use super::{body, find_key, pages, query, route, so_far, warned};
+use super::{body, find_key, pages, query, route, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -209,10 +209,12 @@ async fn delete(ask: Ask) -> Result<Done> {
             found.push((id, name));
         }
     }
-    let mut gone: Vec<String> = Vec::new();
-    for (id, name) in found {
-        ask.admin().delete_key(&ask.actor, &KeyRef::Id(id)).await.map_err(|error| so_far(error, &gone))?;
-        gone.push(name);
+    let (ids, gone): (Vec<String>, Vec<String>) =
+        found.into_iter().map(|(id, name)| (id.to_string(), name)).unzip();
+    let all = KeyBulk { keys: ids, delete: true, ..KeyBulk::default() };
+    let done = ask.admin().change_keys(&ask.actor, all).await?;
+    if let Some(refused) = done.items.into_iter().find_map(|item| item.error) {
+        return Err(refused);
     }
     warned(Map::from_iter([("deleted_keys".to_owned(), json!(gone))]), fields)
 }
