@@ -12,7 +12,10 @@ const root = document.getElementById('root');
 if (!root) throw new Error('the page lacks its root');
 
 await startLanguage(preferred().language);
-createRoot(root).render(
+// What React recovers from by itself, such as a part that didn't come at first, is no failure of the page.
+const onRecoverableError = (error: unknown) => console.warn(error);
+
+createRoot(root, { onRecoverableError }).render(
   <StrictMode>
     <PreferenceProvider>
       <QueryClientProvider client={queries}>

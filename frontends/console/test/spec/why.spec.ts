@@ -104,6 +104,7 @@ test('what the server refuses is said in Chinese', async ({ as }) => {
 });
 
 test('a sample call is explained by a policy as it is typed, before it is saved', async ({ as, world }) => {
+  const before = await world.api.get(`/api/v1/policies/${world.policy}`);
   const page = await as('group_admin');
   await page.goto(`/policies/${world.policy}`);
   await settled(page);
@@ -127,7 +128,7 @@ test('a sample call is explained by a policy as it is typed, before it is saved'
   await expect(answer).not.toContainText('not on Mondays');
   await expect(answer).toContainText('tags ["monday"]');
   const stored = await world.api.get(`/api/v1/policies/${world.policy}`);
-  expect(stored.newest).toBe(1);
+  expect(stored.newest).toBe(before.newest);
 });
 
 test('a list that filters leave empty says so, and one without anything says the next step', async ({ as }) => {
