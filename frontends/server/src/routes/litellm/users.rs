@@ -44,7 +44,8 @@ fn teams(view: &UserView) -> Vec<String> {
 fn role(fields: &mut Fields) -> Result<Option<Role>> {
     let Some(word) = fields.text("user_role")?.value() else { return Ok(None) };
     if word == "internal_user_viewer" {
-        fields.warn("user_role: internal_user_viewer is an ordinary user here, who may make keys of their own");
+        fields
+            .warn("user_role: internal_user_viewer is an ordinary user here, who may make keys of their own");
     }
     rows::role_of(&word).map(Some).ok_or_else(|| no_role("user_role", &word))
 }
