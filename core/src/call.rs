@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::channel::{ChannelModel, RegionRatio};
 use crate::count::{CacheWrites, Media};
-use crate::ids::{CallId, ChannelId, ModelName};
+use crate::ids::{CallId, ChannelId, ModelName, own_name};
 use crate::price::{Price, ServiceTier, Variant};
 
 /// A wire format: what an endpoint speaks.
@@ -240,7 +240,7 @@ impl Translated {
 
 /// Whether a model of Google's is from before Gemini 2.5: without thinking, and with schemas in a part of OpenAPI's only.
 pub fn is_older_gemini(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = own_name(model);
     let Some(rest) = name.strip_prefix("gemini-") else { return name.starts_with("gemma-") };
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let version = rest.get(..end).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::count::{Counting, Tokenizer};
 use crate::edit::{BodyEdit, Change, SENT_HEADER};
 use crate::hash;
 use crate::header::{self, Wanted};
-use crate::ids::{ChannelId, ModelName, ProviderId};
+use crate::ids::{ChannelId, ModelName, ProviderId, own_name};
 use crate::limit::Limit;
 use crate::pattern::Pattern;
 use crate::price::Price;
@@ -414,7 +414,7 @@ pub const UNKNOWN_REASONING: u64 = 131_072;
 
 /// Whether models of this name reason on top of the output ceiling wherever they are served: xAI's, Gemini's and Perplexity's that reason.
 pub fn reasons_beside(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = own_name(model);
     ["grok-", "gemini-", "sonar-reasoning", "sonar-deep"].iter().any(|it| name.starts_with(it))
 }
 

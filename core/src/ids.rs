@@ -87,3 +87,8 @@ impl OrganizationId {
     /// The organization of whatever names none.
     pub const DEFAULT: &'static str = "default";
 }
+
+/// A model's own name, without whoever hosts it: `openai/gpt-5` is `gpt-5`.
+pub fn own_name(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
+}

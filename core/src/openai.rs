@@ -1,5 +1,7 @@
 //! What OpenAI's models take, by their names.
 
+use crate::ids::own_name;
+
 /// OpenAI's reasoning models refuse `max_tokens`.
 // QUIRK(openai, 2026-05, https://platform.openai.com/docs/guides/reasoning): 400 unsupported_parameter.
 pub fn wants_max_completion_tokens(model: &str) -> bool {
@@ -30,11 +32,6 @@ pub fn is_responses_only(model: &str) -> bool {
     let is_kept = || has("codex") || has("pro") || name.contains("-deep-research");
     wants_max_completion_tokens(name) && is_kept()
         || ["codex-mini", "computer-use-preview"].iter().any(|family| name.starts_with(family))
-}
-
-/// The name without whoever hosts it.
-fn own_name(model: &str) -> &str {
-    model.rsplit('/').next().unwrap_or(model)
 }
 
 #[cfg(test)]

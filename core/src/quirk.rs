@@ -8,6 +8,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::call::Format;
 use crate::error::ErrorKind;
+use crate::ids::own_name;
 
 pub use beside::{Beside, BesideQuirk, ByItself};
 
@@ -569,7 +570,7 @@ fn is_of(patterns: &[String], model: &str) -> bool {
     if patterns.is_empty() {
         return true;
     }
-    let short = model.rsplit('/').next().unwrap_or(model);
+    let short = own_name(model);
     let fits = |pattern: &str| fits(pattern, model) || fits(pattern, short);
     let mut wanted = patterns.iter().filter(|pattern| !pattern.starts_with('!')).peekable();
     let included = wanted.peek().is_none() || wanted.any(|pattern| fits(pattern));

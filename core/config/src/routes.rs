@@ -2,12 +2,12 @@
 
 use indexmap::IndexMap;
 use sluicegate_core::ids::ModelName;
-use sluicegate_core::snapshot::Declared;
+use sluicegate_core::snapshot::{Declared, Fallbacks};
 use sluicegate_core::tenant::matches_pattern;
 
 use crate::catalogue::maker_of;
 use crate::diagnostic::Severity;
-use crate::reader::{Item, Load};
+use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
 
@@ -19,9 +19,32 @@ pub(crate) struct Reference<'n> {
     pub(crate) meaning: String,
 }
 
+/// Reads all fallbacks of a section. What they are called there: those after any failure, those for prompts that don't fit, those for what
+/// a policy refuses, and those of every model.
+pub(crate) fn read_all_fallbacks<'n>(
+    load: &mut Load<'_>,
+    fields: &Fields<'n>,
+    [general, context_window, content_policy, default]: [&str; 4],
+    into: &mut Fallbacks,
+    references: &mut Vec<Reference<'n>>,
+) {
+    if let Some(item) = fields.get(general) {
+        read_fallbacks(load, &item, &mut into.general, Some(&mut into.default), references);
+    }
+    if let Some(item) = fields.get(context_window) {
+        read_fallbacks(load, &item, &mut into.context_window, None, references);
+    }
+    if let Some(item) = fields.get(content_policy) {
+        read_fallbacks(load, &item, &mut into.content_policy, None, references);
+    }
+    if let Some(item) = fields.get(default) {
+        into.default.extend(read_targets(load, &item, "", references));
+    }
+}
+
 /// Reads fallbacks: a list of one-key mappings, or one mapping, of a model to one model or a list of them. The model `*`
 /// stands for every one, and adds to `default`.
-pub(crate) fn read_fallbacks<'n>(
+fn read_fallbacks<'n>(
     load: &mut Load<'_>,
     item: &Item<'n>,
     into: &mut IndexMap<ModelName, Vec<ModelName>>,

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use sluicegate_core::Format;
+use sluicegate_core::ids::own_name;
 
 use crate::error::{Result, WireError};
 use crate::ir::{Place, Request, ToolChoice, WebSearch};
@@ -197,7 +198,7 @@ pub(crate) fn heed_target(
 fn is_search_model(model: &str) -> bool {
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/tools-web-search): in chat the search models alone do;
     // Perplexity's all do, and take the same field.
-    let name = model.rsplit('/').next().unwrap_or_default();
+    let name = own_name(model);
     // Between separators: a model for research isn't one.
     let searches = name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "search");
     searches || name.starts_with("sonar")

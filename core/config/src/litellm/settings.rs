@@ -202,19 +202,8 @@ fn retries_and_fallbacks<'n>(
     if let Some(most) = fields.unsigned_32(load, "max_fallbacks") {
         declared.routing.max_fallbacks = most;
     }
-    let fallbacks = &mut declared.fallbacks;
-    if let Some(item) = fields.get("fallbacks") {
-        routes::read_fallbacks(load, &item, &mut fallbacks.general, Some(&mut fallbacks.default), references);
-    }
-    if let Some(item) = fields.get("context_window_fallbacks") {
-        routes::read_fallbacks(load, &item, &mut fallbacks.context_window, None, references);
-    }
-    if let Some(item) = fields.get("content_policy_fallbacks") {
-        routes::read_fallbacks(load, &item, &mut fallbacks.content_policy, None, references);
-    }
-    if let Some(item) = fields.get("default_fallbacks") {
-        fallbacks.default.extend(routes::read_targets(load, &item, "", references));
-    }
+    let names = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"];
+    routes::read_all_fallbacks(load, fields, names, &mut declared.fallbacks, references);
 }
 
 /// The time of one attempt; the call as a whole gets at least as much.

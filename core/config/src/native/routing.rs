@@ -181,17 +181,6 @@ pub(super) fn fallbacks<'n>(
     references: &mut Vec<Reference<'n>>,
 ) {
     let Some(fields) = Fields::open_section(load, item, &section::FALLBACKS) else { return };
-    let into = &mut declared.fallbacks;
-    if let Some(item) = fields.get("general") {
-        routes::read_fallbacks(load, &item, &mut into.general, Some(&mut into.default), references);
-    }
-    if let Some(item) = fields.get("context_window") {
-        routes::read_fallbacks(load, &item, &mut into.context_window, None, references);
-    }
-    if let Some(item) = fields.get("content_policy") {
-        routes::read_fallbacks(load, &item, &mut into.content_policy, None, references);
-    }
-    if let Some(item) = fields.get("default") {
-        into.default.extend(routes::read_targets(load, &item, "", references));
-    }
+    let names = ["general", "context_window", "content_policy", "default"];
+    routes::read_all_fallbacks(load, &fields, names, &mut declared.fallbacks, references);
 }

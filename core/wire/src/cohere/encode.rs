@@ -1,5 +1,7 @@
 //! The neutral model as a request of Cohere's chat.
 
+use sluicegate_core::ids::own_name;
+
 use crate::error::{Result, WireError};
 use crate::ir::{Block, Message, OutputFormat, Reasoning, Request, Role, Source, ToolChoice};
 use crate::json::{Array, Object, Val, object};
@@ -124,7 +126,7 @@ fn within<'t>(number: &'t str, least: &'t str, most: &'t str) -> &'t str {
 /// Whether a model is known not to think: it refuses the field.
 // QUIRK(cohere, 2026-11, https://docs.cohere.com/docs/reasoning): from Command A Reasoning on; the models before refuse it.
 fn never_thinks(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
+    let name = own_name(model);
     let families =
         ["command-r", "command-a-03", "command-a-vision", "command-a-translate", "command-light", "c4ai-"];
     name == "command" || families.iter().any(|family| name.starts_with(family))

@@ -1,5 +1,6 @@
 //! What a model's generation takes and what it refuses, by its name.
 
+use sluicegate_core::ids::own_name;
 use sluicegate_core::is_older_gemini;
 
 use crate::ir::{Effort, Reasoning, Request};
@@ -23,7 +24,7 @@ impl Generation {
         if is_older_gemini(model) {
             return Generation::Old;
         }
-        let Some(rest) = base(model).strip_prefix("gemini-") else { return Generation::Budgets };
+        let Some(rest) = own_name(model).strip_prefix("gemini-") else { return Generation::Budgets };
         let major: String = rest.chars().take_while(char::is_ascii_digit).collect();
         match major.parse::<u32>() {
             Ok(0..=2) => Generation::Budgets,
@@ -33,11 +34,6 @@ impl Generation {
             Err(_) => Generation::Budgets,
         }
     }
-}
-
-/// A model's own name, without the collection that it is of.
-fn base(model: &str) -> &str {
-    model.rsplit('/').next().unwrap_or(model)
 }
 
 /// How much a request has its model think.
@@ -63,8 +59,8 @@ impl Thinking {
                 }
                 Thinking::Unsaid
             }
-            Generation::Budgets => budget(base(&request.model), reasoning, losses),
-            Generation::Levels => level(base(&request.model), reasoning, losses),
+            Generation::Budgets => budget(own_name(&request.model), reasoning, losses),
+            Generation::Levels => level(own_name(&request.model), reasoning, losses),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use sluicegate_core::ids::own_name;
+
 use crate::error::Result;
 use crate::ir::{Block, Effort, Message, OutputFormat, Reasoning, Request, Role, Source, ToolChoice};
 use crate::json::{Array, Object, Val, object};
@@ -85,7 +87,7 @@ fn options(o: &mut Object<'_>, request: &Request, own: Option<Val<'_>>) {
 // can't be kept from it.
 fn think(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
     let Some(reasoning) = request.reasoning else { return };
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
+    let name = own_name(&request.model);
     let effort = match reasoning {
         Reasoning::Off => None,
         Reasoning::Effort(effort) => Some(effort),

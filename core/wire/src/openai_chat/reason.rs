@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use sluicegate_core::Format;
+use sluicegate_core::ids::own_name;
 use sluicegate_core::openai::{never_thinks, wants_max_completion_tokens};
 use sluicegate_core::quirk::{Quirks, ThinkingQuirk};
 
@@ -100,7 +101,7 @@ fn amount<'a>(wanted: Reasoning, how: &'a ThinkingQuirk, losses: &mut Losses) ->
 
 /// The word for how much to think, for a model of OpenAI's or like them.
 pub(crate) fn effort(request: &Request, losses: &mut Losses) -> Option<&'static str> {
-    let name = request.model.rsplit('/').next().unwrap_or(&request.model);
+    let name = own_name(&request.model);
     let reasons = !never_thinks(&request.model);
     let effort = match request.reasoning {
         None => return None,

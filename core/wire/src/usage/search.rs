@@ -1,5 +1,7 @@
 //! Searches of the web that a provider made of its own, where its counts don't have them.
 
+use sluicegate_core::ids::own_name;
+
 use crate::gemini::member;
 use crate::json::{Kind, Val};
 
@@ -31,14 +33,14 @@ pub(crate) fn queries(candidate: Val<'_>) -> impl Iterator<Item = Val<'_>> {
 /// Whether a model of Gemini's is charged for each prompt that was grounded, however often it searched.
 pub(crate) fn is_per_prompt(model: &str) -> bool {
     // QUIRK(gemini, vertex, 2026-11, https://ai.google.dev/gemini-api/docs/pricing): since generation 3 each query is charged.
-    let name = model.rsplit('/').next().unwrap_or_default();
+    let name = own_name(model);
     ["gemini-1.", "gemini-2.", "gemini-exp"].iter().any(|begin| name.starts_with(begin))
 }
 
 /// Whether a model of chat completions searches for every answer, and is charged for each as for one search.
 pub(crate) fn always_searches(model: &str) -> bool {
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/tools-web-search): `gpt-4o-search-preview`, `gpt-5-search-api`.
-    let name = model.rsplit('/').next().unwrap_or_default();
+    let name = own_name(model);
     name.starts_with("gpt-") && (name.contains("-search-preview") || name.contains("-search-api"))
 }
 
