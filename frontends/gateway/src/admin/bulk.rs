@@ -156,8 +156,7 @@ fn unmade(mut items: Vec<Outcome>) -> Vec<Outcome> {
 
 /// The same error with another message.
 pub(super) fn saying(error: &Error, message: String) -> Error {
-    let said = Error::new(error.kind(), message).with_retry(error.retry());
-    error.context().iter().fold(said, |said, (name, value)| said.with(name, value.clone()))
+    remade(error, message, |_| true)
 }
 
 /// The same error without a fact that is only for who is told here.
@@ -165,7 +164,11 @@ pub(super) fn without(error: Error, fact: &str) -> Error {
     if error.context().iter().all(|(name, _)| *name != fact) {
         return error;
     }
-    let said = Error::new(error.kind(), error.message()).with_retry(error.retry());
-    let kept = error.context().iter().filter(|(name, _)| *name != fact);
+    remade(&error, error.message().to_owned(), |name| name != fact)
+}
+
+fn remade(error: &Error, message: String, keeps: impl Fn(&str) -> bool) -> Error {
+    let said = Error::new(error.kind(), message).with_retry(error.retry());
+    let kept = error.context().iter().filter(|(name, _)| keeps(name));
     kept.fold(said, |said, (name, value)| said.with(name, value.clone()))
 }

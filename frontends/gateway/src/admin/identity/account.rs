@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, Result, Role, Secret, User, UserId};
 
-use super::session::session_over;
+use super::session::{still, unless_over};
 use super::{
     AccountView, Origin, Proof, SecondStepOffer, SignedIn, about, password, second_step, sign_in_first,
     wrong_code,
 };
 use crate::admin::user::plain;
-use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, came_second, forbidden, invalid};
+use crate::admin::{Access, Actor, Admin, DEFAULT_ORGANIZATION, UserView, forbidden, invalid};
 use crate::secret::Sealer;
-use crate::store::{Account, Change, Expect, Hidden, Stage, Stored, Thing};
+use crate::store::{Account, Change, Expect, Hidden, Stage, Stored};
 
 /// The first super administrator.
 #[derive(Clone, Debug, Deserialize)]
@@ -194,12 +194,12 @@ impl Admin {
     ) -> Result<SignedIn> {
         let (secret, session) = self.new_session(&user.id, Stage::Done, origin)?;
         // Somebody who was signed out meanwhile isn't let in again.
-        changes.insert(0, Change::ExpectThere(Thing::Session(user.id.clone(), by.to_owned())));
+        changes.insert(0, still(&user.id, by));
         changes.push(Change::AddSession(session.clone()));
         let actor = self.actor_of(&user.id).await?.ok_or_else(sign_in_first)?;
         let actor = actor.from(origin.address).by(format!("session {}", session.id));
         let written = self.write_account(&actor, about(action, user), changes).await;
-        written.map_err(|error| if came_second(&error) { session_over() } else { error })?;
+        written.map_err(unless_over)?;
         let signed = super::Signed { actor, session };
         Ok(SignedIn { secret, view: signed.view() })
     }

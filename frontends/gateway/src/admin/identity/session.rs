@@ -86,12 +86,16 @@ pub(super) fn address_name(address: Option<IpAddr>) -> String {
 }
 
 /// A session is there (still).
-pub(super) fn still(session: &Session) -> Change {
-    Change::ExpectThere(Thing::Session(session.user.clone(), session.id.clone()))
+pub(super) fn still(user: &UserId, session: &str) -> Change {
+    Change::ExpectThere(Thing::Session(user.clone(), session.to_owned()))
 }
 
-pub(super) fn session_over() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "the session is over; sign in again")
+/// What a change says that was to hold only while a session is there.
+pub(super) fn unless_over(error: Error) -> Error {
+    if came_second(&error) {
+        return Error::new(ErrorKind::Unauthenticated, "the session is over; sign in again");
+    }
+    error
 }
 
 impl Admin {
@@ -168,9 +172,10 @@ impl Admin {
             return Err(error);
         }
         // A password that was reset meanwhile has ended it.
-        let ended = vec![still(session), Change::EndSession(user.id.clone(), session.id.clone())];
+        let ended =
+            vec![still(&session.user, &session.id), Change::EndSession(user.id.clone(), session.id.clone())];
         let signed = self.begin_session(&user, stage_of(&account), origin, ended).await;
-        signed.map_err(|error| if came_second(&error) { session_over() } else { error })
+        signed.map_err(unless_over)
     }
 
     /// Begins a session, with what else changes.

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{Error, ErrorKind, Result, Secret, Timestamp, UserId};
 
-use super::session::session_over;
+use super::session::{still, unless_over};
 use super::{about, random_text, sign_in_first};
 use crate::admin::key::duration;
-use crate::admin::{Access, Actor, Admin, Scopes, came_second, invalid, not_found};
+use crate::admin::{Access, Actor, Admin, Scopes, invalid, not_found};
 use crate::credential::{KeyHash, new_id};
-use crate::store::{AccessToken, Change, Expect, StoredToken, Thing};
+use crate::store::{AccessToken, Change, Expect, StoredToken};
 
 /// Every access token begins so: it is told apart from a key at sight, by people and by scanners.
 pub const TOKEN_PREFIX: &str = "sgpat_";
@@ -96,12 +96,10 @@ impl Admin {
         };
         // Somebody who was signed out meanwhile makes none any more.
         let by = actor.session().ok_or_else(sign_in_first)?;
-        let changes = vec![
-            Change::ExpectThere(Thing::Session(user.id.clone(), by.clone())),
-            Change::PutAccessToken(token.clone(), KeyHash::of(&text), Expect::New),
-        ];
+        let changes =
+            vec![still(&user.id, by), Change::PutAccessToken(token.clone(), KeyHash::of(&text), Expect::New)];
         let written = self.write_account(actor, about("token.create", &user).whole(&token), changes).await;
-        written.map_err(|error| if came_second(&error) { session_over() } else { error })?;
+        written.map_err(unless_over)?;
         let view = TokenView { token, created_at: now, used_at: None };
         Ok(IssuedToken { secret: Secret::new(text), view })
     }
