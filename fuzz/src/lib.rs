@@ -1,9 +1,11 @@
-//! Targets of fuzzing, as plain functions. `core/wire/tests/fuzz.rs` and `core/config/tests/fuzz.rs` run the same ones on a stable
-//! compiler with a mutator of their own; here they are libFuzzer's, which needs a nightly one:
+//! Targets of fuzzing, as plain functions. `core/wire/tests/fuzz.rs` and `core/config/tests/fuzz.rs` run them with a mutator of their
+//! own among the tests; here they are libFuzzer's, by `cargo xtask fuzz`, or where `cargo fuzz` is installed:
 //!
 //! ```text
-//! cargo +nightly fuzz run request_openai_chat
+//! cargo fuzz run --sanitizer none request_openai_chat
 //! ```
+//!
+//! `--sanitizer none` is what lets a stable compiler build them.
 
 pub mod config;
 pub mod wire;

@@ -5,6 +5,7 @@ mod bench;
 mod c;
 mod catalogue;
 mod console;
+mod fuzz;
 mod install;
 mod mutants;
 mod node;
@@ -28,7 +29,7 @@ usage: cargo xtask COMMAND
   console [--api]        build the web console and pack it for the next build of the binary;
                          --api: take over the server's OpenAPI document and make its client's types anew
   test [--quick] [PART…] everything that must pass; installs and starts what it needs
-                         parts: fmt lint rust mutants c python sdk api console
+                         parts: fmt lint rust mutants fuzz c python sdk api console
                          --quick: no services: format, unit and table tests
   fmt                    format all sources
   lint                   clippy on everything, warnings are errors
@@ -36,6 +37,8 @@ usage: cargo xtask COMMAND
                          --operations N (default 10,000,000), --steps N of a history (200),
                          --first SEED (0), or --seed SEED for that one alone
   mutants [NAME…]        whether the simulation catches the faults of tests/data/mutants.toml
+  fuzz [--seconds N] [TARGET…]
+                         what reads bytes of strangers, under libFuzzer: each target of fuzz/targets for N seconds (default 4)
   prices [--check]       write the built-in price list from its facts (core/config/catalogue/facts)
   catalogue [--check]    make the provider tables and docs/providers.md from the facts, or say whether they are in step
   clients                make docs/clients.md from a run of real clients against every upstream's format
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         "lint" => rust::lint(),
         "simulate" => simulate::run(rest),
         "mutants" => mutants::run(rest),
+        "fuzz" => fuzz::run(rest),
         "prices" => prices::run(rest),
         "catalogue" => catalogue::run(rest),
         "clients" => sdk::clients(),

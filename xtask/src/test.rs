@@ -2,9 +2,9 @@
 
 use crate::step::Steps;
 use crate::tool::Done;
-use crate::{c, console, mutants, python, rust, sdk};
+use crate::{c, console, fuzz, mutants, python, rust, sdk};
 
-const PARTS: &[&str] = &["fmt", "lint", "rust", "mutants", "c", "python", "sdk", "api", "console"];
+const PARTS: &[&str] = &["fmt", "lint", "rust", "mutants", "fuzz", "c", "python", "sdk", "api", "console"];
 
 pub(crate) fn run(args: &[String]) -> Done {
     let quick = args.iter().any(|a| a == "--quick");
@@ -38,6 +38,9 @@ pub(crate) fn run(args: &[String]) -> Done {
     }
     if wanted("mutants") {
         steps.step("mutants", || mutants::run(&[]));
+    }
+    if wanted("fuzz") {
+        steps.step("fuzz", || fuzz::run(&[]));
     }
     if wanted("c") {
         c::all(&mut steps);

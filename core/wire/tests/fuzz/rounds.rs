@@ -52,8 +52,11 @@ const PIECES: [&[u8]; 28] = [
 type Target = (&'static str, fn(&[u8]));
 
 /// Runs the targets in turn on mutations of the seeds, for `SLUICEGATE_FUZZ_SECONDS` (10). `SLUICEGATE_FUZZ_SEED` brings a history
-/// back.
+/// back. `SLUICEGATE_FUZZ_SEEDS` names a folder that they are written to instead.
 pub(crate) fn run(targets: &[Target], seeds: &[(String, Vec<u8>)]) {
+    if let Some(folder) = std::env::var_os("SLUICEGATE_FUZZ_SEEDS") {
+        return write(Path::new(&folder), seeds);
+    }
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seconds = number("SLUICEGATE_FUZZ_SECONDS").unwrap_or(10);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
@@ -83,6 +86,15 @@ pub(crate) fn run(targets: &[Target], seeds: &[(String, Vec<u8>)]) {
         rounds += 1;
     }
     println!("{rounds} inputs from seed {first}, at most {} bytes held", MEMORY.max_allocated());
+}
+
+/// Writes the seeds down instead, each below a folder for its kind, for `cargo xtask fuzz`.
+fn write(folder: &Path, seeds: &[(String, Vec<u8>)]) {
+    for (number, (name, data)) in seeds.iter().enumerate() {
+        let kind = folder.join(name.split(' ').next().unwrap_or_default());
+        std::fs::create_dir_all(&kind).unwrap();
+        std::fs::write(kind.join(number.to_string()), data).unwrap();
+    }
 }
 
 fn one((name, target): &Target, data: &[u8], from: &str) {
