@@ -2,6 +2,9 @@
 
 #![expect(clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "prices/oracle.rs"]
+mod oracle;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -19,10 +22,6 @@ use sluicegate_core::price::{
 use sluicegate_core::usage::Usage;
 
 const CASES: &str = include_str!("../../../tests/data/price/cases.yaml");
-/// What calls cost by the package `genai-prices`.
-const GENAI_PRICES: &str = include_str!("../../../tests/data/price/genai-prices.csv");
-/// Why it differs from ours.
-const DIFFERENCES: &str = include_str!("../../../tests/data/price/differences.yaml");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -278,68 +277,6 @@ fn prices_for_a_unit_are_compared_to_the_last_digit() {
         [("per_unit".to_owned(), text("0.000015"), text("0.000012000001"))]
     );
     assert_eq!(compare_prices(&before, &before), []);
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listed {
-    provider: String,
-    models: Vec<String>,
-    #[serde(default)]
-    usages: Vec<String>,
-    why: String,
-}
-
-/// A call of the oracle's table.
-fn oracle_usage(name: &str) -> Usage {
-    let (input_uncached, cache_read, cache_write) = match name {
-        "short" => (10_000, 0, 0),
-        "cached" => (3_000, 6_000, 1_000),
-        "long" => (300_000, 0, 0),
-        other => panic!("`{other}` is no usage"),
-    };
-    Usage { input_uncached, cache_read, cache_write, output_visible: 1_000, ..Usage::default() }
-}
-
-#[test]
-fn another_calculator_comes_to_the_same_but_for_what_is_listed() {
-    let listed: Vec<Listed> = serde_saphyr::from_str(DIFFERENCES).unwrap();
-    assert!(listed.iter().all(|it| !it.why.is_empty()));
-    let prices: BTreeMap<_, _> = built_in_prices()
-        .into_iter()
-        .map(|it| ((it.provider.unwrap_or_default(), it.model), it.price))
-        .collect();
-    let (mut unlisted, mut seen, mut compared) = (Vec::new(), BTreeMap::new(), 0);
-    for line in GENAI_PRICES.lines().skip(1) {
-        let [provider, model, usage, at, usd] = line.split(',').collect::<Vec<_>>()[..] else {
-            panic!("{line}")
-        };
-        let price = prices.get(&(provider.to_owned(), model.to_owned())).unwrap_or_else(|| panic!("{line}"));
-        let at: jiff::Timestamp = at.parse().unwrap();
-        let now = price.on(Timestamp::from_ms(at.as_millisecond()));
-        let got = now.cost(&oracle_usage(usage), ServiceTier::Standard, 1_000_000, Rounding::HalfEven);
-        compared += 1;
-        if (got - parse_decimal(usd, 9).unwrap()).abs() <= 1 {
-            continue;
-        }
-        let is_listed = listed.iter().any(|it| {
-            it.provider == provider
-                && it.models.iter().any(|name| name == model)
-                && (it.usages.is_empty() || it.usages.iter().any(|name| name == usage))
-        });
-        seen.insert((provider, model), ());
-        if !is_listed {
-            unlisted.push(format!("{line}: ours is {}", format_usd(got)));
-        }
-    }
-    assert!(compared > 1_500);
-    assert!(unlisted.is_empty(), "{unlisted:#?}");
-    for it in &listed {
-        for model in &it.models {
-            let differs = seen.contains_key(&(it.provider.as_str(), model.as_str()));
-            assert!(differs, "{}/{model} no longer differs: remove its line", it.provider);
-        }
-    }
 }
 
 fn rate() -> impl Strategy<Value = Option<u64>> {
