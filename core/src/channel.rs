@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::by_class::ByClass;
-use crate::call::{Format, Needs, PASS_THROUGH};
+use crate::call::{Format, Needs, PASS_THROUGH, is_older_gemini};
 use crate::check::ChannelCheck;
 use crate::count::{Counting, Tokenizer};
 use crate::edit::{BodyEdit, Change, SENT_HEADER};
@@ -415,7 +415,16 @@ pub const UNKNOWN_REASONING: u64 = 131_072;
 /// Whether models of this name reason on top of the output ceiling wherever they are served: xAI's, Gemini's and Perplexity's that reason.
 pub fn reasons_beside(model: &str) -> bool {
     let name = own_name(model);
-    ["grok-", "gemini-", "sonar-reasoning", "sonar-deep"].iter().any(|it| name.starts_with(it))
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if let Some(rest) = name.strip_prefix("grok-") {
+        let is_older = ["1", "2", "beta", "vision"].iter().any(|it| rest.starts_with(it));
+        let is_third = rest.starts_with('3') && !rest.starts_with("3-mini");
+        return !is_older && !is_third && !has(&["non-reasoning", "imagine"]);
+    }
+    if name.starts_with("gemini-") {
+        return !is_older_gemini(name) && !has(&["tts", "live", "embedding"]);
+    }
+    ["sonar-reasoning", "sonar-deep"].iter().any(|it| name.starts_with(it))
 }
 
 /// Nothing is known of a model: the largest window on the market in 2026 is 1–2 M tokens.

@@ -70,6 +70,8 @@ const CACHE_BY_RULE: [(&str, [(&str, u128); 2]); 4] = [
 /// What Claude writes to its cache for an hour, of input in percent, wherever it is served and the facts leave it out. Anthropic's
 /// <https://docs.claude.com/en/docs/build-with-claude/prompt-caching>, read on 2026-11-30.
 const LONG_WRITES: [(&str, u128); 1] = [("cache_write_1h", 200)];
+/// Reasoning where neither the longest answer nor the window is known: `UNKNOWN_REASONING` of `core/src/channel.rs`.
+const UNKNOWN_REASONING: &str = "131072";
 /// Providers whose reasoning comes on top of the output ceiling.
 const EXTRA_REASONING: [&str; 3] = ["xai", "perplexity", "gemini"];
 
@@ -158,7 +160,7 @@ fn row(fact: &Row) -> Done<Row> {
     out.insert("lacks".to_owned(), lacks(fact));
     if reasons_beyond_the_ceiling(fact) {
         let max = [get(&out, "max_output"), get(&out, "context_window")];
-        let max = max.into_iter().find(|cell| !cell.is_empty()).unwrap_or_default().to_owned();
+        let max = max.into_iter().find(|cell| !cell.is_empty()).unwrap_or(UNKNOWN_REASONING).to_owned();
         out.insert("extra_reasoning".to_owned(), max);
     }
     let extra = json(get(fact, "extra_prices"))?;

@@ -39,8 +39,11 @@ pub(crate) fn settle(channel: &mut Channel) {
 }
 
 /// How much reasoning a model that isn't in the price list may add to its output ceiling: at xAI and Perplexity, and with
-/// Gemini, the ceiling doesn't cover it.
+/// Gemini, the ceiling doesn't cover it. What a `*` stands for is known by the call only.
 pub(crate) fn unknown_reasoning(channel: &Channel, upstream: &str) -> Option<u64> {
+    if upstream.contains('*') {
+        return None;
+    }
     let at = owner(channel).map_or(channel.provider.as_str(), |owner| owner.id);
     (reasons_beside(upstream) || matches!(at, "xai" | "perplexity")).then_some(UNKNOWN_REASONING)
 }
@@ -160,6 +163,7 @@ mod tests {
             ("openai", "https://relay.example/v1/chat/completions", "x-ai/grok-9", true),
             ("openai", "https://relay.example/v1/chat/completions", "gemini-9-pro", true),
             ("openai", "https://relay.example/v1/chat/completions", "gpt-9", false),
+            ("xai", "https://api.x.ai/v1/chat/completions", "*", false),
         ] {
             assert_eq!(unknown_reasoning(&at(provider, &[url]), model).is_some(), covered, "{url} {model}");
         }
@@ -169,6 +173,16 @@ mod tests {
             let provider = crate::catalogue::provider(provider).unwrap();
             let facts = crate::catalogue::model_facts(&provider, model).unwrap();
             assert!(facts.extra_reasoning.is_some(), "{model}");
+        }
+        // A relay's price list has no word of it, and the maker's is that name's.
+        for (provider, model, thoughts) in [
+            ("openrouter", "x-ai/grok-4.3", Some(1_000_000)),
+            ("openrouter", "google/gemini-2.5-flash", Some(65_535)),
+            ("openrouter", "openai/gpt-5.2", None),
+            ("gemini", "gemini-2.5-flash-preview", Some(UNKNOWN_REASONING)),
+        ] {
+            let listed = crate::unlisted_model(&at(provider, &[]), model);
+            assert_eq!(listed.extra_reasoning, thoughts, "{provider} {model}");
         }
         let xai = crate::catalogue::provider("xai").unwrap();
         let quick = crate::catalogue::model_facts(&xai, "grok-4-fast-non-reasoning").unwrap();

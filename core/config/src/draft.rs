@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 use sluicegate_core::call::Format;
-use sluicegate_core::channel::{Auth, Channel, ChannelModel, RegionRatio, SecretRef};
+use sluicegate_core::channel::{
+    Auth, Channel, ChannelModel, RegionRatio, SecretRef, UNKNOWN_REASONING, reasons_beside,
+};
 use sluicegate_core::header;
 use sluicegate_core::ids::ChannelId;
 use sluicegate_core::pattern::Pattern;
@@ -326,6 +328,11 @@ pub(crate) fn model(
         extra_input: 0,
         reads_more: false,
         extra_reasoning: match &facts {
+            // A relay's price list doesn't say it of other makers' models.
+            Some(facts) if reasons_beside(upstream) => {
+                let longest = facts.max_output.or(facts.context_window).unwrap_or(UNKNOWN_REASONING);
+                facts.extra_reasoning.or(Some(longest))
+            }
             Some(facts) => facts.extra_reasoning,
             None => unknown_reasoning(channel, upstream),
         },

@@ -196,12 +196,7 @@ pub(crate) fn hours(text: &str) -> Option<(u16, u16)> {
 
 /// A day as its first instant in UTC, or an instant.
 pub(crate) fn instant(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    if let Ok(date) = text.parse::<jiff::civil::Date>() {
-        let at = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-        return Some(Timestamp::from_ms(at.timestamp().as_millisecond()));
-    }
-    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_ms(at.as_millisecond()))
+    Timestamp::read(text.trim(), &jiff::tz::TimeZone::UTC)
 }
 
 #[cfg(test)]
@@ -226,6 +221,7 @@ mod tests {
     fn dates_begin_at_midnight_in_utc() {
         assert_eq!(instant("2027-01-01"), Some(Timestamp::from_ms(1_798_761_600_000)));
         assert_eq!(instant("2027-01-01T08:00:00+08:00"), Some(Timestamp::from_ms(1_798_761_600_000)));
+        assert_eq!(instant("2027-01-01T12:00:00+08:00"), Some(Timestamp::from_ms(1_798_776_000_000)));
         assert_eq!(instant("2027-02-30"), None);
         assert_eq!(instant("soon"), None);
     }

@@ -802,6 +802,11 @@ fn what_a_wildcard_stands_for_says_how_long_it_thinks() {
         // Of these the name says it, wherever they are; a window holds thoughts, too.
         ("at/gemini-9-pro", 100_000),
         ("at/x-ai/grok-9", 100_000),
+        // And of these that they don't.
+        ("at/gemini-2.0-flash", 900),
+        ("at/gemini-2.5-flash-preview-tts", 900),
+        ("at/grok-3", 900),
+        ("at/x-ai/grok-4-fast-non-reasoning", 900),
     ] {
         let mut only = channel_with(|_| {});
         (only.models[0].group, only.models[0].upstream) = ("at/*".into(), "*".into());

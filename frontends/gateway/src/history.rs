@@ -195,7 +195,7 @@ impl Beside {
     }
 }
 
-/// A time in RFC 3339, a date (its start in `zone`), or `now`.
+/// A time in RFC 3339, a day with or without a time in `zone`, or `now`.
 ///
 /// # Errors
 /// `InvalidRequest`.
@@ -203,9 +203,7 @@ pub fn time_of(text: &str, zone: &jiff::tz::TimeZone, now: Timestamp) -> Result<
     if text == "now" {
         return Ok(now);
     }
-    let date = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(zone.clone()).ok();
-    let found = text.parse::<jiff::Timestamp>().ok().or_else(|| date().map(|start| start.timestamp()));
-    found.map(|at| Timestamp::from_ms(at.as_millisecond())).ok_or_else(|| {
+    Timestamp::read(text, zone).ok_or_else(|| {
         let message =
             format!("`{text}` is no time; write 2026-11-28T09:30:00Z, a date such as 2026-11-28, or now");
         Error::new(ErrorKind::InvalidRequest, message)

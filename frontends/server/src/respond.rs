@@ -42,6 +42,8 @@ impl Face {
 
     /// The face of callers of what is passed through, by the provider's own path: its operations' endings tell.
     pub fn of_passed(path: &str) -> Self {
+        // As the call itself is read: in any case, and with a slash behind it.
+        let path = &*path.trim_end_matches('/').to_ascii_lowercase();
         let messages = ["/messages", "/messages/count_tokens", "/messages/batches"];
         // Those of OpenAI's threads are none of Anthropic's.
         if !path.contains("/threads/") && messages.iter().any(|end| path.ends_with(end)) {
@@ -78,8 +80,8 @@ fn is_generation(path: &str) -> bool {
 }
 
 fn generates(path: &str) -> bool {
-    let verb = path.rsplit_once(':').map(|(_, verb)| verb);
-    matches!(verb, Some("generateContent" | "streamGenerateContent" | "countTokens"))
+    let verb = path.rsplit_once(':').map(|(_, verb)| verb.to_ascii_lowercase());
+    matches!(verb.as_deref(), Some("generatecontent" | "streamgeneratecontent" | "counttokens"))
 }
 
 /// Anthropic's own status for an overloaded service.
@@ -205,7 +207,10 @@ mod tests {
             ("/chat/completions", Face::OpenAi),
             ("/files", Face::OpenAi),
             ("/v1/messages", Face::Anthropic),
+            ("/V1/Messages/", Face::Anthropic),
             ("/threads/thread_1/messages", Face::OpenAi),
+            ("/Threads/t/messages", Face::OpenAi),
+            ("/models/gemini-2.5-flash:GenerateContent/", Face::Gemini),
             ("/v1/messages/count_tokens", Face::Anthropic),
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", Face::Gemini),
             ("/models/gemini-2.5-flash:predict", Face::OpenAi),

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use jiff::civil::Date;
 use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
@@ -395,13 +394,8 @@ fn networks(load: &mut Load<'_>, fields: &Fields<'_>) -> Vec<IpNetwork> {
 /// An instant, or the beginning of a day in the configured time zone.
 fn instant(load: &mut Load<'_>, item: &Item<'_>, declared: &Declared) -> Option<Timestamp> {
     let zone = declared.quota.time_zone.clone();
-    item.parsed(load, "a day such as 2027-01-31 or an instant such as 2027-01-31T12:00:00Z", |text| {
-        let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-            let day = text.parse::<Date>().ok()?;
-            day.to_zoned(zone).ok().map(|start| start.timestamp())
-        })?;
-        Some(Timestamp::from_ms(instant.as_millisecond()))
-    })
+    let want = "a day such as 2027-01-31 or an instant such as 2027-01-31T12:00:00Z";
+    item.parsed(load, want, |text| Timestamp::read(text, &zone))
 }
 
 fn duplicate(load: &mut Load<'_>, item: &Item<'_>, what: &str, id: &str) {

@@ -79,7 +79,11 @@ pub(super) fn check_count(count: usize, what: &str) -> Result<()> {
 impl Actor {
     /// Who decided on a state by its tag, if one is given.
     pub(super) fn deciding_on(&self, etag: Option<&String>) -> Actor {
-        self.clone().having_seen(etag.map(|tag| Seen::Tags(vec![tag.clone()])))
+        match etag {
+            Some(tag) => self.clone().having_seen(Some(Seen::Tags(vec![tag.clone()]))),
+            // What the whole request was decided on.
+            None => self.clone(),
+        }
     }
 }
 

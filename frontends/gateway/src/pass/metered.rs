@@ -12,7 +12,6 @@ use sluicegate_core::decision::Denial;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::quirk::{Quirks, RequestChange};
 use sluicegate_core::snapshot::{Snapshot, Unpriced};
-use sluicegate_core::tenant::matches_pattern;
 use sluicegate_core::{Call, CallId, Channel, ChannelModel, Error, ErrorKind, Format, ModelName, Translated};
 use sluicegate_wire::{Addressed, Report, Scanned, scan_addressed};
 use smallvec::SmallVec;
@@ -218,7 +217,11 @@ fn listed<'a>(channel: &'a Channel, model: &ModelName) -> impl Iterator<Item = &
 fn standing<'a>(channel: &'a Channel, model: &ModelName) -> Option<&'a ChannelModel> {
     let stands = |it: &&ChannelModel| {
         let upstream = it.upstream.as_str();
-        let is_one = upstream.contains('*') && matches_pattern(upstream, model.as_str());
+        let is_one = upstream.split_once('*').is_some_and(|(before, after)| {
+            // What the `*` of the group stands for is put in the place of this one, wherever it is.
+            let name = model.as_str();
+            name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+        });
         is_one && !it.is_pass_through() && it.price.is_known()
     };
     channel.models.iter().filter(stands).max_by_key(|it| it.upstream.as_str().len())
@@ -230,19 +233,24 @@ fn model_at(channel: &Channel, model: &ModelName) -> ChannelModel {
         return priced.clone();
     }
     let unlisted = unlisted_model(channel, model.as_str());
-    if let Some(own) = standing(channel, model) {
-        return ChannelModel {
-            price: own.price.clone(),
-            regions: own.regions.clone(),
-            context_window: own.context_window.or(unlisted.context_window),
-            max_output: own.max_output.or(unlisted.max_output),
-            extra_reasoning: own.extra_reasoning.or(unlisted.extra_reasoning),
-            ..unlisted
+    // What is said of it alone goes before what is said of all that it is one of.
+    let alone = listed(channel, model).next().cloned();
+    let Some(own) = standing(channel, model) else {
+        return match alone {
+            Some(own) => ChannelModel { price: unlisted.price, regions: unlisted.regions, ..own },
+            None => unlisted,
         };
-    }
-    match listed(channel, model).next() {
-        Some(own) => ChannelModel { price: unlisted.price, regions: unlisted.regions, ..own.clone() },
-        None => unlisted,
+    };
+    let said = |of: fn(&ChannelModel) -> Option<u64>| {
+        alone.as_ref().and_then(of).or_else(|| of(own)).or_else(|| of(&unlisted))
+    };
+    ChannelModel {
+        price: own.price.clone(),
+        regions: own.regions.clone(),
+        context_window: said(|it| it.context_window),
+        max_output: said(|it| it.max_output),
+        extra_reasoning: said(|it| it.extra_reasoning),
+        ..unlisted
     }
 }
 
@@ -412,6 +420,34 @@ mod tests {
             let call = Call::new("c", Format::OpenaiChat, "m");
             let note = format!("{ceiling:?} {longest:?} {window:?} {own:?}");
             assert_eq!(output_bound(&call, ceiling, quirks, &model), want, "{note}");
+        }
+    }
+
+    #[test]
+    fn an_entry_stands_for_what_its_star_may_be_and_what_is_said_of_one_alone_goes_before() {
+        let mut channel = Channel::new("c", "c", "openai");
+        let entry = |upstream: &str, input: Option<u64>, max_output: Option<u64>, thoughts: Option<u64>| {
+            let price = sluicegate_core::price::Price { input, ..Default::default() };
+            let other = unlisted_model(&Channel::new("c", "c", "mock"), upstream);
+            ChannelModel { price, max_output, extra_reasoning: thoughts, ..other }
+        };
+        channel.models = vec![
+            entry("*", Some(1), Some(8_192), None),
+            entry("vendor/*-latest", Some(3), None, None),
+            entry("in-house", None, Some(200_000), Some(200_000)),
+            entry("listed", Some(7), Some(9), None),
+        ];
+        for (model, want) in [
+            ("vendor/big-latest", (Some(3), None, None)),
+            ("vendor/-latest", (Some(3), None, None)),
+            // Shorter than what stands around the star.
+            ("vendor-latest", (Some(1), Some(8_192), None)),
+            ("vendor/big", (Some(1), Some(8_192), None)),
+            ("in-house", (Some(1), Some(200_000), Some(200_000))),
+            ("listed", (Some(7), Some(9), None)),
+        ] {
+            let at = model_at(&channel, &ModelName::from(model));
+            assert_eq!((at.price.input, at.max_output, at.extra_reasoning), want, "{model}");
         }
     }
 

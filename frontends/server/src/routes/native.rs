@@ -26,6 +26,7 @@ mod users;
 
 use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{Actor, Limits};
@@ -185,26 +186,22 @@ fn page(map: &Map<String, Value>) -> Result<Page> {
     PageQuery { limit: parameter(map, "limit"), offset: parameter(map, "offset") }.page()
 }
 
-/// A time: milliseconds since 1970, a date, RFC 3339, or that without a zone. Without one it is UTC.
+/// A time: milliseconds since 1970, RFC 3339, or a day with or without a time, in UTC.
 pub fn time(name: &str, text: &str) -> Result<Timestamp> {
-    let wrong = || {
-        Error::new(
-            ErrorKind::InvalidRequest,
-            format!(
-                "`{name}` must be a date such as 2026-11-23, a time such as 2026-11-23T10:00:00Z, or milliseconds"
-            ),
-        )
-    };
+    time_in(name, text, &TimeZone::UTC)
+}
+
+/// As [`time`], with days of a zone.
+fn time_in(name: &str, text: &str, zone: &TimeZone) -> Result<Timestamp> {
     if let Ok(ms) = text.parse::<i64>() {
         return Ok(Timestamp::from_ms(ms));
     }
-    if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return Ok(Timestamp::from_ms(at.as_millisecond()));
-    }
-    // QUIRK(jiff, 0.2): as a date alone it would be read without what stands behind it.
-    let at: jiff::civil::DateTime = text.parse().map_err(|_| wrong())?;
-    let at = at.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
-    Ok(Timestamp::from_ms(at.timestamp().as_millisecond()))
+    Timestamp::read(text, zone).ok_or_else(|| {
+        let message = format!(
+            "`{name}` must be a date such as 2026-11-23, a time such as 2026-11-23T10:00:00Z, or milliseconds"
+        );
+        Error::new(ErrorKind::InvalidRequest, message)
+    })
 }
 
 #[cfg(test)]

@@ -376,6 +376,12 @@ fn tokens_of_the_scope_that_a_litellm_file_names_administer_and_no_others() {
             (&json!("issuer litellm"), &json!("token of root-at-idp")),
             "{events}"
         );
+        // Whoever administers everything gives keys to administrators, which are these administrators' own.
+        let second = json!({"user_id": "second", "user_role": "proxy_admin"});
+        let made = rig.ask("POST", "/user/new", &token, &second).await;
+        let key = made.json()["key"].as_str().unwrap_or_default().to_owned();
+        let seen = rig.ask("GET", "/api/v1/audit", &key, &Value::Null).await;
+        assert_eq!((made.status, seen.status), (200, 200), "{} {}", made.text(), seen.text());
         for (why, token, status) in [
             ("another scope", provider.token(boss(json!({"scope": "openid bossy"}))), 403),
             ("no scope", provider.token(ada(json!({}))), 403),

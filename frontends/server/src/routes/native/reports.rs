@@ -197,7 +197,7 @@ pub(super) fn zone(query: &Map<String, Value>) -> Result<Option<TimeZone>> {
     })
 }
 
-/// A time; a date is the start of that day in the zone.
+/// A time; a day with or without one is of the zone.
 pub(super) fn at(
     query: &Map<String, Value>,
     name: &'static str,
@@ -205,16 +205,8 @@ pub(super) fn at(
     ask: &Ask,
 ) -> Result<Option<Timestamp>> {
     let Some(text) = parameter(query, name) else { return Ok(None) };
-    if let Ok(date) = text.parse::<jiff::civil::Date>()
-        && text.len() == 10
-    {
-        let zone = zone.cloned().unwrap_or_else(|| ask.admin().time_zone());
-        let start = date.to_zoned(zone).and_then(|day| day.start_of_day());
-        if let Ok(start) = start {
-            return Ok(Some(Timestamp::from_ms(start.timestamp().as_millisecond())));
-        }
-    }
-    let read = super::time(name, &text).map_err(|error| error.with("param", name))?;
+    let zone = zone.cloned().unwrap_or_else(|| ask.admin().time_zone());
+    let read = super::time_in(name, &text, &zone).map_err(|error| error.with("param", name))?;
     // What no calendar has would be taken for some other time.
     match jiff::Timestamp::from_millisecond(read.as_ms()) {
         Ok(_) => Ok(Some(read)),
