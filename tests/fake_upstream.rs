@@ -346,6 +346,25 @@ fn models_that_reason_refuse_what_others_take() {
 }
 
 #[test]
+fn openai_serves_its_models_in_some_of_its_formats() {
+    let upstream = FakeUpstream::start();
+    for (path, model, status) in [
+        ("/v1/chat/completions", "gpt-5.3-codex", 404),
+        ("/v1/chat/completions", "o1-pro", 404),
+        ("/v1/chat/completions", "gpt-5", 200),
+        ("/v1/completions", "gpt-4o-mini", 404),
+        ("/v1/completions", "gpt-3.5-turbo-instruct", 200),
+        ("/v1/completions", "davinci-002", 200),
+    ] {
+        let body = match path {
+            "/v1/completions" => json!({"model": model, "prompt": "hi"}),
+            _ => chat(model, "hi"),
+        };
+        assert_eq!(post(&upstream, path, &body).status, status, "{path} {model}");
+    }
+}
+
+#[test]
 fn later_claudes_refuse_what_earlier_ones_took() {
     let upstream = FakeUpstream::start();
     let begun = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "so"}]);

@@ -99,7 +99,8 @@ impl Format {
         }
     }
 
-    /// The formats of single operations, which only an endpoint of the same format serves, byte by byte.
+    /// The formats of single operations, which only an endpoint of the same format serves, byte by byte. Completions are served by chat,
+    /// too.
     pub const SINGLE: [Format; 12] = [
         Format::OpenaiCompletions,
         Format::OpenaiImages,
@@ -143,6 +144,11 @@ impl Format {
                 | Format::CohereChat
                 | Format::OllamaChat
         )
+    }
+
+    /// Whether callers speak it whose calls endpoints of chat serve, whatever their format.
+    pub const fn is_translated(self) -> bool {
+        self.is_chat() && !self.is_upstream_only() || matches!(self, Format::OpenaiCompletions)
     }
 
     /// Whether only upstreams speak it.
@@ -189,10 +195,11 @@ impl Format {
     /// serves chat lets its tokens be counted, if only by us.
     pub const fn reaches(self, other: Format) -> bool {
         if self.is_single() || other.is_single() {
-            return self as u8 == other as u8 || self.counts_tokens() && other.is_chat();
+            let by_chat = self.counts_tokens() || self.is_translated();
+            return self as u8 == other as u8 || by_chat && other.is_chat();
         }
         matches!((self, other), (Format::OpenaiEmbeddings, Format::OpenaiEmbeddings))
-            || self.is_chat() && !self.is_upstream_only() && other.is_chat()
+            || self.is_translated() && other.is_chat()
     }
 }
 

@@ -34,6 +34,18 @@ pub fn is_responses_only(model: &str) -> bool {
         || ["codex-mini", "computer-use-preview"].iter().any(|family| name.starts_with(family))
 }
 
+/// Whether a model is one of OpenAI's that the older completions don't serve: all but those that are no chat models.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): completions answer 404.
+pub fn is_chat_only(model: &str) -> bool {
+    let name = own_name(model);
+    let chats = ["gpt-4", "chatgpt", "gpt-3.5-turbo"].iter().any(|family| {
+        name.strip_prefix(family).is_some_and(|rest| {
+            !rest.starts_with("-instruct") && (rest.is_empty() || rest.starts_with(['-', '.', 'o', '@', ':']))
+        })
+    });
+    chats || wants_max_completion_tokens(name) || is_responses_only(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +70,28 @@ mod tests {
             ("grok-code-fast-1", false, false),
         ] {
             assert_eq!((is_reasoning(model), is_responses_only(model)), (reasoning, only), "{model}");
+        }
+    }
+
+    #[test]
+    fn what_completions_serve() {
+        for (model, chat_only) in [
+            ("gpt-3.5-turbo-instruct", false),
+            ("gpt-3.5-turbo-instruct-0914", false),
+            ("davinci-002", false),
+            ("babbage-002", false),
+            ("gpt-oss-120b", false),
+            ("qwen3-32b", false),
+            ("gpt-3.5-turbo", true),
+            ("gpt-3.5-turbo-0125", true),
+            ("openai/gpt-4o-mini", true),
+            ("gpt-4.1", true),
+            ("chatgpt-4o-latest", true),
+            ("gpt-5.4", true),
+            ("o3", true),
+            ("codex-mini-latest", true),
+        ] {
+            assert_eq!(is_chat_only(model), chat_only, "{model}");
         }
     }
 }

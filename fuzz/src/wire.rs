@@ -12,8 +12,9 @@ use sluicegate_wire::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them; the first word of a name says what kind of bytes it reads.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     ("request_openai_chat", |data| request(Format::OpenaiChat, data)),
+    ("request_openai_completions", |data| request(Format::OpenaiCompletions, data)),
     ("request_openai_responses", |data| request(Format::OpenaiResponses, data)),
     ("request_anthropic_messages", |data| request(Format::AnthropicMessages, data)),
     ("request_gemini_generate", |data| request(Format::GeminiGenerate, data)),
@@ -40,6 +41,15 @@ pub const TARGETS: [Target; 22] = [
 /// The four formats that translate into each other.
 const CHATS: [Format; 4] =
     [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages, Format::GeminiGenerate];
+
+/// Those that callers are translated from.
+const CALLERS: [Format; 5] = [
+    Format::OpenaiChat,
+    Format::OpenaiResponses,
+    Format::AnthropicMessages,
+    Format::GeminiGenerate,
+    Format::OpenaiCompletions,
+];
 
 /// Those that only upstreams speak.
 const UPSTREAMS: [Format; 2] = [Format::CohereChat, Format::OllamaChat];
@@ -159,7 +169,7 @@ fn options(caller: Format, upstream: Format, streams: (bool, bool)) -> BridgeOpt
 
 /// An answer on its way to callers of each format, in pieces whose size the bytes choose.
 fn answer(upstream: Format, data: &[u8], upstream_streams: bool) {
-    for caller in CHATS {
+    for caller in CALLERS {
         for caller_streams in [false, true] {
             deliver(options(caller, upstream, (caller_streams, upstream_streams)), data);
         }

@@ -39,6 +39,7 @@ impl Rig {
                             {"size": "1024x1792", "quality": "hd", "price": 0.12},
                         ]})),
                         priced("plain", "qwen3-8b", tokens.clone()),
+                        priced("chat", "gpt-4o-mini", tokens.clone()),
                         priced("packed", "qwen3-8b--gzip", tokens.clone()),
                         priced("speech", "tts-1", json!({"per_unit": 0.000015})),
                         priced("speech-sse", "gpt-4o-mini-tts", json!({"input": 0.6, "output": 10, "audio_output": 12})),
@@ -69,6 +70,14 @@ impl Rig {
                 {
                     "name": "seeker", "provider": "openai", "url": format!("{url}/v1"), "credential": UPSTREAM_KEY,
                     "web_search": true, "models": [priced("seeker", "qwen3-8b", tokens.clone())],
+                },
+                {
+                    "name": "both", "provider": "openai", "credential": UPSTREAM_KEY,
+                    "endpoints": [
+                        {"format": "openai_chat", "url": format!("{url}/v1/chat/completions")},
+                        {"format": "openai_responses", "url": format!("{url}/v1/responses")},
+                    ],
+                    "models": [priced("codex", "gpt-5.3-codex", tokens.clone())],
                 },
                 {
                     "name": "down", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
@@ -199,6 +208,66 @@ fn each_operation_is_served_and_billed() {
         of("\"openai_speech\"").iter().any(|record| record.to_string().contains("\"units\":5")),
         "{records}"
     );
+}
+
+#[test]
+fn completions_of_chat_models_are_served_by_chat() {
+    let rig = Rig::start("completions");
+    let ask = |model: &str, more: Value| {
+        let mut body = json!({"model": model, "prompt": "hello there", "max_tokens": 50});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rig.post("/v1/completions", &body)
+    };
+    for (model, path, usd) in [
+        ("chat", "/v1/chat/completions", "0.00017"),
+        ("claude", "/v1/messages", "0.00006"),
+        ("codex", "/v1/responses", "0.00017"),
+    ] {
+        let answer = ask(model, json!({}));
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        let said = answer.json();
+        assert_eq!(said["object"], "text_completion", "{said}");
+        assert!(said["id"].as_str().is_some_and(|id| id.starts_with("cmpl-")), "{said}");
+        let choice =
+            json!({"text": "echo: hello there", "index": 0, "logprobs": null, "finish_reason": "stop"});
+        assert_eq!(said["choices"], json!([choice]), "{model}");
+        assert_eq!(
+            (said["usage"]["prompt_tokens"].as_u64(), cost(&answer).as_str()),
+            (Some(5), usd),
+            "{model}"
+        );
+        assert_eq!(rig.upstream.requests().last().unwrap().path, path, "{model}");
+
+        let stream = ask(model, json!({"stream": true}));
+        assert_eq!(stream.status, 200, "{model}: {}", stream.text());
+        let frames: Vec<Value> = stream
+            .text()
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: ").filter(|data| *data != "[DONE]"))
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect();
+        let texts: String = frames.iter().filter_map(|frame| frame["choices"][0]["text"].as_str()).collect();
+        assert_eq!(texts, "echo: hello there", "{model}");
+        assert!(frames.iter().all(|frame| frame["object"] == "text_completion" && frame["usage"].is_null()));
+        assert!(stream.text().ends_with("data: [DONE]\n\n") && !stream.broken, "{model}");
+
+        // What chat can't say is refused before it is sent, or named.
+        let before = rig.upstream.requests().len();
+        for (field, value) in [("suffix", json!("x")), ("echo", json!(true)), ("prompt", json!(["a", "b"]))] {
+            let refused = ask(model, json!({field: value}));
+            assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!(field)), "{model}");
+        }
+        assert_eq!(rig.upstream.requests().len(), before, "{model}");
+        let lossy = ask(model, json!({"best_of": 2}));
+        let lost = lossy.head.get("x-sluicegate-loss").unwrap_or_default();
+        assert!(lossy.status == 200 && lost.contains("best_of"), "{model}: {lost}");
+        let body = json!({"model": model, "prompt": "hello there", "best_of": 2}).to_string();
+        let strict =
+            Request::post("/v1/completions", body).bearer(KEY).header("x-sluicegate-translation", "strict");
+        assert_eq!(rig.gateway.send(&strict).status, 400, "{model}");
+    }
+    let records = rig.gateway.look_up("/api/v1/records?limit=50");
+    assert!(records.to_string().contains("openai_completions"), "{records}");
 }
 
 #[test]

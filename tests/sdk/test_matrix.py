@@ -161,7 +161,7 @@ def page(runs):
         "`x-sluicegate-loss`; [formats](formats.md) has the rules.",
         "",
         "Cases: an answer, a stream, two parallel calls of a tool with their results, an output that keeps to a schema, a picture, and a rate limit that must",
-        "arrive as the client's own exception.",
+        "arrive as the client's own exception. The older `client.completions.create` of openai (Python), plain and streamed, is run against each of these upstreams, too.",
         "",
         "Versions: " + versions() + ".",
     ]

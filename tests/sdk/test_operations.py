@@ -1,5 +1,12 @@
 """The SDKs' single operations: images, speech, transcriptions, moderations, completions, counts of tokens."""
 
+import json
+
+import openai
+import pytest
+import rig
+import test_matrix
+
 
 def test_images(open_ai):
     made = open_ai.images.generate(model="image", prompt="a cat", n=2)
@@ -44,6 +51,41 @@ def test_completions(open_ai):
     chunks = list(open_ai.completions.create(model="old", prompt="a", stream=True))
     assert "".join(chunk.choices[0].text for chunk in chunks) == "hello there"
     assert all(chunk.usage is None for chunk in chunks)
+
+
+@pytest.fixture(scope="module")
+def completer(upstream_process, tmp_path_factory):
+    """The OpenAI SDK before channels that have one format of chat each, and no completions."""
+    folder = tmp_path_factory.mktemp("completions")
+    config = folder / "config.yaml"
+    config.write_text(json.dumps(test_matrix.configuration(upstream_process.url)))
+    with rig.gateway(config, folder, {"FAKE_KEY": rig.UPSTREAM_KEY, "MASTER": rig.MASTER_KEY}) as gateway:
+        key = gateway.new_key(key_alias="sdk-completions")
+        with openai.OpenAI(base_url=gateway.url + "/v1", api_key=key, max_retries=0, timeout=rig.CALL_LIMIT_S) as client:
+            yield client
+
+
+@pytest.mark.parametrize("upstream", test_matrix.UPSTREAMS)
+def test_completions_of_chat_models(completer, upstream):
+    asked = {"model": upstream, "prompt": "hello there", "max_tokens": 50}
+    answer = completer.completions.create(**asked, temperature=0.5, stop=["zork"], user="u1")
+    (choice,) = answer.choices
+    assert (choice.text, choice.finish_reason, choice.logprobs) == ("echo: hello there", "stop", None)
+    assert (answer.object, answer.id.startswith("cmpl-")) == ("text_completion", True)
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (5, 3)
+    for include in [False, True]:
+        more = {"stream_options": {"include_usage": True}} if include else {}
+        chunks = list(completer.completions.create(**asked, stream=True, **more))
+        said = [chunk.choices[0] for chunk in chunks if chunk.choices]
+        assert "".join(choice.text for choice in said) == "echo: hello there"
+        assert sum(1 for choice in said if choice.text) >= 2
+        assert [choice.finish_reason for choice in said if choice.finish_reason] == ["stop"]
+        assert [chunk.usage.completion_tokens for chunk in chunks if chunk.usage] == ([3] if include else [])
+    with pytest.raises(openai.BadRequestError) as refused:
+        completer.completions.create(**asked, suffix="and so on")
+    assert refused.value.param == "suffix"
+    with pytest.raises(openai.RateLimitError):
+        completer.completions.create(**asked | {"model": upstream + "--status-429"})
 
 
 def test_counts(claude):

@@ -306,19 +306,31 @@ pub(super) fn has_no_bound(
 /// unless the model is served by responses alone.
 fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel) -> Option<u32> {
     let call = &admission.call;
-    let speaks = |format| channel.endpoints.iter().position(|endpoint| endpoint.format == format);
-    if let Some(same) = speaks(call.format) {
+    let find = |test: &dyn Fn(Format) -> bool| channel.endpoints.iter().position(|it| test(it.format));
+    let speaks = |format| find(&|own| own == format);
+    let name = || upstream_name(model, admission.group());
+    let bars = |format| is_barred(format, channel, &name);
+    if let Some(same) = speaks(call.format).filter(|_| !bars(call.format)) {
         return u32::try_from(same).ok();
     }
+    let name = name();
     let responses = speaks(Format::OpenaiResponses);
-    let name = upstream_name(model, admission.group());
-    let stays = call.format.is_chat() && openai::is_responses_only(name.as_str());
+    let stays = call.format.is_translated() && openai::is_responses_only(name.as_str());
     let keeps = responses.filter(|_| stays || call.format == Format::AnthropicMessages);
-    let any = || channel.endpoints.iter().position(|endpoint| call.format.reaches(endpoint.format));
+    let any = || find(&|format| call.format.reaches(format) && !bars(format));
     let found = keeps.or_else(any)?;
     let leaves = Some(found) == responses && !stays && !fits_responses(call, name.as_str());
     let other = speaks(Format::OpenaiChat).filter(|_| leaves);
     u32::try_from(other.unwrap_or(found)).ok()
+}
+
+/// Whether OpenAI doesn't serve the model in this format, and the channel has another in which it does.
+fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
+    let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
+    match format {
+        Format::OpenaiCompletions => has(Format::is_chat) && openai::is_chat_only(model().as_str()),
+        _ => false,
+    }
 }
 
 /// Whether responses can be told what the call says. Stop sequences count only where chat completions would be told them: models

@@ -121,7 +121,7 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,
         // What is spoken or heard for its own sake needs nothing of a chat model.
-        audio: call.needs.audio || !known || call.format.is_single(),
+        audio: call.needs.audio || !known || call.format.is_single() && !call.format.is_translated(),
         images: call.needs.images || !known || call.format.unit() == Some(Unit::Image),
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,

@@ -192,9 +192,10 @@ fn a_model_of_another_format_says_where_it_is_served() {
     let engine = engine(Declared { channels, ..Declared::default() });
     let caller = caller(&engine, Vec::new(), &[]);
     for (format, says) in [
-        (Format::OpenaiCompletions, Some("chat completions (POST /v1/chat/completions)")),
+        (Format::OpenaiImages, Some("chat completions (POST /v1/chat/completions)")),
         (Format::OpenaiEmbeddings, Some("chat completions (POST /v1/chat/completions)")),
         (Format::AnthropicMessages, None),
+        (Format::OpenaiCompletions, None),
     ] {
         let asked = Call { format, ..call("m", None) };
         let denied = engine.admit(asked, &caller, NOW, 7).err().map(|denied| denied.denial);
@@ -870,7 +871,10 @@ fn a_format_that_needs_a_ceiling_gets_one_that_the_model_can_keep() {
 
 #[test]
 fn what_responses_cannot_be_told_goes_to_chat_completions() {
-    use Format::{AnthropicMessages as Anthropic, GeminiGenerate as Gemini, OpenaiChat, OpenaiResponses};
+    use Format::{
+        AnthropicMessages as Anthropic, GeminiGenerate as Gemini, OpenaiChat, OpenaiCompletions,
+        OpenaiResponses,
+    };
     let plain: fn(&mut Call) = |_| {};
     let stops: fn(&mut Call) = |call| call.needs.stops = true;
     let stops_thinking: fn(&mut Call) = |call| (call.needs.stops, call.bound) = (true, true);
@@ -903,6 +907,24 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
         (Anthropic, "gpt-5.3-codex", stops, both, OpenaiResponses),
         (Anthropic, "o1-pro", tiny, chat_first, OpenaiResponses),
         (Anthropic, "o3-pro", tiny, &[OpenaiChat], OpenaiChat),
+        (OpenaiCompletions, "davinci-002", plain, &[OpenaiChat, OpenaiCompletions], OpenaiCompletions),
+        (OpenaiCompletions, "gpt-4o", plain, &[OpenaiCompletions, OpenaiChat], OpenaiChat),
+        (
+            OpenaiCompletions,
+            "gpt-4o",
+            plain,
+            &[OpenaiCompletions, Format::OpenaiEmbeddings],
+            OpenaiCompletions,
+        ),
+        (
+            OpenaiCompletions,
+            "gpt-5.3-codex",
+            plain,
+            &[OpenaiCompletions, OpenaiChat, OpenaiResponses],
+            OpenaiResponses,
+        ),
+        (OpenaiCompletions, "claude-sonnet-4-5", plain, &[Anthropic], Anthropic),
+        (OpenaiCompletions, "gpt-4o", two, both, OpenaiChat),
     ] {
         let mut only = channel_with(|own| own.upstream = model.into());
         let url = "http://127.0.0.1:9/".to_owned();

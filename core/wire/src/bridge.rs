@@ -148,7 +148,7 @@ impl Bridge {
     pub fn new(options: BridgeOptions) -> Self {
         let caller = options.caller;
         let same = options.caller == options.upstream && options.caller_streams == options.upstream_streams;
-        let passes = same || options.caller == Format::OpenaiEmbeddings || options.caller.is_single();
+        let passes = same || options.upstream == Format::OpenaiEmbeddings || options.upstream.is_single();
         let shown = options.shown.clone().filter(|_| caller == Format::OpenaiResponses);
         let presenter = Presenter { shown, streams: options.caller_streams };
         let way = match (passes, options.upstream_streams) {

@@ -219,7 +219,7 @@ impl Facts {
         call.fallbacks = self.fallbacks_with(others);
         call.stream = self.stream;
         call.input_bound = self.input_bound();
-        call.extra_translated = if format.is_chat() { self.translated } else { Translated::default() };
+        call.extra_translated = if format.is_translated() { self.translated } else { Translated::default() };
         call.media = self.media;
         call.cache_writes = self.cache_writes;
         call.input_estimate = self.input_estimate();

@@ -60,6 +60,7 @@ mod names;
 mod observed;
 mod ollama;
 mod openai_chat;
+mod openai_completions;
 mod openai_responses;
 mod overlay;
 mod plain;

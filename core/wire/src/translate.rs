@@ -22,7 +22,7 @@ use crate::splice::{Edits, ceiling_name};
 use crate::sse::{Splitter, fields};
 use crate::tap::Tap;
 use crate::unwrap::Unwrap;
-use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_responses};
+use crate::{anthropic, cohere, gemini, ollama, openai_chat, openai_completions, openai_responses};
 
 /// The output ceiling for Anthropic when neither the caller nor the host names one, in tokens: it wants one.
 const DEFAULT_MAX_OUTPUT: u64 = 8_192;
@@ -40,6 +40,11 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
             Request { model: facts.model.clone(), stream: facts.stream, ..request }
         }
         Format::OpenaiResponses => openai_responses::request(body, edits.drop, &mut losses)?,
+        Format::OpenaiCompletions => {
+            let request = openai_completions::request(body, edits.drop, &mut losses)?;
+            // One that names no ceiling has the format's own.
+            Request { max_output: scanned.facts().max_output, ..request }
+        }
         _ => openai_chat::request(body, edits.drop, &mut losses)?,
     };
     if let Some(model) = edits.model {
@@ -136,14 +141,16 @@ fn set_once(text: String, set: &[(&str, &str)]) -> String {
     })
 }
 
-/// What is left of an event for a caller who can't be spoken to.
-fn heard(event: Event, hears: bool, losses: &mut Losses) -> Option<Event> {
+/// What is left of an event for a caller who can't be spoken to, or told more than a text.
+fn heard(event: Event, caller: Format, losses: &mut Losses) -> Option<Event> {
+    let hears = matches!(caller, Format::OpenaiChat | Format::GeminiGenerate);
     match event {
         Event::Sound(_) if !hears => {
             losses.dropped("audio", "the caller's format has no sound in answers");
             None
         }
         Event::Transcript(words) if !hears => Some(Event::Text(words)),
+        event if caller == Format::OpenaiCompletions => openai_completions::told(event, losses),
         event => Some(event),
     }
 }
@@ -187,6 +194,7 @@ enum Decoder {
 #[derive(Debug)]
 enum Sink {
     Chat(openai_chat::Encoder),
+    Completions(openai_completions::Encoder),
     Anthropic(anthropic::Encoder),
     Gemini(gemini::Encoder),
     Responses { encoder: Box<openai_responses::Encoder>, whole: bool },
@@ -218,6 +226,7 @@ impl Sink {
     fn model(&mut self, model: &str) {
         match self {
             Sink::Chat(encoder) => encoder.model(model),
+            Sink::Completions(encoder) => encoder.model(model),
             Sink::Anthropic(encoder) => encoder.model(model),
             Sink::Gemini(encoder) => encoder.model(model),
             Sink::Responses { encoder, .. } => encoder.model(model),
@@ -230,13 +239,14 @@ impl Sink {
         match self {
             Sink::Chat(encoder) => encoder.tier(word),
             Sink::Anthropic(encoder) => encoder.tier(word),
-            Sink::Gemini(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
+            Sink::Completions(_) | Sink::Gemini(_) | Sink::Responses { .. } | Sink::Whole { .. } => {}
         }
     }
 
     fn event(&mut self, item: Item, names: &Names, text: &mut String) {
         match self {
             Sink::Chat(encoder) => encoder.event(item, names, text),
+            Sink::Completions(encoder) => encoder.event(item, text),
             Sink::Anthropic(encoder) => encoder.event(item, names, text),
             Sink::Gemini(encoder) => encoder.event(item, names, text),
             Sink::Responses { encoder, whole: false } => encoder.event(item, names, text),
@@ -255,6 +265,7 @@ impl Translator {
         let prefix = match options.caller {
             Format::AnthropicMessages => "msg_",
             Format::GeminiGenerate => "",
+            Format::OpenaiCompletions => "cmpl-",
             _ => "chatcmpl-",
         };
         let head = Head {
@@ -276,6 +287,9 @@ impl Translator {
                 Sink::Anthropic(anthropic::Encoder::new(head, options.input_estimate))
             }
             (true, Format::GeminiGenerate) => Sink::Gemini(gemini::Encoder::new(head)),
+            (true, Format::OpenaiCompletions) => {
+                Sink::Completions(openai_completions::Encoder::new(head, options.reply.usage_wanted))
+            }
             (true, _) => Sink::Chat(openai_chat::Encoder::new(head, options.reply.usage_wanted)),
         };
         Self {
@@ -324,7 +338,7 @@ impl Translator {
             Sink::Gemini(encoder) => all.join(&encoder.losses),
             Sink::Anthropic(encoder) => all.join(&encoder.losses),
             Sink::Responses { encoder, .. } => all.join(&encoder.losses),
-            Sink::Chat(_) | Sink::Whole { .. } => {}
+            Sink::Chat(_) | Sink::Completions(_) | Sink::Whole { .. } => {}
         }
         all.join(&self.losses);
         all
@@ -382,7 +396,6 @@ impl Translator {
     /// Hands on what an upstream's document says; without one, what only its end tells.
     fn read(&mut self, v: Option<Val<'_>>, text: &mut String) {
         let Self { decoder, unwrap, sink, names, tap, losses, caller, .. } = self;
-        let hears = matches!(caller, Format::OpenaiChat | Format::GeminiGenerate);
         sink.model(tap.observed.served_model.as_deref().unwrap_or_default());
         if let Some(tier) = &tap.observed.served_tier {
             sink.tier(tier);
@@ -392,7 +405,7 @@ impl Translator {
             if places && matches!(&item.event, Event::Citation(Citation { place: None, .. })) {
                 losses.approximated(openai_responses::PLACES, "where in the text it belongs isn't known");
             }
-            let Some(event) = heard(item.event, hears, losses) else {
+            let Some(event) = heard(item.event, *caller, losses) else {
                 return;
             };
             let item = Item { event, ..item };
@@ -445,6 +458,7 @@ impl Translator {
                 }
             }
             Sink::Chat(encoder) => encoder.end(&usage, &self.names, text),
+            Sink::Completions(encoder) => encoder.end(&usage, text),
             Sink::Anthropic(encoder) => encoder.end(&usage, text),
             Sink::Gemini(encoder) => encoder.end(&usage, &self.names, text),
             Sink::Whole { head, fold } => {
@@ -459,6 +473,9 @@ impl Translator {
                     }
                     (Format::GeminiGenerate, _) => {
                         text.push_str(&gemini::body(head, &choices, &usage, &self.names, &mut self.losses));
+                    }
+                    (Format::OpenaiCompletions, _) => {
+                        text.push_str(&openai_completions::body(head, &choices, &usage));
                     }
                     _ => text.push_str(&openai_chat::body(head, &choices, served, &self.names, self.wav)),
                 }

@@ -133,6 +133,9 @@ pub(super) fn chat(body: &Value, behaviour: &Behaviour, serial: u64) -> Reply {
     if let Some((status, why)) = mistral::refused(body).filter(|_| mistrals) {
         return error(status, &why);
     }
+    if body["model"].as_str().is_some_and(strict::by_responses_alone) {
+        return error(404, "This model is only supported in v1/responses and not in v1/chat/completions.");
+    }
     let ask = match read(body) {
         Ok(ask) => ask,
         Err(message) => return error(400, &message),

@@ -6,6 +6,7 @@ use super::anthropic;
 use super::behaviour::Behaviour;
 use super::deliver::Reply;
 use super::openai::error;
+use super::strict;
 use crate::http::Head;
 
 /// The answer to a path that is one of ours; `None` for any other.
@@ -84,6 +85,10 @@ fn event(kind: &str, value: &Value) -> Vec<u8> {
 }
 
 fn completion(body: &Value) -> Result<Reply, String> {
+    if body["model"].as_str().is_some_and(strict::chats_alone) {
+        let why = "This is a chat model and not supported in the v1/completions endpoint. Did you mean to use v1/chat/completions?";
+        return Ok(error(404, why));
+    }
     let prompts = body["prompt"].as_array().map_or(1, Vec::len);
     let n = body["n"].as_u64().unwrap_or(1) as usize;
     let most = body["max_tokens"].as_u64().unwrap_or(16);

@@ -53,6 +53,16 @@ pub(super) fn reasons(model: &str) -> bool {
     !chats && ["gpt-5", "o1", "o3", "o4"].iter().any(|family| model.starts_with(family))
 }
 
+/// Whether OpenAI serves a model by responses alone.
+pub(super) fn by_responses_alone(model: &str) -> bool {
+    reasons(model) && ["-codex", "-pro", "-deep-research"].iter().any(|kind| model.contains(kind))
+}
+
+/// Whether a model of OpenAI's isn't served by the older completions.
+pub(super) fn chats_alone(model: &str) -> bool {
+    by_openai(model) && !model.contains("-instruct")
+}
+
 /// Why OpenAI doesn't hold to a schema strictly, if it doesn't: each object closes itself and requires all that it names.
 pub(super) fn loose(schema: &Value) -> Option<String> {
     each_schema(schema, &mut |schema| {

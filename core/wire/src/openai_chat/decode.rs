@@ -24,7 +24,8 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
     Ok(request)
 }
 
-fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+/// Reads one top-level field that isn't `null`.
+pub(crate) fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
     let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
     match name {
         "model" => request.model = value.as_str().unwrap_or_default().into_owned(),

@@ -59,6 +59,7 @@ pub(super) fn field(format: Format, name: &[u8]) -> Field {
         b"n" if completions || images => Field::N,
         b"best_of" if completions => Field::BestOf,
         b"max_tokens" if completions => Field::MaxTokens,
+        b"stop" if completions => Field::Stop,
         b"service_tier" => Field::ServiceTier,
         b"user" => Field::User,
         b"metadata" => Field::Metadata,

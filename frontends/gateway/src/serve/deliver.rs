@@ -35,8 +35,7 @@ pub(super) async fn deliver(
         return Box::pin(deliver_raw(running, response, due)).await;
     }
     // Whether a single operation streams is what its upstream makes of it.
-    let streams =
-        if scanned.format().is_single() { response.is_event_stream } else { scanned.facts().stream };
+    let streams = if format.is_single() { response.is_event_stream } else { scanned.facts().stream };
     let options = bridge_options(inner, &running, format, scanned, prepared, &response);
     let mut bridge = Box::new(Bridge::new(BridgeOptions { caller_streams: streams, ..options }));
     // What is translated is no more what it came as.
