@@ -271,6 +271,16 @@ fn completions_of_chat_models_are_served_by_chat() {
 }
 
 #[test]
+fn a_model_that_responses_alone_serve_is_asked_there() {
+    let rig = Rig::start("codex");
+    let body = json!({"model": "codex", "messages": [{"role": "user", "content": "hello there"}]});
+    let answer = rig.post("/v1/chat/completions", &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["choices"][0]["message"]["content"], "echo: hello there");
+    assert_eq!(rig.upstream.requests().last().unwrap().path, "/v1/responses");
+}
+
+#[test]
 fn images_are_billed_by_size_and_quality() {
     let rig = Rig::start("sized");
     let image = |more: Value| {

@@ -328,6 +328,9 @@ fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel) 
 fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
     let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
     match format {
+        Format::OpenaiChat => {
+            has(|it| it == Format::OpenaiResponses) && openai::is_responses_only(model().as_str())
+        }
         Format::OpenaiCompletions => has(Format::is_chat) && openai::is_chat_only(model().as_str()),
         _ => false,
     }

@@ -907,6 +907,10 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
         (Anthropic, "gpt-5.3-codex", stops, both, OpenaiResponses),
         (Anthropic, "o1-pro", tiny, chat_first, OpenaiResponses),
         (Anthropic, "o3-pro", tiny, &[OpenaiChat], OpenaiChat),
+        (OpenaiChat, "gpt-5.3-codex", plain, chat_first, OpenaiResponses),
+        (OpenaiChat, "gpt-5-pro", two, both, OpenaiResponses),
+        (OpenaiChat, "o1-pro", plain, &[OpenaiChat, Anthropic], OpenaiChat),
+        (OpenaiChat, "gpt-5.4", plain, chat_first, OpenaiChat),
         (OpenaiCompletions, "davinci-002", plain, &[OpenaiChat, OpenaiCompletions], OpenaiCompletions),
         (OpenaiCompletions, "gpt-4o", plain, &[OpenaiCompletions, OpenaiChat], OpenaiChat),
         (
