@@ -23,6 +23,8 @@ use crate::time::Timestamp;
 pub(super) struct Ranked {
     pub(super) candidate: Candidate,
     pub(super) endpoint: u32,
+    /// Endpoints whose formats can't say the call, a bit for each.
+    pub(super) mute: u32,
     pub(super) preference: u32,
     pub(super) priority: i32,
     pub(super) score: u64,
@@ -223,7 +225,7 @@ fn filter(
     if !caller.may_use(channel) {
         return Err((Exclusion::Group, 0));
     }
-    let endpoint = endpoint_for(admission, channel, model).ok_or((Exclusion::Format, 0))?;
+    let endpoint = endpoint_for(admission, channel, model, 0).ok_or((Exclusion::Format, 0))?;
     if model.is_pass_through() != (call.format == Format::PassThrough) {
         return Err((Exclusion::Format, 0));
     }
@@ -256,6 +258,7 @@ fn filter(
     Ok(Ranked {
         candidate,
         endpoint,
+        mute: 0,
         preference: preference_of(channel, caller),
         priority: channel.priority,
         score: 0,
@@ -301,12 +304,14 @@ pub(super) fn has_no_bound(
     dear.is_some_and(|tier| !call.price(&channel.id, model).on(now).has_tier(tier)) || searches_at_will()
 }
 
-/// The endpoint that serves the call without translation, else the first that it reaches. Callers that send thoughts back are
-/// better served where these are kept: chat completions have no place for them. What responses can't be told chat completions are,
-/// unless the model is served by responses alone.
-fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel) -> Option<u32> {
+/// The endpoint that serves the call without translation, else the first that it reaches, of those that aren't `mute`. Callers that send
+/// thoughts back are better served where these are kept: chat completions have no place for them. What responses can't be told chat
+/// completions are, unless the model is served by responses alone.
+fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel, mute: u32) -> Option<u32> {
     let call = &admission.call;
-    let find = |test: &dyn Fn(Format) -> bool| channel.endpoints.iter().position(|it| test(it.format));
+    let find = |test: &dyn Fn(Format) -> bool| {
+        (0u32..).zip(&channel.endpoints).position(|(at, it)| mute & bit(at) == 0 && test(it.format))
+    };
     let speaks = |format| find(&|own| own == format);
     let name = || upstream_name(model, admission.group());
     let bars = |format| is_barred(format, channel, &name);
@@ -324,6 +329,11 @@ fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel) 
     u32::try_from(other.unwrap_or(found)).ok()
 }
 
+/// The bit of an endpoint. What is beyond the last has none: it is never taken for mute.
+fn bit(endpoint: u32) -> u32 {
+    1u32.checked_shl(endpoint).unwrap_or(0)
+}
+
 /// Whether OpenAI doesn't serve the model in this format, and the channel has another in which it does.
 fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
     let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
@@ -333,6 +343,27 @@ fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) 
         }
         Format::OpenaiCompletions => has(Format::is_chat) && openai::is_chat_only(model().as_str()),
         _ => false,
+    }
+}
+
+impl Admission {
+    /// Turns a candidate whose format can't say the call to another of its channel's; false when there is none.
+    pub(super) fn speak_otherwise(&mut self, at: usize) -> bool {
+        let Some(r) = self.considered.ranked.get(at) else { return false };
+        let (spoken, mute) = (r.endpoint, r.mute | bit(r.endpoint));
+        let runtime = &self.runtime;
+        let next = runtime.snapshot.resolve(r.candidate).and_then(|(channel, model)| {
+            // What is wrong in the caller's own format isn't put right by another.
+            let is_own = channel.endpoints.get(spoken as usize)?.format == self.call.format;
+            if is_own || mute == r.mute { None } else { endpoint_for(self, channel, model, mute) }
+        });
+        match (next, self.considered.ranked.get_mut(at)) {
+            (Some(endpoint), Some(r)) => {
+                (r.endpoint, r.mute) = (endpoint, mute);
+                true
+            }
+            _ => false,
+        }
     }
 }
 

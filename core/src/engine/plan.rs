@@ -419,7 +419,11 @@ impl Admission {
     pub(super) fn has_failed_with(&self, open: &Open) -> bool {
         let channel = self.runtime.snapshot.channels().get(open.candidate.channel as usize);
         let mut records = self.records.iter();
-        records.any(|it| it.key == open.key && channel.is_some_and(|channel| channel.id == it.channel))
+        records.any(|it| {
+            it.key == open.key
+                && it.outcome != OutcomeClass::Inexpressible
+                && channel.is_some_and(|channel| channel.id == it.channel)
+        })
     }
 
     /// Takes a candidate out for the rest of the call.
@@ -454,6 +458,9 @@ impl Admission {
         if class == OutcomeClass::Inexpressible {
             // Nothing was sent: no try was wasted. The attempts of the call as a whole stay bounded.
             self.attempts_of_model = self.attempts_of_model.saturating_sub(1);
+            if self.speak_otherwise(open.ranked_at) {
+                return;
+            }
         }
         self.too_long |= class == OutcomeClass::ContextTooLong;
         self.objectionable |= class == OutcomeClass::ContentPolicy;

@@ -947,6 +947,46 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
 }
 
 #[test]
+fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
+    use Format::{
+        AnthropicMessages as Anthropic, GeminiGenerate as Gemini, OpenaiChat, OpenaiCompletions,
+        OpenaiResponses,
+    };
+    for (caller_format, model, endpoints, want) in [
+        (
+            Anthropic,
+            "gpt-4o",
+            &[OpenaiChat, OpenaiResponses, Gemini] as &[Format],
+            &[OpenaiResponses, OpenaiChat, Gemini] as &[Format],
+        ),
+        (Gemini, "gpt-4o", &[Anthropic, OpenaiChat], &[Anthropic, OpenaiChat]),
+        // There it would be answered with 404.
+        (OpenaiChat, "gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiResponses]),
+        (Gemini, "gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiResponses]),
+        (OpenaiCompletions, "gpt-4o", &[OpenaiCompletions, OpenaiChat, Anthropic], &[OpenaiChat, Anthropic]),
+        // In the caller's own format nothing is translated.
+        (OpenaiChat, "gpt-4o", &[OpenaiChat, OpenaiResponses], &[OpenaiChat]),
+        (OpenaiCompletions, "davinci-002", &[OpenaiCompletions, OpenaiChat], &[OpenaiCompletions]),
+    ] {
+        let mut only = channel_with(|own| own.upstream = model.into());
+        let url = "http://127.0.0.1:9/".to_owned();
+        only.endpoints =
+            endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let call = Call { format: caller_format, ..call("m", Some(200)) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let mut tried = Vec::new();
+        while let Next::Try(attempt) = engine.next(&mut admission, NOW) {
+            tried.push(attempt.endpoint().format);
+            engine.observe(&mut admission, &Outcome::failed(OutcomeClass::Inexpressible, None), NOW);
+        }
+        assert_eq!(tried, want, "{caller_format:?}, {model} to {endpoints:?}");
+        engine.finish(admission, Some("not_supported"), NOW);
+    }
+}
+
+#[test]
 fn what_scripts_say_never_pushes_out_what_the_engine_has_to_tell() {
     let engine = engine(Declared::default());
     let own = |n: usize| Alert::AbsurdUsage { channel: format!("c{n}").as_str().into() };

@@ -11,14 +11,21 @@ use super::*;
 const MESSAGE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"well"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":1}}"#;
 /// It has run code, which chat completions have no place for.
 const RAN: &str = "data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"well\"}]},\"index\":0}]}\n\ndata: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"}}]},\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":2,\"totalTokenCount\":11}}\n\n";
+const GENERATED: &str = r#"{"candidates":[{"content":{"role":"model","parts":[{"text":"well"}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":1,"totalTokenCount":10}}"#;
 
 const ANTHROPIC: &str =
     "name: a, provider: anthropic, priority: 1, models: [{name: m, upstream: claude-sonnet-4-5}]";
 const RELAY: &str = "name: b, provider: openai, url: 'https://relay.test/v1', models: [{name: m}]";
+/// Of its two formats the second knows seeds.
+const TWO: &str = "name: t, provider: openai, models: [{name: m}], endpoints: [{format: anthropic_messages, url: 'https://api.anthropic.com/v1/messages'}, {format: gemini_generate, url: 'https://gemini.test/v1beta'}]";
 
 fn answers() -> Arc<ByHost> {
-    let answers =
-        [("api.anthropic.com", MESSAGE), ("relay.test", CHAT), ("generativelanguage.googleapis.com", RAN)];
+    let answers = [
+        ("api.anthropic.com", MESSAGE),
+        ("relay.test", CHAT),
+        ("generativelanguage.googleapis.com", RAN),
+        ("gemini.test", GENERATED),
+    ];
     Arc::new(ByHost { answers: HashMap::from(answers), sent: parking_lot::Mutex::default() })
 }
 
@@ -42,6 +49,11 @@ async fn a_call_goes_where_it_can_be_said_whole_or_nowhere_if_that_is_wanted() {
         ("strict", vec![ANTHROPIC, RELAY], Drop, seed, Some("relay.test")),
         ("strict", vec![ANTHROPIC, RELAY], Drop, "", Some("api.anthropic.com")),
         ("strict", vec![ANTHROPIC], Drop, seed, None),
+        ("strict", vec![TWO], Drop, seed, Some("gemini.test")),
+        ("strict", vec![TWO], Drop, "", Some("api.anthropic.com")),
+        ("drop", vec![TWO], Drop, seed, Some("api.anthropic.com")),
+        ("drop", vec![TWO], Strict, seed, Some("gemini.test")),
+        ("strict", vec![TWO, RELAY], Drop, r#","seed":7,"prompt_cache_retention":"24h""#, Some("relay.test")),
         ("strict", vec![dropping.as_str()], Drop, seed, Some("api.anthropic.com")),
         ("strict", vec![dropping.as_str()], Strict, seed, None),
         ("drop", vec![strict.as_str()], Drop, seed, None),
