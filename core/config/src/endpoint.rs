@@ -216,7 +216,7 @@ pub(crate) fn messages_url(base: &str) -> String {
 
 /// Behind the base of Gemini's format. The model, and how to ask it, are filled in for each attempt.
 const GENERATE: &str = "/models/{model}:generateContent";
-const COUNT: &str = "/models/{model}:countTokens";
+pub(crate) const COUNT: &str = "/models/{model}:countTokens";
 
 /// `{base}/v1beta/models/{model}:generateContent`, whatever of it the base has already. The part in braces stands in the
 /// address of the endpoint: it is filled in for each attempt.

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sluicegate_core::Format;
+use sluicegate_core::channel::Endpoint;
 
 use super::{Provider, quirks_of};
+use crate::endpoint::{BaseStyle, COUNT, endpoints};
+use crate::operation;
 
 /// What the catalogue says of a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +30,7 @@ pub struct ProviderCard {
     /// Whether this version calls it.
     pub served: bool,
     /// What stands before the operation's path, by format.
-    pub formats: BTreeMap<&'static str, &'static str>,
+    pub formats: BTreeMap<&'static str, String>,
     /// Every operation that it has, whether served here or not.
     pub endpoints: Vec<&'static str>,
     /// How requests prove who we are: `bearer`, `optional`, `none`, `header:NAME` or `other`.
@@ -53,7 +57,7 @@ impl Provider {
             region: self.region,
             family: self.family,
             served: self.is_served(),
-            formats: self.formats().into_iter().collect(),
+            formats: self.bases(),
             endpoints: words(self.serves).collect(),
             auth: self.auth,
             key_variable: self.key_variable,
@@ -61,6 +65,23 @@ impl Provider {
             checked: self.checked,
             quirks: quirks_of(self).ids().map(str::to_owned).collect(),
         }
+    }
+}
+
+impl Provider {
+    /// What stands before an operation's path at the provider's own address, for every format that is served there.
+    fn bases(&self) -> BTreeMap<&'static str, String> {
+        let has_address = self.is_served() && !self.base_url.is_empty();
+        let all = if has_address { endpoints(self, None, BaseStyle::Exact) } else { Vec::new() };
+        let others =
+            all.into_iter().filter(|it| it.format.is_single() || it.format == Format::OpenaiEmbeddings);
+        let others = others.map(|Endpoint { format, url }| {
+            let ends = operation::endings().chain(["/embeddings", "/v1/messages/count_tokens", COUNT]);
+            let base = ends.into_iter().find_map(|end| url.strip_suffix(end)).map(str::to_owned);
+            (format.as_str(), base.unwrap_or(url))
+        });
+        let own = self.formats().into_iter().map(|(format, base)| (format, base.to_owned()));
+        others.chain(own).collect()
     }
 }
 

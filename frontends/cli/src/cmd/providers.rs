@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use sluicegate::Format;
 use sluicegate::config::{Provider, ProviderCard, provider, providers, quirks_of};
 
 use super::{Report, exit};
@@ -75,7 +76,9 @@ fn table(cards: &[ProviderCard]) -> String {
     let rows: Vec<[String; 5]> = cards
         .iter()
         .map(|card| {
-            let formats: Vec<&str> = card.formats.keys().copied().collect();
+            // What chats and embeds is enough for a line.
+            let is_single = |word: &&str| Format::SINGLE.iter().any(|format| format.as_str() == *word);
+            let formats: Vec<&str> = card.formats.keys().copied().filter(|word| !is_single(word)).collect();
             let formats = if card.served { formats.join(" ") } else { "not served yet".to_owned() };
             let quirks = if card.quirks.is_empty() { "-".to_owned() } else { card.quirks.len().to_string() };
             [card.id.to_owned(), card.region.to_owned(), quirks, formats, card.name.to_owned()]
@@ -154,6 +157,9 @@ mod tests {
         for (region, format, says) in [(Some("moon"), None, "cn, eu"), (None, Some("smoke"), "openai_chat")] {
             assert!(list(region, format, false).unwrap_err().contains(says));
         }
+        let ranks = list(None, Some("rerank"), true).unwrap();
+        assert!(ranks.iter().any(|card| card.id == "cohere") && ranks.iter().all(|card| card.served));
+        assert!(!table(&ranks).contains("rerank "), "a line names what chats and embeds");
         let text = table(&chinese);
         assert!(text.starts_with("ID") && text.contains("\nwanqing"), "{text}");
     }
@@ -167,6 +173,24 @@ mod tests {
         }
         let json: serde_json::Value = serde_json::from_str(&as_json(&kimi).unwrap()).unwrap();
         assert_eq!(json["formats"]["openai_chat"], "https://api.moonshot.cn/v1");
+        for (id, format, base) in [
+            ("openai", "openai_chat", "https://api.openai.com/v1"),
+            ("openai", "openai_embeddings", "https://api.openai.com/v1"),
+            ("openai", "openai_completions", "https://api.openai.com/v1"),
+            ("openai", "openai_images", "https://api.openai.com/v1"),
+            ("openai", "openai_speech", "https://api.openai.com/v1"),
+            ("openai", "openai_transcriptions", "https://api.openai.com/v1"),
+            ("openai", "openai_moderations", "https://api.openai.com/v1"),
+            ("deepseek", "openai_completions", "https://api.deepseek.com/beta"),
+            ("cohere", "rerank", "https://api.cohere.com/v2"),
+            ("gemini", "openai_embeddings", "https://generativelanguage.googleapis.com/v1beta/openai"),
+            ("gemini", "gemini_count_tokens", "https://generativelanguage.googleapis.com/v1beta"),
+            ("anthropic", "anthropic_count_tokens", "https://api.anthropic.com"),
+        ] {
+            let shown: serde_json::Value =
+                serde_json::from_str(&as_json(&provider(id).unwrap()).unwrap()).unwrap();
+            assert_eq!(shown["formats"][format], base, "{id} {format}");
+        }
         assert_eq!(json["quirks"]["request"][0]["id"], "developer", "{json:#}");
         assert!(unknown("nobody").contains("`nobody`"));
     }
