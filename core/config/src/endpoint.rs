@@ -215,7 +215,7 @@ pub(crate) fn messages_url(base: &str) -> String {
 }
 
 /// Behind the base of Gemini's format. The model, and how to ask it, are filled in for each attempt.
-const GENERATE: &str = "/models/{model}:generateContent";
+pub(crate) const GENERATE: &str = "/models/{model}:generateContent";
 pub(crate) const COUNT: &str = "/models/{model}:countTokens";
 
 /// `{base}/v1beta/models/{model}:generateContent`, whatever of it the base has already. The part in braces stands in the
@@ -282,7 +282,7 @@ fn path_segments(url: &str) -> Vec<&str> {
 }
 
 /// `v1`, `v4`, `v1beta`.
-fn is_version(segment: &str) -> bool {
+pub(crate) fn is_version(segment: &str) -> bool {
     let mut chars = segment.chars();
     chars.next() == Some('v') && chars.next().is_some_and(|c| c.is_ascii_digit())
 }
