@@ -98,6 +98,7 @@ impl Admin {
         actor: &Actor,
         what: &str,
         prepared: Vec<(Option<String>, Result<Step>)>,
+        then: Then,
     ) -> Result<(bool, Vec<Outcome>)> {
         let (mut items, mut places, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let (mut steps, mut seeds) = (Vec::new(), Seeds::new());
@@ -130,7 +131,7 @@ impl Admin {
             return Ok((false, unmade(items)));
         }
         if !steps.is_empty()
-            && let Err(error) = self.write_steps(actor, steps, seeds, Then::Callers).await
+            && let Err(error) = self.write_steps(actor, steps, seeds, then).await
         {
             return refused_by_one(error, items, &places);
         }
@@ -149,6 +150,26 @@ fn refused_by_one(error: Error, mut items: Vec<Outcome>, places: &[usize]) -> Re
             Ok((false, unmade(items)))
         }
         _ => Err(without(error, "step")),
+    }
+}
+
+/// Where all was done, whose ids they are; else why it wasn't, naming the one that can't be done.
+pub(super) fn ids_done(what: &str, (_, items): (bool, Vec<Outcome>)) -> Result<Vec<String>> {
+    let mut ids = Vec::with_capacity(items.len());
+    for Outcome { id, error, .. } in items {
+        match error {
+            Some(error) => return Err(naming(what, id.as_deref().unwrap_or_default(), error)),
+            None => ids.extend(id),
+        }
+    }
+    Ok(ids)
+}
+
+/// An error that says of which of several it is.
+fn naming(what: &str, id: &str, error: Error) -> Error {
+    match id.is_empty() || error.message().contains(&format!("`{id}`")) {
+        true => error,
+        false => saying(&error, format!("{what} `{id}`: {}", error.message())),
     }
 }
 

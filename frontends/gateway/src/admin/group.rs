@@ -15,7 +15,7 @@ use sluicegate_core::{
 
 pub use self::bulk::{MemberBulk, MemberDeed, Place};
 use super::access::{as_stored, both, check_id, check_limits};
-use super::bulk::Step;
+use super::bulk::{Step, check_count, ids_done};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -427,6 +427,30 @@ impl Admin {
     /// # Errors
     /// As [`update_group`](Self::update_group).
     pub async fn delete_group(&self, actor: &Actor, id_or_alias: &str) -> Result<Group> {
+        let (step, group) = self.removed_group(actor, id_or_alias).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(group)
+    }
+
+    /// Removes several groups: all of them, or none, and then the error names the one that can't be.
+    ///
+    /// # Errors
+    /// As [`delete_group`](Self::delete_group); `InvalidRequest` when none is named, one twice, or too many.
+    pub async fn delete_groups(&self, actor: &Actor, ids: &[GroupId]) -> Result<()> {
+        check_count(ids.len(), "groups")?;
+        let done = retried(came_second, || async {
+            let mut prepared = Vec::with_capacity(ids.len());
+            for id in ids {
+                let step = self.removed_group(actor, id.as_str()).await.map(|(step, _)| step);
+                prepared.push((Some(id.to_string()), step));
+            }
+            self.all_or_none(actor, "group", prepared, Then::Callers).await
+        });
+        ids_done("group", done.await?).map(drop)
+    }
+
+    /// What removes a group, and which.
+    async fn removed_group(&self, actor: &Actor, id_or_alias: &str) -> Result<(Step, Group)> {
         let stored = self.group_to_change(actor, id_or_alias).await?;
         if !actor.runs(&stored.value.organization) {
             return Err(forbidden("delete this group"));
@@ -438,8 +462,8 @@ impl Admin {
             .of(&group.organization, Some(&group.id), None)
             .whole(&group);
         let changes = guard.into_iter().chain([Change::DeleteGroup(group.id.clone())]).collect();
-        self.commit(actor, deed, changes).await?;
-        Ok(group)
+        let id = group.id.to_string();
+        Ok((Step { id, deed, changes, seeds: Seeds::new(), outcome: "deleted" }, group))
     }
 
     /// Puts a user into a group.

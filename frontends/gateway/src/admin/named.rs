@@ -10,6 +10,7 @@ use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName,
 
 use super::access::{as_stored, check_id};
 use super::access_group::GivenTo;
+use super::bulk::{Step, check_count, ids_done};
 use super::seed::Seeds;
 use super::{Access, Actor, Admin, Deed, Then, bound, came_second, forbidden, invalid, not_found, retried};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey, Thing};
@@ -144,16 +145,29 @@ impl Admin {
         new: NamedScope,
         more: Vec<Change>,
     ) -> Result<Stored<NamedScope>> {
+        let step = self.made_named(actor, kind, name, &new, more).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Channels).await?;
+        self.named(actor, kind, name).await
+    }
+
+    /// What makes one, and what is changed along with it.
+    async fn made_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+        new: &NamedScope,
+        more: Vec<Change>,
+    ) -> Result<Step> {
         only_super(actor, kind)?;
         check_id("name", name)?;
-        self.check_named(actor, None, &new).await?;
+        self.check_named(actor, None, new).await?;
         self.refuse_declared_name(kind, name)?;
         let [action, ..] = kind.actions();
-        let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(&new);
+        let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(new);
         tell_holders(&mut deed, &more);
-        let changes = std::iter::once(put(kind, name, &new, Expect::New)?).chain(more).collect();
-        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
-        self.named(actor, kind, name).await
+        let changes = std::iter::once(put(kind, name, new, Expect::New)?).chain(more).collect();
+        Ok(Step { id: name.to_owned(), deed, changes, seeds: Seeds::new(), outcome: "created" })
     }
 
     /// Whether they may change these at all: asked before anything that a request names is looked up.
@@ -248,18 +262,23 @@ impl Admin {
         edit: Edit<'_>,
         to: &GivenTo,
     ) -> Result<Stored<NamedScope>> {
-        retried(came_second, || self.try_update_named(actor, kind, name, edit, to)).await?;
+        retried(came_second, || async {
+            let step = self.changed_named(actor, kind, name, edit, to).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Channels).await
+        })
+        .await?;
         self.named(actor, kind, name).await
     }
 
-    async fn try_update_named(
+    /// What makes one another.
+    async fn changed_named(
         &self,
         actor: &Actor,
         kind: NamedKind,
         name: &str,
         edit: Edit<'_>,
         to: &GivenTo,
-    ) -> Result<()> {
+    ) -> Result<Step> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         actor.expects(&stored)?;
@@ -290,7 +309,41 @@ impl Admin {
                 expect,
             });
         }
-        self.write(actor, deed, changes, seeds, Then::Channels).await.map(drop)
+        Ok(Step { id: name.to_owned(), deed, changes, seeds, outcome: "changed" })
+    }
+
+    /// Takes several out of use, or back into it: all of them, or none, and then the error names the one that can't be. Whom nobody
+    /// has made yet is made, to be refused.
+    ///
+    /// # Errors
+    /// As [`update_named`](Self::update_named); `InvalidRequest` when none is named, one twice, or too many.
+    pub async fn block_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        names: &[String],
+        blocked: bool,
+    ) -> Result<()> {
+        check_count(names.len(), "of them")?;
+        let edit = move |it: &mut NamedScope| {
+            it.blocked = blocked;
+            Ok(())
+        };
+        let done = retried(came_second, || async {
+            let mut prepared = Vec::with_capacity(names.len());
+            for name in names {
+                let step = match self.changed_named(actor, kind, name, &edit, &GivenTo::default()).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound && blocked => {
+                        let new = NamedScope { blocked, ..NamedScope::default() };
+                        self.made_named(actor, kind, name, &new, Vec::new()).await
+                    }
+                    step => step,
+                };
+                prepared.push((Some(name.clone()), step));
+            }
+            self.all_or_none(actor, kind.words(), prepared, Then::Channels).await
+        });
+        ids_done(kind.words(), done.await?).map(drop)
     }
 
     /// The keys that have a budget's limits, each with what it becomes: they follow in the same step, so that none is left behind.
@@ -330,10 +383,33 @@ impl Admin {
     /// # Errors
     /// As [`update_named`](Self::update_named).
     pub async fn delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
-        retried(came_second, || self.try_delete_named(actor, kind, name)).await
+        retried(came_second, || async {
+            let (step, gone) = self.removed_named(actor, kind, name).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Channels).await?;
+            Ok(gone)
+        })
+        .await
     }
 
-    async fn try_delete_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<NamedScope> {
+    /// Removes several: all of them, or none, and then the error names the one that can't be.
+    ///
+    /// # Errors
+    /// As [`delete_named`](Self::delete_named); `InvalidRequest` when none is named, one twice, or too many.
+    pub async fn delete_all_named(&self, actor: &Actor, kind: NamedKind, names: &[String]) -> Result<()> {
+        check_count(names.len(), "of them")?;
+        let done = retried(came_second, || async {
+            let mut prepared = Vec::with_capacity(names.len());
+            for name in names {
+                let step = self.removed_named(actor, kind, name).await.map(|(step, _)| step);
+                prepared.push((Some(name.clone()), step));
+            }
+            self.all_or_none(actor, kind.words(), prepared, Then::Channels).await
+        });
+        ids_done(kind.words(), done.await?).map(drop)
+    }
+
+    /// What removes one, and which.
+    async fn removed_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<(Step, NamedScope)> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         actor.expects(&stored)?;
@@ -351,8 +427,8 @@ impl Admin {
         tell_holders(&mut deed, &changes);
         changes.splice(0..0, actor.guard(Thing::Setting(kind.setting(name)), &stored));
         changes.push(Change::DeleteSetting(kind.setting(name)));
-        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
-        Ok(stored.value)
+        let seeds = Seeds::new();
+        Ok((Step { id: name.to_owned(), deed, changes, seeds, outcome: "deleted" }, stored.value))
     }
 
     /// The customers and tags that have a budget's limits.

@@ -8,10 +8,12 @@ use sluicegate_core::{
 };
 
 use super::access::{as_stored, check_id};
+use super::bulk::{Step, check_count, ids_done};
 use super::patch::{edit_limits, patch_access};
+use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, DEFAULT_ORGANIZATION, Deed, LimitEditor, LimitUse, Limits, Patch, bound, came_second,
+    Actor, Admin, DEFAULT_ORGANIZATION, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second,
     forbidden, not_found, retried,
 };
 use crate::credential;
@@ -227,6 +229,30 @@ impl Admin {
     /// # Errors
     /// `Conflict` when something of it is left; else as [`update_organization`](Self::update_organization).
     pub async fn delete_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<Organization> {
+        let (step, organization) = self.removed_organization(actor, id).await?;
+        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+        Ok(organization)
+    }
+
+    /// Removes several organizations: all of them, or none, and then the error names the one that can't be.
+    ///
+    /// # Errors
+    /// As [`delete_organization`](Self::delete_organization); `InvalidRequest` when none is named, one twice, or too many.
+    pub async fn delete_organizations(&self, actor: &Actor, ids: &[OrganizationId]) -> Result<()> {
+        check_count(ids.len(), "organizations")?;
+        let done = retried(came_second, || async {
+            let mut prepared = Vec::with_capacity(ids.len());
+            for id in ids {
+                let step = self.removed_organization(actor, id).await.map(|(step, _)| step);
+                prepared.push((Some(id.to_string()), step));
+            }
+            self.all_or_none(actor, "organization", prepared, Then::Callers).await
+        });
+        ids_done("organization", done.await?).map(drop)
+    }
+
+    /// What removes an organization, and which.
+    async fn removed_organization(&self, actor: &Actor, id: &OrganizationId) -> Result<(Step, Organization)> {
         let stored = self.organization_to_change(actor, id).await?;
         if stored.version == UNMADE {
             let message =
@@ -240,8 +266,8 @@ impl Admin {
             .whole(&organization);
         let gone = [Change::ExpectEmptyOrganization(id.clone()), Change::DeleteOrganization(id.clone())];
         let changes = guard.into_iter().chain(gone).collect();
-        self.commit(actor, deed, changes).await?;
-        Ok(organization)
+        let step = Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "deleted" };
+        Ok((step, organization))
     }
 
     pub(super) async fn find_organization(

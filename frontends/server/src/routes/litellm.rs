@@ -99,6 +99,21 @@ fn once(names: Vec<String>) -> Vec<String> {
     names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
+/// No more things are named at once than one step changes.
+// BOUND: of one transaction.
+const AT_ONCE: usize = 500;
+
+/// Things that are named at once, unless they are too many.
+fn at_once<T>(param: &'static str, named: Vec<T>) -> Result<Vec<T>> {
+    match named.len() {
+        ..=AT_ONCE => Ok(named),
+        many => {
+            let message = format!("`{param}` names {many}, and {AT_ONCE} at most can be named at once");
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", param))
+        }
+    }
+}
+
 /// An error after which not everything that was asked for is undone: it says what is done.
 fn so_far(error: Error, done: &[String]) -> Error {
     if done.is_empty() {

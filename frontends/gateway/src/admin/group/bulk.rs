@@ -5,7 +5,7 @@ use sluicegate_core::{Error, ErrorKind, Result, Role, UserId};
 
 use super::{MemberPatch, NewMember};
 use crate::admin::bulk::{BulkView, Step, check_count};
-use crate::admin::{Actor, Admin, Limits, came_second, invalid, retried};
+use crate::admin::{Actor, Admin, Limits, Then, came_second, invalid, retried};
 
 /// What is to become of many memberships.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl Admin {
                 let called = format!("{}/{}", deed.group, deed.user);
                 prepared.push((Some(called), self.prepared_member(actor, deed).await));
             }
-            self.all_or_none(actor, "membership", prepared).await
+            self.all_or_none(actor, "membership", prepared, Then::Callers).await
         });
         done.await.map(BulkView::of)
     }

@@ -5,7 +5,7 @@ use sluicegate_core::{Error, KeyId, Result, Secret};
 
 use super::{IssuedKey, KeyPatch, KeyStep, NewKey, Regenerate};
 use crate::admin::bulk::{Step, check_count};
-use crate::admin::{Actor, Admin, came_second, invalid, retried};
+use crate::admin::{Actor, Admin, Then, came_second, invalid, retried};
 use crate::store::KeyRef;
 
 /// What is to become of many keys.
@@ -102,7 +102,7 @@ impl Admin {
             prepared.push((deed.name(), step));
             secrets.push(secret);
         }
-        let (done, outcomes) = self.all_or_none(actor, "key", prepared).await?;
+        let (done, outcomes) = self.all_or_none(actor, "key", prepared, Then::Callers).await?;
         let mut items = Vec::with_capacity(outcomes.len());
         for (it, secret) in outcomes.into_iter().zip(secrets) {
             let issued = match (secret.filter(|_| done), &it.id) {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::{Result, UserId};
 
 use super::{NewUser, UserPatch};
-use crate::admin::bulk::{BulkView, Step, check_count};
-use crate::admin::{Actor, Admin, came_second, invalid, retried};
+use crate::admin::bulk::{BulkView, Outcome, Step, check_count, ids_done};
+use crate::admin::{Actor, Admin, Then, came_second, invalid, retried};
 
 /// What is to become of many users.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -73,15 +73,28 @@ impl Admin {
     /// # Errors
     /// `InvalidRequest` when nothing is named to be done, or too much; `Store`. What single users don't allow is in the answer.
     pub async fn change_users(&self, actor: &Actor, bulk: UserBulk) -> Result<BulkView> {
+        self.users_changed(actor, bulk).await.map(BulkView::of)
+    }
+
+    /// The same, where what one user doesn't allow is the error, which names them: the users' ids, in the order of `bulk`.
+    ///
+    /// # Errors
+    /// As of the one that can't be done; `InvalidRequest` when nothing is named to be done, or too much; `Store`.
+    pub async fn change_all_users(&self, actor: &Actor, bulk: UserBulk) -> Result<Vec<UserId>> {
+        let ids = ids_done("user", self.users_changed(actor, bulk).await?)?;
+        Ok(ids.into_iter().map(UserId::from).collect())
+    }
+
+    async fn users_changed(&self, actor: &Actor, bulk: UserBulk) -> Result<(bool, Vec<Outcome>)> {
         let deeds = bulk.deeds()?;
-        let done = retried(came_second, || async {
+        retried(came_second, || async {
             let mut prepared = Vec::with_capacity(deeds.len());
             for deed in &deeds {
                 prepared.push((deed.name(), self.prepared_user(actor, deed).await));
             }
-            self.all_or_none(actor, "user", prepared).await
-        });
-        done.await.map(BulkView::of)
+            self.all_or_none(actor, "user", prepared, Then::Callers).await
+        })
+        .await
     }
 
     async fn prepared_user(&self, actor: &Actor, deed: &UserDeed) -> Result<Step> {

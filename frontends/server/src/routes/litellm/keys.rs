@@ -12,7 +12,7 @@ use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, resets_at, set_back};
-use super::{body, find_key, pages, query, route, warned};
+use super::{at_once, body, find_key, pages, query, route, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -210,13 +210,21 @@ async fn delete(ask: Ask) -> Result<Done> {
         }
     }
     let (ids, gone): (Vec<String>, Vec<String>) =
-        found.into_iter().map(|(id, name)| (id.to_string(), name)).unzip();
+        at_once("keys", found)?.into_iter().map(|(id, name)| (id.to_string(), name)).unzip();
     let all = KeyBulk { keys: ids, delete: true, ..KeyBulk::default() };
     let done = ask.admin().change_keys(&ask.actor, all).await?;
-    if let Some(refused) = done.items.into_iter().find_map(|item| item.error) {
-        return Err(refused);
+    let refused = done.items.into_iter().zip(&gone).find_map(|(item, name)| Some((item.error?, name)));
+    if let Some((error, name)) = refused {
+        return Err(saying_which(error, name));
     }
     warned(Map::from_iter([("deleted_keys".to_owned(), json!(gone))]), fields)
+}
+
+/// Of several keys, which one couldn't be done. A credential isn't repeated: its hash names it as well.
+fn saying_which(error: Error, name: &str) -> Error {
+    let shown = if name.starts_with(PREFIX) { KeyHash::of(name).to_string() } else { name.to_owned() };
+    let message = format!("key `{shown}`: {}", error.message());
+    Error::new(error.kind(), message).with_source(error)
 }
 
 /// `reset_to`: what counts against the key's budget becomes that.

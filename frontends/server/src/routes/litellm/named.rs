@@ -6,11 +6,11 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{NamedKind, NamedScope};
 use sluicegate::store::Stored;
-use sluicegate::{ErrorKind, Limit, Result};
+use sluicegate::{Limit, Result};
 
 use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
-use super::{body, once, query, so_far, warned};
+use super::{at_once, body, once, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -206,25 +206,16 @@ async fn update_customer(ask: Ask) -> Result<Done> {
 /// `user_ids`: one at least.
 fn customer_names(fields: &mut Fields) -> Result<Vec<String>> {
     let names = fields.texts("user_ids")?.value().unwrap_or_default();
-    if names.is_empty() { Err(fields::missing("user_ids")) } else { Ok(once(names)) }
+    if names.is_empty() { Err(fields::missing("user_ids")) } else { at_once("user_ids", once(names)) }
 }
 
 async fn delete_customers(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let names = customer_names(&mut fields)?;
-    // All are there before the first one goes.
-    for name in &names {
-        ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
-    }
-    let mut gone = Vec::new();
-    for name in names {
-        let deleted = ask.admin().delete_named(&ask.actor, NamedKind::Customer, &name).await;
-        deleted.map_err(|error| so_far(error, &gone))?;
-        gone.push(name);
-    }
+    ask.admin().delete_all_named(&ask.actor, NamedKind::Customer, &names).await?;
     let answer = Map::from_iter([
-        ("deleted_customers".to_owned(), gone.len().into()),
-        ("message".to_owned(), format!("{} end customers are deleted", gone.len()).into()),
+        ("deleted_customers".to_owned(), names.len().into()),
+        ("message".to_owned(), format!("{} end customers are deleted", names.len()).into()),
     ]);
     warned(answer, fields)
 }
@@ -240,20 +231,11 @@ async fn unblock_customers(ask: Ask) -> Result<Done> {
 /// Takes customers out of use, or back into it. Whom nobody has made yet is made, to be refused.
 async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let mut rows = Vec::new();
-    for name in customer_names(&mut fields)? {
-        let edit = move |it: &mut NamedScope| {
-            it.blocked = blocked;
-            Ok(())
-        };
-        let changed = match ask.admin().update_named(&ask.actor, NamedKind::Customer, &name, &edit).await {
-            Err(error) if error.kind() == ErrorKind::NotFound && blocked => {
-                let new = NamedScope { blocked, ..NamedScope::default() };
-                ask.admin().create_named(&ask.actor, NamedKind::Customer, &name, new).await?
-            }
-            changed => changed?,
-        };
-        rows.push(one_customer(&ask, &name, &changed).await?);
+    let (names, mut rows) = (customer_names(&mut fields)?, Vec::new());
+    ask.admin().block_named(&ask.actor, NamedKind::Customer, &names, blocked).await?;
+    for name in &names {
+        let changed = ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
+        rows.push(one_customer(&ask, name, &changed).await?);
     }
     let name = if blocked { "blocked_users" } else { "unblocked_users" };
     warned(Map::from_iter([(name.to_owned(), json!(rows))]), fields)

@@ -3,15 +3,16 @@
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    NewOrganization, NewUser, OrganizationPatch, OrganizationView, Patch, UserPatch, UserView,
+    NewOrganization, NewUser, OrganizationPatch, OrganizationView, Patch, UserBulk, UserDeed, UserPatch,
+    UserView,
 };
 use sluicegate::store::{GroupFilter, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
-use super::rows::{self, user_role};
-use super::{body, query, so_far, teams, warned};
+use super::rows::user_role;
+use super::{at_once, body, query, teams, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -118,20 +119,15 @@ async fn delete(ask: Ask) -> Result<Done> {
     if ids.is_empty() {
         return Err(fields::missing("organization_ids"));
     }
-    // All are there before the first one goes.
     let mut found: Vec<OrganizationView> = Vec::new();
-    for id in ids {
+    for id in at_once("organization_ids", ids)? {
         let view = ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?;
         if !found.iter().any(|known| known.organization.id == view.organization.id) {
             found.push(view);
         }
     }
-    let mut gone = Vec::new();
-    for view in &found {
-        let id = &view.organization.id;
-        ask.admin().delete_organization(&ask.actor, id).await.map_err(|error| so_far(error, &gone))?;
-        gone.push(id.to_string());
-    }
+    let ids: Vec<OrganizationId> = found.iter().map(|view| view.organization.id.clone()).collect();
+    ask.admin().delete_organizations(&ask.actor, &ids).await?;
     Done::ok(&found.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
 }
 
@@ -197,7 +193,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
     };
     // Everybody is looked up before the first one is added: what can't be done is said before anything is.
     let mut named: Vec<Named> = Vec::new();
-    for item in items {
+    for item in at_once("member", items)? {
         let Value::Object(item) = item else {
             let message = "`member` must be {role, user_id or user_email}, or a list of them";
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "member"));
@@ -209,12 +205,21 @@ async fn member_add(ask: Ask) -> Result<Done> {
         }
         named.push(one);
     }
-    let (mut users, mut memberships, mut added) = (Vec::new(), Vec::new(), Vec::new());
-    for one in named {
-        let view = add_one(&ask, &organization, one).await.map_err(|error| so_far(error, &added))?;
+    // Who is in it and gets no other role is shown as they are.
+    let stays = |one: &Named| one.known.as_ref().filter(|_| one.role.is_none()).map(|it| it.user.id.clone());
+    let places: Vec<Option<UserId>> = named.iter().map(stays).collect();
+    let changed = named.into_iter().filter(|one| stays(one).is_none());
+    let items: Vec<UserDeed> = changed.map(|one| deed(&organization, one)).collect();
+    let mut added = Vec::new().into_iter();
+    if !items.is_empty() {
+        let all = UserBulk { items, ..UserBulk::default() };
+        added = ask.admin().change_all_users(&ask.actor, all).await?.into_iter();
+    }
+    let (mut users, mut memberships) = (Vec::new(), Vec::new());
+    for id in places.into_iter().filter_map(|stays| stays.or_else(|| added.next())) {
+        let view = ask.admin().user(&ask.actor, &id).await?;
         memberships.push(member(&view));
-        users.push(rows::user(&view.user, &[], &rows::Trace::default()));
-        added.push(view.user.id.to_string());
+        users.push(super::users::row(&view));
     }
     let answer = Map::from_iter([
         ("organization_id".to_owned(), json!(organization)),
@@ -274,22 +279,21 @@ async fn look_up(ask: &Ask, organization: &OrganizationId, mut item: Fields) -> 
 }
 
 /// Who is there gets the role, if one is said; whoever isn't is made.
-async fn add_one(ask: &Ask, organization: &OrganizationId, one: Named) -> Result<UserView> {
-    match (one.known, one.role) {
-        (Some(view), None) => Ok(view),
-        (Some(view), role) => {
-            let patch = UserPatch { role, ..UserPatch::default() };
-            ask.admin().update_user(&ask.actor, &view.user.id, patch).await
+fn deed(organization: &OrganizationId, one: Named) -> UserDeed {
+    match one.known {
+        Some(view) => {
+            let patch = UserPatch { role: one.role, ..UserPatch::default() };
+            UserDeed { user: Some(view.user.id), set: Some(patch), ..UserDeed::default() }
         }
-        (None, role) => {
+        None => {
             let new = NewUser {
                 id: one.id,
                 email: one.email,
                 organization: Some(organization.clone()),
-                role: role.unwrap_or_default(),
+                role: one.role.unwrap_or_default(),
                 ..NewUser::default()
             };
-            ask.admin().create_user(&ask.actor, new).await
+            UserDeed { create: Some(new), ..UserDeed::default() }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::budget::{BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, reset_to, resets_at, set_back};
-use super::{body, contract, keys, pages, query, so_far, warned};
+use super::{at_once, body, contract, keys, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -419,20 +419,16 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team")
             .with("param", "team_ids"));
     }
-    // All are there before the first one goes, and each goes once, whatever it is called by.
+    // Each goes once, whatever it is called by.
     let mut teams: Vec<GroupView> = Vec::new();
-    for name in &named {
+    for name in &at_once("team_ids", named)? {
         let team = ask.admin().group(&ask.actor, name).await?;
         if !teams.iter().any(|known| known.group.id == team.group.id) {
             teams.push(team);
         }
     }
-    let mut gone = Vec::new();
-    for team in &teams {
-        let id = team.group.id.as_str();
-        ask.admin().delete_group(&ask.actor, id).await.map_err(|error| so_far(error, &gone))?;
-        gone.push(id.to_owned());
-    }
+    let ids: Vec<GroupId> = teams.iter().map(|team| team.group.id.clone()).collect();
+    ask.admin().delete_groups(&ask.actor, &ids).await?;
     Done::ok(&teams.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
 }
 

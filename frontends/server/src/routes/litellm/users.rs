@@ -2,14 +2,14 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{KeyView, NewUser, Patch, UserPatch, UserView};
+use sluicegate::admin::{KeyView, NewUser, Patch, UserBulk, UserPatch, UserView};
 use sluicegate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::BudgetChange;
 use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
-use super::{body, keys, once, pages, query, so_far, warned};
+use super::{at_once, body, keys, once, pages, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -26,7 +26,7 @@ pub(super) fn table() -> Vec<Entry> {
     ]
 }
 
-fn row(view: &UserView) -> Map<String, Value> {
+pub(super) fn row(view: &UserView) -> Map<String, Value> {
     let trace = Trace {
         spend: view.used.spend,
         created_by: view.created_by.clone(),
@@ -350,20 +350,13 @@ async fn by_email(ask: &Ask, email: &str) -> Result<UserId> {
 
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let mut ids = once(fields.texts("user_ids")?.value().unwrap_or_default());
+    let ids = at_once("user_ids", once(fields.texts("user_ids")?.value().unwrap_or_default()))?;
     if ids.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user")
             .with("param", "user_ids"));
     }
-    // All are there before the first one goes.
-    for id in &ids {
-        ask.admin().user(&ask.actor, &UserId::from(id.as_str())).await?;
-    }
-    let mut gone = Vec::new();
-    for id in std::mem::take(&mut ids) {
-        let user = UserId::from(id.as_str());
-        ask.admin().delete_user(&ask.actor, &user).await.map_err(|error| so_far(error, &gone))?;
-        gone.push(id);
-    }
+    let users = ids.into_iter().map(UserId::from).collect();
+    let gone = UserBulk { users, delete: true, ..UserBulk::default() };
+    let gone = ask.admin().change_all_users(&ask.actor, gone).await?;
     Done::ok(&gone.len()).map(|done| done.warning(fields.finish()))
 }
