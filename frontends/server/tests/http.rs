@@ -284,10 +284,14 @@ fn what_has_no_effect_is_named_and_what_is_there_twice_refused() {
     block_on(async {
         let rig = Rig::new().await;
         for path in ["/key/list", "/team/list", "/user/list", "/spend/logs", "/spend/keys", "/model/info"] {
-            let answer = rig.ask("GET", &format!("{path}?min_spend=5"), MASTER, &Value::Null).await;
+            let answer = rig.ask("GET", &format!("{path}?sort_by=spend"), MASTER, &Value::Null).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.text());
             let said = answer.headers.get("x-sluicegate-warnings").map(|said| said.to_str().unwrap());
-            assert_eq!(said, Some("the parameter `min_spend` has no effect here"), "{path}");
+            assert_eq!(said, Some("the parameter `sort_by` has no effect here"), "{path}");
+            // A filter that is passed over would be answered with everything.
+            let answer = rig.ask("GET", &format!("{path}?min_spend=5"), MASTER, &Value::Null).await;
+            assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+            assert_eq!(answer.json()["error"]["param"], "min_spend", "{path}");
             let answer = rig.ask("GET", path, MASTER, &Value::Null).await;
             assert!(!answer.headers.contains_key("x-sluicegate-warnings"), "{path}");
         }

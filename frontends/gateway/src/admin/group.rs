@@ -346,6 +346,7 @@ impl Admin {
             };
             reach.has_group(group)
                 && filter.organization.as_ref().is_none_or(|wanted| group.organization == *wanted)
+                && filter.id.as_ref().is_none_or(|wanted| group.id == *wanted)
                 && (filter.member.is_none() || memberships.iter().any(|it| it.group == group.id))
                 && filter.search.as_deref().is_none_or(has)
         };

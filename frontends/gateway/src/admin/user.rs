@@ -372,8 +372,12 @@ fn matches_filter(filter: &UserFilter, user: &User) -> bool {
     let is_theirs = |wanted: &str| {
         user.email.as_deref().is_some_and(|email| folded_address(email) == folded_address(wanted))
     };
+    let is_part = |wanted: &str| {
+        user.email.as_deref().is_some_and(|email| folded_address(email).contains(&folded_address(wanted)))
+    };
     filter.organization.as_ref().is_none_or(|wanted| user.organization == *wanted)
         && filter.email.as_deref().is_none_or(is_theirs)
+        && filter.address.as_deref().is_none_or(is_part)
         && (filter.roles.is_empty() || filter.roles.contains(&user.role))
         && (filter.ids.is_empty() || filter.ids.contains(&user.id))
         && filter.search.as_deref().is_none_or(has)

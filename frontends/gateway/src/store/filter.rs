@@ -288,6 +288,9 @@ pub struct UserFilter {
     pub group: Option<GroupId>,
     /// With this e-mail address, whatever its case.
     pub email: Option<String>,
+    /// With this text in the e-mail address, whatever its case.
+    #[serde(skip)]
+    pub address: Option<String>,
     /// With this text in id, alias or e-mail address, whatever its case.
     pub search: Option<String>,
     /// This one.

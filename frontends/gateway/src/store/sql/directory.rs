@@ -144,6 +144,8 @@ impl SqlStore {
                 find.one_of("role", roles.iter().map(String::as_str));
             }
             search(&mut find, filter.search.as_deref());
+            let address = filter.address.as_deref().map(folded_address);
+            part_of(&mut find, "email LIKE ? ESCAPE '\\'", address);
             reach_of_users(&mut find, reach);
             find
         };
@@ -366,12 +368,17 @@ fn stored_key(mut row: Row) -> Result<StoredKey> {
 }
 
 fn search(find: &mut Where, text: Option<&str>) {
+    part_of(find, "names LIKE ? ESCAPE '\\'", text.map(folded));
+}
+
+/// What has a text in it, as it is kept folded.
+fn part_of(find: &mut Where, condition: &'static str, text: Option<String>) {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return };
     let escaped: String = text
         .chars()
         .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]))
         .collect();
-    find.and("names LIKE ? ESCAPE '\\'", [format!("%{}%", folded(&escaped)).into()]);
+    find.and(condition, [format!("%{escaped}%").into()]);
 }
 
 /// `organization_id = ? AND (first IN (…) OR …)`: the part of an organization that somebody may see.

@@ -95,14 +95,14 @@ async fn new(ask: Ask) -> Result<Done> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let all = ask.admin().all_named(&ask.actor, KIND).await?;
     let rows: Vec<_> = all.iter().map(|(name, it)| row(&ask, name, it)).collect();
     Done::ok(&json!({ "access_groups": rows })).map(|done| done.warning(sent))
 }
 
 async fn info(ask: Ask) -> Result<Done> {
-    let (name, sent) = (ask.param("access_group"), query(&ask)?.finish());
+    let (name, sent) = (ask.param("access_group"), query(&ask)?.finish()?);
     let it = ask.admin().named(&ask.actor, KIND, &name).await?;
     Done::ok(&row(&ask, &name, &it)).map(|done| done.warning(sent))
 }
@@ -208,7 +208,7 @@ async fn new_unified(ask: Ask) -> Result<Done> {
 }
 
 async fn list_unified(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let mut rows = Vec::new();
     for (id, it) in ask.admin().all_named(&ask.actor, KIND).await? {
         rows.push(whole(&ask, &id, &it).await?);
@@ -217,7 +217,7 @@ async fn list_unified(ask: Ask) -> Result<Done> {
 }
 
 async fn info_unified(ask: Ask) -> Result<Done> {
-    let (id, sent) = (ask.param("access_group"), query(&ask)?.finish());
+    let (id, sent) = (ask.param("access_group"), query(&ask)?.finish()?);
     let it = ask.admin().named(&ask.actor, KIND, &id).await?;
     Done::ok(&whole(&ask, &id, &it).await?).map(|done| done.warning(sent))
 }

@@ -163,7 +163,7 @@ async fn daily(ask: Ask, kind: Kind, in_pages: bool) -> Result<Done> {
     metadata.insert("total_pages".to_owned(), count.div_ceil(size).into());
     metadata.insert("has_more".to_owned(), (skip.saturating_add(size) < count).into());
     Done::ok(&json!({"results": results, "metadata": metadata}))
-        .map(|done| done.warning(query.finish().into_iter().chain(warning).collect()))
+        .and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(warning).collect())))
 }
 
 /// The days, and what there is to say of totals that can't tell a call with two tags from two calls.
@@ -317,7 +317,7 @@ async fn global(ask: Ask) -> Result<Done> {
     let filter = sums_filter(&ask, &query).await?;
     let rows = ask.admin().spend_rows(&ask.actor, &filter, &[Dimension::Day]).await?;
     let days = rows.into_iter().filter_map(|row| Some((row.by.into_iter().next()?, row.sums))).collect();
-    Done::ok(&activity(&days)).map(|done| done.warning(query.finish()))
+    Done::ok(&activity(&days)).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// Answers aren't cached, so that no call is a hit; how many there were of each key and model is told.
@@ -351,7 +351,7 @@ async fn cache_hits(ask: Ask) -> Result<Done> {
             }));
         }
     }
-    Done::ok(&hits).map(|done| done.warning(query.finish()))
+    Done::ok(&hits).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn global_by_model(ask: Ask) -> Result<Done> {
@@ -372,5 +372,5 @@ async fn global_by_model(ask: Ask) -> Result<Done> {
     let mut rows: Vec<_> = models.iter().map(row).collect();
     // The most used first; models of equal use by name, as they stand.
     rows.sort_by_key(|row| std::cmp::Reverse(row["sum_api_requests"].as_i64()));
-    Done::ok(&rows).map(|done| done.warning(query.finish()))
+    Done::ok(&rows).and_then(|done| Ok(done.warning(query.finish()?)))
 }

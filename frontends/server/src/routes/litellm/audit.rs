@@ -78,11 +78,11 @@ async fn list(ask: Ask) -> Result<Done> {
         "page_size": size,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn one(ask: Ask) -> Result<Done> {
-    let (id, sent) = (ask.param("id"), query(&ask)?.finish());
+    let (id, sent) = (ask.param("id"), query(&ask)?.finish()?);
     let unknown = || Error::new(ErrorKind::NotFound, format!("event `{id}` doesn't exist"));
     let seq: i64 = id.parse().map_err(|_| unknown())?;
     let filter = AuditFilter { before: Some(seq.saturating_add(1)), ..AuditFilter::default() };

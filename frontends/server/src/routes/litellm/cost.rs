@@ -137,7 +137,7 @@ const BARE: [&str; 2] = ["openai", "anthropic"];
 
 /// What is known of every model of the built-in price list.
 async fn cost_map(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let now = ask.gateway().clock().now();
     let mut map = Map::new();
     for provider in config::providers() {

@@ -108,21 +108,21 @@ async fn new(ask: Ask) -> Result<Done> {
 }
 
 async fn list(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let all = ask.admin().shared_credentials(&ask.actor).await?;
     let rows: Vec<_> = all.iter().map(|(name, it)| row(name, &it.value)).collect();
     Done::ok(&json!({"success": true, "credentials": rows})).map(|done| done.warning(sent))
 }
 
 async fn info(ask: Ask) -> Result<Done> {
-    let (name, sent) = (ask.param("credential_name"), query(&ask)?.finish());
+    let (name, sent) = (ask.param("credential_name"), query(&ask)?.finish()?);
     let it = ask.admin().shared_credential(&ask.actor, &name).await?;
     Done::ok(&row(&name, &it.value)).map(|done| done.warning(sent))
 }
 
 /// What a model is reached by: the credential that it names, or what its own entry says.
 async fn of_model(ask: Ask) -> Result<Done> {
-    let (id, sent) = (ChannelId::from(ask.param("model_id")), query(&ask)?.finish());
+    let (id, sent) = (ChannelId::from(ask.param("model_id")), query(&ask)?.finish()?);
     let view = ask.admin().channel(&ask.actor, &id).await?;
     let entry = entry_of(&ask, &id).await?;
     let named = entry["litellm_params"].get("litellm_credential_name").and_then(Value::as_str);

@@ -86,7 +86,7 @@ async fn by_day(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let (rows, cut) = rate_limited(&ask, &query).await?;
     Done::ok(&activity(&ask, rows.iter()))
-        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+        .and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 /// Deployments are told by their channels' ids; what was refused before anything was sent is none's.
@@ -101,7 +101,7 @@ async fn by_deployment(ask: Ask) -> Result<Done> {
         row
     };
     let all: Vec<_> = channels.into_iter().map(row).collect();
-    Done::ok(&all).map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+    Done::ok(&all).and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 /// What `/model/metrics/…` take: the last seven days where no time is said.
@@ -142,7 +142,7 @@ async fn by_kind(ask: Ask) -> Result<Done> {
     };
     let data: Vec<_> = channels.into_iter().map(row).collect();
     Done::ok(&json!({"data": data, "exception_types": kinds}))
-        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+        .and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 /// Of the calls at each channel those that took five minutes or longer, LiteLLM's own threshold.
@@ -175,7 +175,7 @@ async fn slow(ask: Ask) -> Result<Done> {
         Some(json!({"api_base": channel, "total_count": row.total.requests, "slow_count": slow}))
     });
     let all: Vec<Value> = all.collect();
-    Done::ok(&all).map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+    Done::ok(&all).and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 #[cfg(test)]

@@ -33,5 +33,5 @@ async fn get(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::NotFound, message));
     }
     Done::ok(&json!({"model": name, "fallback_models": models, "fallback_type": kind}))
-        .map(|done| done.warning(query.finish()))
+        .and_then(|done| Ok(done.warning(query.finish()?)))
 }

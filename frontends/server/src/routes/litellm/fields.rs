@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sluicegate::admin::{ModelEdit, Patch};
-use sluicegate::config::{parse_count, parse_duration_ms};
+use sluicegate::config::{nearest, parse_count, parse_duration_ms};
 use sluicegate::money::parse_decimal;
 use sluicegate::tenant::ACCESS_GROUP;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
@@ -375,14 +375,59 @@ impl Query {
         self.text(name).ok_or_else(|| missing(name))
     }
 
-    /// What has no effect: every parameter that nobody asked for. Without the word, a filter that isn't one here would look
-    /// as if it had found everything.
-    pub fn finish(&self) -> Vec<String> {
+    /// What has no effect: every parameter that nobody asked for and that would only show the same otherwise.
+    ///
+    /// # Errors
+    /// `InvalidRequest` of any other one: a filter that isn't one here would look as if it had found everything.
+    pub fn finish(&self) -> Result<Vec<String>> {
         let read = self.read.borrow();
-        let unread =
-            self.map.iter().filter(|(name, value)| !read.contains(&name.as_str()) && !says_nothing(value));
-        unread.map(|(name, _)| format!("the parameter `{name}` has no effect here")).collect()
+        let is_said = |value: &Value| !says_nothing(value) && value.as_str() != Some("false");
+        let mut warnings = Vec::new();
+        for (name, value) in self.map.iter().filter(|(_, value)| is_said(value)) {
+            if read.contains(&name.as_str()) {
+                continue;
+            }
+            let is_first = name == "page" && value.as_str() == Some("1");
+            if !is_first && !SHAPING.contains(&name.as_str()) {
+                return Err(unserved(name, &read));
+            }
+            warnings.push(format!("the parameter `{name}` has no effect here"));
+        }
+        Ok(warnings)
     }
+}
+
+/// Parameters of LiteLLM's that order what is answered, say more of it, or ask for more than is asked for without them.
+const SHAPING: [&str; 18] = [
+    "debug",
+    "expand",
+    "include_created_by_keys",
+    "include_metadata",
+    "include_model_access_groups",
+    "include_team_keys",
+    "include_team_models",
+    "key_limit",
+    "page_size",
+    "return_full_object",
+    "return_wildcard_routes",
+    "size",
+    "sort_by",
+    "sort_order",
+    "sortBy",
+    "sortOrder",
+    "summarize",
+    "timezone",
+];
+
+fn unserved(name: &str, read: &[&'static str]) -> Error {
+    let hint = match nearest(name, read.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "leave it out".to_owned(),
+    };
+    let message = format!(
+        "the parameter `{name}` isn't served here, and more would be answered than it asks for; {hint}"
+    );
+    Error::new(ErrorKind::InvalidRequest, message).with("param", name)
 }
 
 /// Values that clients send for "not set".
@@ -482,17 +527,23 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_nobody_asked_for_are_named() {
-        let Value::Object(map) = json!({"page": "2", "team_id": "", "sort_by": "spend", "model": "m"}) else {
-            panic!("an object")
+    fn parameters_that_nobody_asked_for_are_named_and_those_that_narrow_refused() {
+        let asked = |value: Value, name| {
+            let Value::Object(map) = value else { panic!("an object") };
+            let query = Query::new(map);
+            query.text(name);
+            query.finish()
         };
-        let query = Query::new(map);
-        assert_eq!(query.text("page"), Some("2"));
-        assert_eq!(query.text("size"), None);
-        assert_eq!(
-            query.finish(),
-            ["the parameter `sort_by` has no effect here", "the parameter `model` has no effect here"]
-        );
+        let shaped = json!({"page": "2", "team_id": "", "sort_by": "spend", "user_models_only": "false"});
+        assert_eq!(asked(shaped, "page").unwrap(), ["the parameter `sort_by` has no effect here"]);
+        for (narrows, hint) in [
+            (json!({"model": "m"}), "leave it out"),
+            (json!({"page": "2"}), "leave it out"),
+            (json!({"user_di": "u"}), "did you mean `user_id`?"),
+        ] {
+            let error = asked(narrows.clone(), "user_id").unwrap_err();
+            assert!(error.message().contains(hint), "{narrows}: {error}");
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let id = query.required("invitation_id")?;
     let view = ask.admin().invitation_of(&ask.actor, id).await?;
-    Done::ok(&row(id, &view)).map(|done| done.warning(query.finish()))
+    Done::ok(&row(id, &view)).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn delete(ask: Ask) -> Result<Done> {

@@ -263,7 +263,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let shown = if shown.is_empty() { token(&view) } else { shown };
     let mut row = row(&view);
     row.remove("token");
-    Done::ok(&json!({"key": shown, "info": row})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"key": shown, "info": row})).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// Several keys' rows; those that the asker doesn't see are left out.
@@ -304,7 +304,7 @@ async fn aliases_of_keys(ask: Ask) -> Result<Done> {
         "total_pages": found.total.div_ceil(u64::from(size)),
         "size": size,
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// The key that asks is fine: else it wouldn't have got here.
@@ -344,7 +344,7 @@ async fn list(ask: Ask) -> Result<Done> {
         "current_page": number,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn block(ask: Ask) -> Result<Done> {

@@ -89,7 +89,7 @@ async fn metrics(ask: Ask, of: fn(&Metrics) -> Option<f64>) -> Result<Done> {
             data.push(row);
         }
     }
-    Done::ok(&json!({"data": data, "all_api_bases": all})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"data": data, "all_api_bases": all})).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// The day that begins then, where the gateway's days are.
@@ -107,7 +107,7 @@ async fn provider_budgets(ask: Ask) -> Result<Done> {
             "only super administrators may see budgets of providers",
         ));
     }
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let filter = LimitFilter {
         kind: Some(ScopeKind::Channel),
         metric: Some(Metric::Spend),

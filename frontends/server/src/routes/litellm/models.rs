@@ -557,7 +557,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let (sight, snapshot) = (ask.admin().sight(&ask.actor).await?, ask.gateway().engine().snapshot());
     let data = shown_rows(&ask, &picked(&ask, &query, &sight, &snapshot)?).await;
-    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({ "data": data })).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn info_pages(ask: Ask) -> Result<Done> {
@@ -571,18 +571,18 @@ async fn info_pages(ask: Ask) -> Result<Done> {
     Done::ok(&json!({
         "data": data, "total_count": total, "current_page": number, "total_pages": total.div_ceil(size), "size": size,
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn groups(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let data = group_rows(&ask, query.text("model_group")).await?;
-    Done::ok(&json!({ "data": data })).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({ "data": data })).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// The models that the asker may call, as a bare list: nobody else is shown any.
 async fn hub(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     Done::ok(&group_rows(&ask, None).await?).map(|done| done.warning(sent))
 }
 

@@ -192,7 +192,7 @@ async fn customer(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let name = query.required("end_user_id")?;
     let found = ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
-    Done::ok(&one_customer(&ask, name, &found).await?).map(|done| done.warning(query.finish()))
+    Done::ok(&one_customer(&ask, name, &found).await?).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn update_customer(ask: Ask) -> Result<Done> {
@@ -242,7 +242,7 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
 }
 
 async fn list_customers(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let all = ask.admin().all_named(&ask.actor, NamedKind::Customer).await?;
     let all: Vec<_> = all.iter().map(|(name, it)| (name.as_str(), it)).collect();
     let around = Around::of(&ask, NamedKind::Customer, &all).await?;
@@ -317,7 +317,7 @@ async fn delete_tag(ask: Ask) -> Result<Done> {
 }
 
 async fn list_tags(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let all = ask.admin().all_named(&ask.actor, NamedKind::Tag).await?;
     let all: Vec<_> = all.iter().map(|(name, it)| (name.as_str(), it)).collect();
     let around = Around::of(&ask, NamedKind::Tag, &all).await?;
@@ -369,7 +369,7 @@ async fn delete_budget(ask: Ask) -> Result<Done> {
 }
 
 async fn list_budgets(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let all = ask.admin().all_named(&ask.actor, NamedKind::Budget).await?;
     let rows: Vec<_> = all.iter().map(|(id, it)| budget_row(id, it)).collect();
     Done::ok(&rows).map(|done| done.warning(sent))
@@ -399,5 +399,5 @@ async fn budget_settings(ask: Ask) -> Result<Done> {
             "stored_in_db": !value.is_null(), "field_default_value": null,
         })
     };
-    Done::ok(&FIELDS.map(field)).map(|done| done.warning(query.finish()))
+    Done::ok(&FIELDS.map(field)).and_then(|done| Ok(done.warning(query.finish()?)))
 }

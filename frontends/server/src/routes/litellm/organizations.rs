@@ -135,7 +135,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let id = OrganizationId::from(query.required("organization_id")?);
     let view = ask.admin().organization(&ask.actor, &id).await?;
-    Done::ok(&whole(&ask, &view).await?).map(|done| done.warning(query.finish()))
+    Done::ok(&whole(&ask, &view).await?).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// `organizations`: ids. One that the asker doesn't see is as unknown as one that there isn't.
@@ -163,7 +163,7 @@ async fn list(ask: Ask) -> Result<Done> {
     for view in ask.admin().organizations(&ask.actor).await?.iter().filter(|view| wanted(view)) {
         found.push(whole(&ask, view).await?);
     }
-    Done::ok(&found).map(|done| done.warning(query.finish()))
+    Done::ok(&found).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// A member's role in an organization.

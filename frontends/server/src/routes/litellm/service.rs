@@ -74,7 +74,7 @@ async fn health(ask: Ask) -> Result<Done> {
         "healthy_endpoints": healthy,
         "unhealthy_endpoints": unhealthy,
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// Why a channel serves nobody now; `None` when it does.

@@ -28,17 +28,13 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::GET, "/spend/logs/v2", || ask::route(Method::GET, log_pages)),
         Entry::plain(Method::GET, "/spend/logs/ui", || ask::route(Method::GET, log_pages)),
         Entry::plain(Method::GET, "/spend/logs/ui/{request_id}", || ask::route(Method::GET, log_row)),
-        Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, |ask| bare(ask, by_key))),
-        Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, |ask| bare(ask, by_user))),
-        Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, |ask| bare(ask, global))),
-        Entry::plain(Method::GET, "/global/spend/keys", || ask::route(Method::GET, |ask| bare(ask, by_key))),
-        Entry::plain(Method::GET, "/global/spend/models", || {
-            ask::route(Method::GET, |ask| bare(ask, by_model))
-        }),
-        Entry::plain(Method::GET, "/global/spend/teams", || {
-            ask::route(Method::GET, |ask| bare(ask, by_team))
-        }),
-        Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, |ask| bare(ask, by_day))),
+        Entry::plain(Method::GET, "/spend/keys", || ask::route(Method::GET, by_key)),
+        Entry::plain(Method::GET, "/spend/users", || ask::route(Method::GET, by_user)),
+        Entry::plain(Method::GET, "/global/spend", || ask::route(Method::GET, global)),
+        Entry::plain(Method::GET, "/global/spend/keys", || ask::route(Method::GET, by_key)),
+        Entry::plain(Method::GET, "/global/spend/models", || ask::route(Method::GET, by_model)),
+        Entry::plain(Method::GET, "/global/spend/teams", || ask::route(Method::GET, by_team)),
+        Entry::plain(Method::GET, "/global/spend/logs", || ask::route(Method::GET, by_day)),
     ]
 }
 
@@ -170,10 +166,10 @@ async fn logs(ask: Ask) -> Result<Done> {
     let filter = filter(&ask, &query).await?;
     let dated = filter.from.is_some() || filter.to.is_some();
     if query.text("summarize") != Some("false") && dated {
-        return summary(&ask, filter).await.map(|done| done.warning(query.finish()));
+        return summary(&ask, filter).await.and_then(|done| Ok(done.warning(query.finish()?)));
     }
     let (found, more) = newest(&ask, filter.clone()).await?;
-    let mut warnings = query.finish();
+    let mut warnings = query.finish()?;
     if more {
         let filter = LogFilter { base: filter, ..LogFilter::default() };
         let of = match ask.admin().log_count(&ask.actor, &filter).await? {
@@ -215,7 +211,7 @@ async fn log_pages(ask: Ask) -> Result<Done> {
     let admin = ask.admin();
     let fetch = async |after: Option<&LogCursor>, limit| admin.log(&ask.actor, &filter, after, limit).await;
     let part = log_part(skip, size, fetch).await?;
-    let mut warnings = query.finish();
+    let mut warnings = query.finish()?;
     if part.is_cut {
         warnings.push(format!("{CUT}, so that this page is what was found so far; {REMEDY}"));
     }
@@ -311,7 +307,7 @@ async fn log_row(ask: Ask) -> Result<Done> {
     let named = ask.admin().call_named(&ask.actor, &ask.param("request_id")).await?;
     let call = ask.admin().call(&ask.actor, &named).await?;
     let rows = log_rows(&ask, std::slice::from_ref(&call.record)).await?;
-    Done::ok(&rows.first()).map(|done| done.warning(query.finish()))
+    Done::ok(&rows.first()).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// Rows of the log, each with its key's hash as far as the asker may see the key.
@@ -372,78 +368,78 @@ async fn sums(ask: &Ask, filter: RecordFilter, by: Vec<Dimension>) -> Result<Vec
     Ok(rows.into_iter().map(|row| (row.by, row.sums.spend)).collect())
 }
 
-/// What was spent by each value of one dimension, most first.
-async fn ranked(ask: &Ask, by: Dimension) -> Result<Vec<(String, i64)>> {
-    let found = sums(ask, RecordFilter::default(), vec![by]).await?;
+/// What was spent by each value of one dimension, most first; the first `limit`, if one is said.
+async fn ranked(ask: &Ask, query: &Query, by: Dimension) -> Result<Vec<(String, i64)>> {
+    let limit = query.text("limit").map(|text| fields::count("limit", &text.into())).transpose()?;
+    let found = sums(ask, sums_filter(ask, query).await?, vec![by]).await?;
     let mut all: Vec<(String, i64)> = found
         .into_iter()
         .map(|(labels, spend)| (labels.into_iter().next().unwrap_or_default(), spend))
         .collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    if let Some(limit) = limit {
+        all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
     Ok(all)
 }
 
-/// A route without parameters: whatever is sent as one is named.
-async fn bare<F: Future<Output = Result<Done>>>(ask: Ask, handler: impl FnOnce(Ask) -> F) -> Result<Done> {
-    let sent = query(&ask)?.finish();
-    handler(ask).await.map(|done| done.warning(sent))
-}
-
 async fn by_key(ask: Ask) -> Result<Done> {
-    let ranked = ranked(&ask, Dimension::Key).await?;
+    let query = query(&ask)?;
+    let ranked = ranked(&ask, &query, Dimension::Key).await?;
     let names = KeyNames::of(&ask, ranked.iter().map(|(id, _)| id.as_str())).await?;
     let row = |(id, spend): &(String, i64)| {
         let (token, alias) = (names.token(id), names.get(id).and_then(|name| name.alias.as_deref()));
         json!({"api_key": token, "token": token, "key_alias": alias, "spend": usd_json(*spend)})
     };
-    Done::ok(&ranked.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = ranked.iter().map(row).collect();
+    Ok(Done::ok(&rows)?.warning(query.finish()?))
 }
 
 async fn by_user(ask: Ask) -> Result<Done> {
-    let ranked = ranked(&ask, Dimension::User).await?;
-    Done::ok(
-        &ranked
-            .iter()
-            .map(|(id, spend)| json!({"user_id": id, "spend": usd_json(*spend)}))
-            .collect::<Vec<_>>(),
-    )
+    let query = query(&ask)?;
+    let row = |(id, spend): &(String, i64)| json!({"user_id": id, "spend": usd_json(*spend)});
+    let rows: Vec<_> = ranked(&ask, &query, Dimension::User).await?.iter().map(row).collect();
+    Ok(Done::ok(&rows)?.warning(query.finish()?))
 }
 
 async fn by_model(ask: Ask) -> Result<Done> {
-    let ranked = ranked(&ask, Dimension::Model).await?;
-    Done::ok(
-        &ranked
-            .iter()
-            .map(|(model, spend)| json!({"model": model, "total_spend": usd_json(*spend)}))
-            .collect::<Vec<_>>(),
-    )
+    let query = query(&ask)?;
+    let row = |(model, spend): &(String, i64)| json!({"model": model, "total_spend": usd_json(*spend)});
+    let rows: Vec<_> = ranked(&ask, &query, Dimension::Model).await?.iter().map(row).collect();
+    Ok(Done::ok(&rows)?.warning(query.finish()?))
 }
 
 async fn by_team(ask: Ask) -> Result<Done> {
+    let query = query(&ask)?;
     let (mut totals, mut names) = (Vec::new(), Vec::new());
-    let ranked = ranked(&ask, Dimension::Group).await?;
+    let ranked = ranked(&ask, &query, Dimension::Group).await?;
     let aliases = ask.admin().group_names(&ask.actor, ranked.iter().map(|(id, _)| id.as_str())).await?;
-    for (id, spend) in ranked.into_iter().filter(|(id, _)| !id.is_empty()) {
-        let alias = aliases.get(&id).unwrap_or(&id).clone();
-        names.push(alias.clone());
-        totals.push(json!({"team_id": id, "team_alias": alias, "total_spend": usd_json(spend)}));
-    }
+    let is_in = |team: &String| ranked.iter().any(|(id, _)| id == team);
     let mut daily = Vec::new();
-    for (labels, spend) in sums(&ask, RecordFilter::default(), vec![Dimension::Day, Dimension::Group]).await?
-    {
-        if let [day, team] = labels.as_slice() {
+    let by = vec![Dimension::Day, Dimension::Group];
+    for (labels, spend) in sums(&ask, sums_filter(&ask, &query).await?, by).await? {
+        if let [day, team] = labels.as_slice()
+            && is_in(team)
+        {
             daily.push(json!({"date": day, "team_id": team, "spend": usd_json(spend)}));
         }
     }
-    Done::ok(&json!({"daily_spend": daily, "teams": names, "total_spend_per_team": totals}))
+    for (id, spend) in ranked.iter().filter(|(id, _)| !id.is_empty()) {
+        let alias = aliases.get(id).unwrap_or(id).clone();
+        names.push(alias.clone());
+        totals.push(json!({"team_id": id, "team_alias": alias, "total_spend": usd_json(*spend)}));
+    }
+    let answer = json!({"daily_spend": daily, "teams": names, "total_spend_per_team": totals});
+    Ok(Done::ok(&answer)?.warning(query.finish()?))
 }
 
 async fn by_day(ask: Ask) -> Result<Done> {
-    let mut days = sums(&ask, RecordFilter::default(), vec![Dimension::Day]).await?;
+    let query = query(&ask)?;
+    let mut days = sums(&ask, sums_filter(&ask, &query).await?, vec![Dimension::Day]).await?;
     days.sort();
     let row =
         |(labels, spend): &(Vec<String>, i64)| json!({"date": labels.first(), "spend": usd_json(*spend)});
-    Done::ok(&days.iter().map(row).collect::<Vec<_>>())
+    Ok(Done::ok(&days.iter().map(row).collect::<Vec<_>>())?.warning(query.finish()?))
 }
 
 async fn global(ask: Ask) -> Result<Done> {
@@ -453,6 +449,7 @@ async fn global(ask: Ask) -> Result<Done> {
             "only administrators and auditors may read what everybody spent",
         ));
     }
+    let sent = query(&ask)?.finish()?;
     let spend: i64 =
         sums(&ask, RecordFilter::default(), Vec::new()).await?.iter().map(|(_, spend)| *spend).sum();
     let snapshot = ask.gateway().engine().snapshot();
@@ -460,7 +457,8 @@ async fn global(ask: Ask) -> Result<Done> {
     let max = limits
         .iter()
         .find(|l| l.metric == Metric::Spend && l.model.is_none() && l.window == Window::Lifetime);
-    Done::ok(&json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))}))
+    let answer = json!({"spend": usd_json(spend), "max_budget": max.map(|limit| usd_json(limit.max))});
+    Ok(Done::ok(&answer)?.warning(sent))
 }
 
 #[cfg(test)]

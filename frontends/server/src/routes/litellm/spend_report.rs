@@ -82,7 +82,7 @@ async fn report(ask: Ask) -> Result<Done> {
     };
     let row = |(day, parts): (String, BTreeMap<String, Part>)| json!({"group_by_day": day, list: parts.into_iter().map(one).collect::<Vec<_>>()});
     let shown: Vec<Value> = days.into_iter().map(row).collect();
-    Done::ok(&shown).map(|done| done.warning(query.finish()))
+    Done::ok(&shown).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 #[derive(Default)]
@@ -114,7 +114,7 @@ async fn key_rows(ask: &Ask, query: &Query, filter: &RecordFilter) -> Result<Don
     }
     rows.sort_by_key(|(spend, _)| std::cmp::Reverse(*spend));
     let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
-    Done::ok(&rows).map(|done| done.warning(query.finish()))
+    Done::ok(&rows).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 fn totals(sums: &Sums) -> Map<String, Value> {
@@ -197,7 +197,7 @@ async fn by_provider(ask: Ask) -> Result<Done> {
     let mut rows: Vec<_> = all.into_iter().collect();
     rows.sort_by_key(|(_, spend)| std::cmp::Reverse(*spend));
     let row = |(provider, spend): &(String, i64)| json!({"provider": provider, "spend": usd_json(*spend)});
-    Done::ok(&rows.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(query.finish()))
+    Done::ok(&rows.iter().map(row).collect::<Vec<_>>()).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// What was used by each value of a label, the dearest first.
@@ -219,7 +219,7 @@ async fn by_tag(ask: Ask) -> Result<Done> {
             "total_spend": usd_json(sums.spend),
         })
     };
-    Done::ok(&rows.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(query.finish()))
+    Done::ok(&rows.iter().map(row).collect::<Vec<_>>()).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn per_tag(ask: Ask) -> Result<Done> {
@@ -231,11 +231,11 @@ async fn per_tag(ask: Ask) -> Result<Done> {
     }
     let row = |(tag, sums): &(String, Sums)| json!({"name": tag, "spend": usd_json(sums.spend), "log_count": spend::calls(sums)});
     let rows: Vec<_> = rows.iter().map(row).collect();
-    Done::ok(&json!({"spend_per_tag": rows})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"spend_per_tag": rows})).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn tag_names(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let mut names: Vec<String> = labelled(&ask, &RecordFilter::default(), Dimension::Tag)
         .await?
         .into_iter()

@@ -56,7 +56,7 @@ fn of_tags(labels: Vec<String>, filter: RecordFilter, users: bool) -> LabelQuery
 }
 
 async fn distinct(ask: Ask) -> Result<Done> {
-    let sent = query(&ask)?.finish();
+    let sent = query(&ask)?.finish()?;
     let (tags, cut) = used(&ask, of_tags(Vec::new(), RecordFilter::default(), false)).await?;
     let results: Vec<Value> = tags.iter().map(|it| json!({"tag": it.label})).collect();
     Done::ok(&json!({"results": results})).map(|done| done.warning(sent.into_iter().chain(cut).collect()))
@@ -81,7 +81,7 @@ async fn summary(ask: Ask) -> Result<Done> {
     };
     let results: Vec<Value> = tags.iter().map(row).collect();
     Done::ok(&json!({"results": results}))
-        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+        .and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 /// How long somebody counts once.
@@ -153,7 +153,7 @@ async fn active(ask: Ask, length: Length) -> Result<Done> {
         }));
     }
     Done::ok(&json!({"results": results}))
-        .map(|done| done.warning(query.finish().into_iter().chain(cut).collect()))
+        .and_then(|done| Ok(done.warning(query.finish()?.into_iter().chain(cut).collect())))
 }
 
 #[cfg(test)]

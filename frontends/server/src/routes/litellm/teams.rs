@@ -171,7 +171,7 @@ async fn info(ask: Ask) -> Result<Done> {
     if let Some(keys) = keys {
         answer["keys"] = keys.items.iter().map(keys::row).collect();
     }
-    Done::ok(&answer).map(|done| done.warning(query.finish()))
+    Done::ok(&answer).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// What each member spent in a team, in nano-USD.
@@ -209,7 +209,7 @@ async fn list(ask: Ask) -> Result<Done> {
         with_addresses(&ask, &mut rows).await?;
         all.extend(rows);
         if last || u64::try_from(all.len()).is_ok_and(|n| n >= found.total) {
-            let mut warnings = query.finish();
+            let mut warnings = query.finish()?;
             if shown >= KEYS_MAX {
                 warnings.push(format!(
                     "{KEYS_MAX} keys are shown, and there may be more; /key/list?team_id= has a team's"
@@ -345,7 +345,7 @@ async fn permissions(ask: Ask) -> Result<Done> {
         "team_member_permissions": MEMBER_MAY,
         "all_available_permissions": MEMBER_MAY,
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// What members may do is the same in every team: saying just that changes nothing, and anything else can't be had.
@@ -381,7 +381,8 @@ async fn update_permissions(ask: Ask) -> Result<Done> {
 
 /// Nobody joins a team by themselves.
 async fn available(ask: Ask) -> Result<Done> {
-    Done::ok(&json!([])).map(|done| query(&ask).map(|query| done.warning(query.finish())))?
+    let sent = query(&ask)?.finish()?;
+    Ok(Done::ok(&json!([]))?.warning(sent))
 }
 
 async fn list_pages(ask: Ask) -> Result<Done> {
@@ -390,6 +391,7 @@ async fn list_pages(ask: Ask) -> Result<Done> {
         organization: query.text("organization_id").map(OrganizationId::from),
         member: query.text("user_id").map(UserId::from),
         search: query.text("search").or_else(|| query.text("team_alias")).map(str::to_owned),
+        id: query.text("team_id").map(GroupId::from),
         ..GroupFilter::default()
     };
     let (number, size) = pages(&query, "page_size", 10)?;
@@ -403,7 +405,7 @@ async fn list_pages(ask: Ask) -> Result<Done> {
         "page_size": size,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 fn row_in_list(view: &GroupView) -> Map<String, Value> {

@@ -123,7 +123,7 @@ fn organization(fields: &mut Fields) -> Result<Option<OrganizationId>> {
 async fn info(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     if query.text("user_id").is_none() && ask.actor.user().is_none() && ask.actor.is_super() {
-        return everything(&ask).await.map(|done| done.warning(query.finish()));
+        return everything(&ask).await.and_then(|done| Ok(done.warning(query.finish()?)));
     }
     let id = asked_for(&ask, &query)?;
     let view = ask.admin().user(&ask.actor, &id).await?;
@@ -141,7 +141,7 @@ async fn info(ask: Ask) -> Result<Done> {
         "keys": keys.iter().map(keys::row).collect::<Vec<_>>(),
         "teams": teams,
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// Whoever is no user and may see everything is shown the first page of everything.
@@ -201,10 +201,15 @@ async fn list(ask: Ask) -> Result<Done> {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, name).await?.value.id),
         None => None,
     };
+    let organization = text("organization_ids");
+    if organization.is_some_and(|ids| ids.contains(',')) {
+        let message = "`organization_ids` names several; name one";
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "organization_ids"));
+    }
     let filter = UserFilter {
-        organization: text("organization_ids").map(OrganizationId::from),
+        organization: organization.map(OrganizationId::from),
         group,
-        email: text("user_email").map(str::to_owned),
+        address: text("user_email").map(str::to_owned),
         roles: text("role").map(roles_called).transpose()?.unwrap_or_default(),
         ..UserFilter::default()
     };
@@ -233,7 +238,7 @@ async fn list(ask: Ask) -> Result<Done> {
         "page_size": size,
         "total_pages": found.total.div_ceil(u64::from(size)),
     }))
-    .map(|done| done.warning(query.finish()))
+    .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 async fn update(ask: Ask) -> Result<Done> {
@@ -327,7 +332,7 @@ async fn roles(_: Ask) -> Result<Done> {
 async fn info_alone(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let view = ask.admin().user(&ask.actor, &asked_for(&ask, &query)?).await?;
-    Done::ok(&row(&view)).map(|done| done.warning(query.finish()))
+    Done::ok(&row(&view)).and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// `user_id`, or who asks.

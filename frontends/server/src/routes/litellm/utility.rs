@@ -205,7 +205,8 @@ fn supported(served: &Served) -> Vec<&'static str> {
 async fn supported_params(ask: Ask) -> Result<Done> {
     let query = query(&ask)?;
     let served = models::must_be_served(&ask, query.required("model")?).await?;
-    Done::ok(&json!({"supported_openai_params": supported(&served)})).map(|done| done.warning(query.finish()))
+    Done::ok(&json!({"supported_openai_params": supported(&served)}))
+        .and_then(|done| Ok(done.warning(query.finish()?)))
 }
 
 /// A request as it would be sent to a model's channel, whole or not at all if so it is.
