@@ -14,6 +14,7 @@ mod fallbacks;
 pub mod fields;
 mod invitations;
 mod keys;
+mod known;
 mod model_report;
 mod models;
 mod named;
@@ -85,8 +86,7 @@ fn query(ask: &Ask) -> Result<Query> {
 }
 
 /// A row, with what had no effect.
-fn warned(mut row: Map<String, Value>, fields: Fields) -> Result<Done> {
-    let warnings = fields.finish();
+fn warned(mut row: Map<String, Value>, warnings: Vec<String>) -> Result<Done> {
     if !warnings.is_empty() {
         row.insert("warnings".to_owned(), json!(warnings));
     }

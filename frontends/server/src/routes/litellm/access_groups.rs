@@ -89,9 +89,10 @@ async fn new(ask: Ask) -> Result<Done> {
     let name = fields.required("access_group")?;
     let models = models(&ask, &mut fields)?.value().filter(|models| !models.is_empty());
     let models = models.ok_or_else(|| fields::missing("model_names"))?;
+    let warnings = fields.finish()?;
     let new = NamedScope { models, ..NamedScope::default() };
     let made = ask.admin().create_named(&ask.actor, KIND, &name, new).await?;
-    warned(changed(&ask, &name, &made), fields)
+    warned(changed(&ask, &name, &made), warnings)
 }
 
 async fn list(ask: Ask) -> Result<Done> {
@@ -113,23 +114,24 @@ async fn update(ask: Ask) -> Result<Done> {
     let name = ask.param("access_group");
     let models = models(&ask, &mut fields)?.value().filter(|models| !models.is_empty());
     let models = models.ok_or_else(|| fields::missing("model_names"))?;
+    let warnings = fields.finish()?;
     let edit = |it: &mut NamedScope| {
         it.models.clone_from(&models);
         Ok(())
     };
     let it = ask.admin().update_named(&ask.actor, KIND, &name, &edit).await?;
-    warned(changed(&ask, &name, &it), fields)
+    warned(changed(&ask, &name, &it), warnings)
 }
 
 async fn delete(ask: Ask) -> Result<Done> {
-    let (name, fields) = (ask.param("access_group"), body(&ask)?);
+    let (name, warnings) = (ask.param("access_group"), body(&ask)?.finish()?);
     let gone = ask.admin().delete_named(&ask.actor, KIND, &name).await?;
     let answer = Map::from_iter([
         ("access_group".to_owned(), json!(name)),
         ("models_updated".to_owned(), json!(deployments(&ask, &gone.models))),
         ("message".to_owned(), format!("access group `{name}` is deleted").into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 /// A group's row for the newer routes. What it is called is its alias, or else its id.
@@ -201,10 +203,11 @@ async fn new_unified(ask: Ask) -> Result<Done> {
     let change = Change::take(&ask, &mut fields).await?;
     let named = change.name.clone().value().filter(|name| !name.is_empty());
     let id = named.ok_or_else(|| fields::missing("access_group_name"))?;
+    let warnings = fields.finish()?;
     let mut new = NamedScope::default();
     change.apply(&id, &mut new);
     let made = ask.admin().create_access_group(&ask.actor, &id, new, &change.to).await?;
-    warned(whole(&ask, &id, &made).await?, fields)
+    warned(whole(&ask, &id, &made).await?, warnings)
 }
 
 async fn list_unified(ask: Ask) -> Result<Done> {
@@ -226,12 +229,13 @@ async fn update_unified(ask: Ask) -> Result<Done> {
     let (mut fields, id) = (body(&ask)?, ask.param("access_group"));
     ask.admin().may_change_named(&ask.actor, KIND)?;
     let change = Change::take(&ask, &mut fields).await?;
+    let warnings = fields.finish()?;
     let edit = |it: &mut NamedScope| {
         change.apply(&id, it);
         Ok(())
     };
     let it = ask.admin().update_access_group(&ask.actor, &id, &edit, &change.to).await?;
-    warned(whole(&ask, &id, &it).await?, fields)
+    warned(whole(&ask, &id, &it).await?, warnings)
 }
 
 async fn delete_unified(ask: Ask) -> Result<Done> {

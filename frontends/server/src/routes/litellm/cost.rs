@@ -51,6 +51,7 @@ async fn estimate(ask: Ask) -> Result<Done> {
     let mut count = |name: &str| fields.count(name).map(|sent| sent.value());
     let (input, output) = (count("input_tokens")?.unwrap_or(0), count("output_tokens")?.unwrap_or(0));
     let (daily, monthly) = (count("num_requests_per_day")?, count("num_requests_per_month")?);
+    let warnings = fields.finish()?;
     let served = models::must_be_served(&ask, &name).await?;
     let charges = charges(&ask, &served, None);
     let of = |input: i64, output: i64| {
@@ -91,7 +92,7 @@ async fn estimate(ask: Ask) -> Result<Done> {
         // INVARIANT: what is written above is an object.
         return Err(Error::new(ErrorKind::Internal, "an estimate couldn't be written"));
     };
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 /// `completion_response`: what its usage costs. `model` and `messages`: what reading the prompt does.
@@ -105,6 +106,7 @@ async fn calculate(ask: Ask) -> Result<Done> {
         Some(_) => None,
         None => Some(Asked::take(&mut fields)?),
     };
+    let warnings = fields.finish()?;
     let served = models::must_be_served(&ask, &name).await?;
     let mut said = Observed::default();
     let usage = match (asked, answer) {
@@ -119,7 +121,7 @@ async fn calculate(ask: Ask) -> Result<Done> {
     };
     let tier = said.served_tier.as_deref().and_then(ServiceTier::of_answer).unwrap_or_default();
     let nano = cost(&charges(&ask, &served, said.served_variant.as_deref()), &served, &usage, tier)?;
-    warned(Map::from_iter([("cost".to_owned(), usd_json(nano))]), fields)
+    warned(Map::from_iter([("cost".to_owned(), usd_json(nano))]), warnings)
 }
 
 /// What an answer, of whatever format, says that it is charged by: read as where calls are charged.

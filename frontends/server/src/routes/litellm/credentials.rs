@@ -6,7 +6,7 @@ use sluicegate::admin::{CredentialChange, SharedCredential, came_second, retried
 use sluicegate::store::Stored;
 use sluicegate::{ChannelId, Error, ErrorKind, Result};
 
-use super::fields::{self, Fields};
+use super::fields;
 use super::models::{ADDRESSES, entry_of, patch_for, shown};
 use super::{body, query, warned};
 use crate::ask::{self, Ask, Done};
@@ -38,10 +38,10 @@ fn row(name: &str, it: &SharedCredential) -> Map<String, Value> {
     ])
 }
 
-fn done(message: String, fields: Fields) -> Result<Done> {
+fn done(message: String, warnings: Vec<String>) -> Result<Done> {
     warned(
         Map::from_iter([("success".to_owned(), true.into()), ("message".to_owned(), message.into())]),
-        fields,
+        warnings,
     )
 }
 
@@ -103,8 +103,9 @@ async fn new(ask: Ask) -> Result<Done> {
     let values = fields.object("credential_values")?.value();
     let values = values.ok_or_else(|| fields::missing("credential_values"))?;
     let info = fields.object("credential_info")?.value().unwrap_or_default();
+    let warnings = fields.finish()?;
     made(&ask, &name, values, info).await?;
-    done(format!("credential `{name}` is made"), fields)
+    done(format!("credential `{name}` is made"), warnings)
 }
 
 async fn list(ask: Ask) -> Result<Done> {
@@ -149,9 +150,9 @@ async fn update(ask: Ask) -> Result<Done> {
     fields.take("credential_name");
     let sent = fields.object("credential_values")?.value().unwrap_or_default();
     let info = fields.object("credential_info")?.value().unwrap_or_default();
-    let (_, warnings) = changed(&ask, &name, &sent, &info).await?;
-    warnings.into_iter().for_each(|warning| fields.warn(warning));
-    done(format!("credential `{name}` is changed"), fields)
+    let mut warnings = fields.finish()?;
+    warnings.extend(changed(&ask, &name, &sent, &info).await?.1);
+    done(format!("credential `{name}` is changed"), warnings)
 }
 
 /// Changes what is named, and every model that has the credential. The rest stays; but a secret is sent nowhere else than it was
@@ -215,7 +216,7 @@ async fn try_change(
 }
 
 async fn delete(ask: Ask) -> Result<Done> {
-    let (fields, name) = (body(&ask)?, ask.param("credential_name"));
+    let (warnings, name) = (body(&ask)?.finish()?, ask.param("credential_name"));
     ask.admin().delete_credential(&ask.actor, &name).await?;
-    done(format!("credential `{name}` is deleted"), fields)
+    done(format!("credential `{name}` is deleted"), warnings)
 }

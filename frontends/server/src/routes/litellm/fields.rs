@@ -13,6 +13,8 @@ use sluicegate::money::parse_decimal;
 use sluicegate::tenant::ACCESS_GROUP;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
 
+use super::known::KNOWN;
+
 /// Names in `models` that stand for "no restriction here".
 const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-org-models"];
 
@@ -74,17 +76,20 @@ impl<T> Sent<T> {
 #[derive(Debug)]
 pub struct Fields {
     map: Map<String, Value>,
+    /// What was asked for: the names that there are.
+    asked: Vec<String>,
     warnings: Vec<String>,
 }
 
 impl Fields {
     /// The fields of a body.
     pub fn new(map: Map<String, Value>) -> Self {
-        Self { map, warnings: Vec::new() }
+        Self { map, asked: Vec::new(), warnings: Vec::new() }
     }
 
     /// A field as it is.
     pub fn take(&mut self, name: &str) -> Sent<Value> {
+        self.asked.push(name.to_owned());
         match self.map.remove(name) {
             None => Sent::Absent,
             Some(Value::Null) => Sent::Null,
@@ -309,15 +314,29 @@ impl Fields {
         self.warnings.push(warning.into());
     }
 
-    /// What has no effect: every field that nobody took and that asks for something.
-    pub fn finish(mut self) -> Vec<String> {
-        for (name, value) in &self.map {
-            if !says_nothing(value) {
+    /// What has no effect: every field of LiteLLM's that nobody took and that asks for something. Said before anything is done.
+    ///
+    /// # Errors
+    /// `InvalidRequest` of a name that nobody knows: what was meant, a cap for one, would be missing.
+    pub fn finish(&mut self) -> Result<Vec<String>> {
+        for (name, value) in std::mem::take(&mut self.map) {
+            if !KNOWN.contains(&name.as_str()) {
+                return Err(unknown(&name, &self.asked));
+            }
+            if !says_nothing(&value) {
                 self.warnings.push(format!("`{name}` has no effect here"));
             }
         }
-        self.warnings
+        Ok(std::mem::take(&mut self.warnings))
     }
+}
+
+fn unknown(name: &str, asked: &[String]) -> Error {
+    let hint = match nearest(name, asked.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "neither LiteLLM nor we know it: leave it out".to_owned(),
+    };
+    Error::new(ErrorKind::InvalidRequest, format!("unknown field `{name}`; {hint}")).with("param", name)
 }
 
 /// An object, no name in it twice: nobody can tell which of the two was meant.
@@ -548,7 +567,30 @@ mod tests {
 
     #[test]
     fn what_nobody_took_is_named_unless_it_says_nothing() {
-        let f = fields(json!({"policies": ["x"], "config": {}, "soft": null, "permissions": {"a": true}}));
-        assert_eq!(f.finish(), ["`policies` has no effect here", "`permissions` has no effect here"]);
+        let mut f =
+            fields(json!({"policies": ["x"], "config": {}, "spend": null, "permissions": {"a": true}}));
+        assert_eq!(
+            f.finish().unwrap(),
+            ["`policies` has no effect here", "`permissions` has no effect here"]
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_refused_with_the_one_that_was_meant() {
+        for (body, hint) in [
+            (json!({"max_bugdet": 1}), "did you mean `max_budget`?"),
+            (json!({"max_bugdet": null}), "did you mean `max_budget`?"),
+            (json!({"weather": "fine"}), "leave it out"),
+        ] {
+            let mut f = fields(body.clone());
+            f.usd("max_budget").unwrap();
+            let error = f.finish().unwrap_err();
+            assert!(error.message().contains(hint), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_names_is_in_order() {
+        assert!(KNOWN.is_sorted());
     }
 }

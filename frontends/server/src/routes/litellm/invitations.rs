@@ -44,8 +44,9 @@ fn id_of(fields: &mut Fields) -> Result<String> {
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let user = fields.text("user_id")?.value().ok_or_else(|| fields::missing("user_id"))?;
+    let warnings = fields.finish()?;
     let made = ask.admin().invite(&ask.actor, &UserId::from(user)).await?;
-    warned(row(made.secret.expose(), &made.view), fields)
+    warned(row(made.secret.expose(), &made.view), warnings)
 }
 
 async fn info(ask: Ask) -> Result<Done> {
@@ -58,12 +59,14 @@ async fn info(ask: Ask) -> Result<Done> {
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let id = id_of(&mut fields)?;
+    let warnings = fields.finish()?;
     let view = ask.admin().invitation_of(&ask.actor, &id).await?;
     ask.admin().revoke_invitation(&ask.actor, &view.user).await?;
-    warned(row(&id, &view), fields)
+    warned(row(&id, &view), warnings)
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Claim {
     invitation_link: Secret,
     user_id: Option<String>,

@@ -97,8 +97,9 @@ fn networks(texts: Vec<String>) -> Result<Vec<IpNetwork>> {
 async fn generate(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let new = new_key(&mut fields)?;
+    let warnings = fields.finish()?;
     let made = ask.admin().create_key(&ask.actor, new).await?;
-    warned(issued(&made), fields)
+    warned(issued(&made), warnings)
 }
 
 async fn generate_for_team(ask: Ask) -> Result<Done> {
@@ -107,18 +108,23 @@ async fn generate_for_team(ask: Ask) -> Result<Done> {
     if new.group.is_none() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`team_id` is missing").with("param", "team_id"));
     }
+    let warnings = fields.finish()?;
     let made = ask.admin().create_key(&ask.actor, NewKey { user: None, ..new }).await?;
-    warned(issued(&made), fields)
+    warned(issued(&made), warnings)
 }
 
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let row = change(&ask, &mut fields, None).await?;
-    warned(row, fields)
+    let (row, warnings) = change(&ask, &mut fields, None).await?;
+    warned(row, warnings)
 }
 
-/// Changes one key by the fields of a request: its row. With a team, it must be one of its keys.
-async fn change(ask: &Ask, fields: &mut Fields, team: Option<&GroupId>) -> Result<Map<String, Value>> {
+/// Changes one key by the fields of a request: its row, and what has no effect. With a team, it must be one of its keys.
+async fn change(
+    ask: &Ask,
+    fields: &mut Fields,
+    team: Option<&GroupId>,
+) -> Result<(Map<String, Value>, Vec<String>)> {
     let named = fields.required("key")?;
     let ips = fields.texts("allowed_ips")?.map(networks)?.patch();
     let (models, edit_models) = fields.access_change()?;
@@ -139,6 +145,7 @@ async fn change(ask: &Ask, fields: &mut Fields, team: Option<&GroupId>) -> Resul
         edit_metadata: fields.kept_in_metadata(&["guardrails"])?,
         ..expiry(fields.text("duration")?)
     };
+    let warnings = fields.finish()?;
     let key = find_key(ask, &named).await?;
     if let Some(team) = team
         && ask.admin().key(&ask.actor, &key).await?.key.group.as_ref() != Some(team)
@@ -149,7 +156,7 @@ async fn change(ask: &Ask, fields: &mut Fields, team: Option<&GroupId>) -> Resul
     let view = ask.admin().update_key(&ask.actor, &key, patch).await?;
     let mut row = row(&view);
     row.insert("key".to_owned(), named.into());
-    Ok(row)
+    Ok((row, warnings))
 }
 
 /// So many items one request may change.
@@ -163,18 +170,20 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
         None => None,
     };
     let (mut done, mut failed, items) = (Vec::new(), Vec::new(), fields.items("keys", BULK_MAX)?);
-    let total = items.len();
+    let (total, warnings) = (items.len(), fields.finish()?);
     for item in items {
         let (key, mut item) = (item.get("key").cloned(), Fields::new(item));
         match change(&ask, &mut item, team.as_ref()).await {
-            Ok(row) => done.push(json!({"key": key, "key_info": row, "warnings": item.finish()})),
+            Ok((row, warnings)) => {
+                done.push(json!({"key": key, "key_info": row, "warnings": warnings}));
+            }
             Err(error) => {
                 failed.push(json!({"key": key, "key_info": null, "failed_reason": error.message()}))
             }
         }
     }
     let answer = json!({"total_requested": total, "successful_updates": done, "failed_updates": failed});
-    Ok(Done::ok(&answer)?.warning(fields.finish()))
+    Ok(Done::ok(&answer)?.warning(warnings))
 }
 
 /// `duration`: from now on for so long; null is for ever.
@@ -196,6 +205,7 @@ async fn delete(ask: Ask) -> Result<Done> {
             "`keys` or `key_aliases` must name at least one key",
         ));
     }
+    let warnings = fields.finish()?;
     let mut keys = Vec::new();
     for name in named {
         keys.push((find_key(&ask, &name).await?, name));
@@ -217,7 +227,7 @@ async fn delete(ask: Ask) -> Result<Done> {
     if let Some((error, name)) = refused {
         return Err(saying_which(error, name));
     }
-    warned(Map::from_iter([("deleted_keys".to_owned(), json!(gone))]), fields)
+    warned(Map::from_iter([("deleted_keys".to_owned(), json!(gone))]), warnings)
 }
 
 /// Of several keys, which one couldn't be done. A credential isn't repeated: its hash names it as well.
@@ -231,12 +241,13 @@ fn saying_which(error: Error, name: &str) -> Error {
 async fn reset_spend(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let to = must_reset_to(&mut fields)?;
+    let mut warnings = fields.finish()?;
     let key = find_key(&ask, &ask.param("key")).await?;
     let done = ask.admin().set_key_back(&ask.actor, &key, to).await?;
     let view = ask.admin().key(&ask.actor, &key).await?;
-    let mut answer = set_back(&done, row(&view), &mut fields);
+    let mut answer = set_back(&done, row(&view), &mut warnings);
     answer.insert("key_hash".to_owned(), token(&view).into());
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn info(ask: Ask) -> Result<Done> {
@@ -270,7 +281,9 @@ async fn info(ask: Ask) -> Result<Done> {
 async fn infos(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (mut shown, mut rows) = (Vec::new(), Vec::new());
-    for name in fields.texts("keys")?.value().unwrap_or_default() {
+    let named = fields.texts("keys")?.value().unwrap_or_default();
+    let warnings = fields.finish()?;
+    for name in named {
         let view = match find_key(&ask, &name).await {
             Ok(key) => ask.admin().key(&ask.actor, &key).await,
             Err(error) => Err(error),
@@ -284,7 +297,7 @@ async fn infos(ask: Ask) -> Result<Done> {
             Err(error) => return Err(error),
         }
     }
-    Done::ok(&json!({"key": shown, "info": rows})).map(|done| done.warning(fields.finish()))
+    Done::ok(&json!({"key": shown, "info": rows})).map(|done| done.warning(warnings))
 }
 
 /// The aliases of the keys that the asker sees, by name.
@@ -357,9 +370,11 @@ async fn unblock(ask: Ask) -> Result<Done> {
 
 async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let key = find_key(&ask, &fields.required("key")?).await?;
+    let named = fields.required("key")?;
+    let warnings = fields.finish()?;
+    let key = find_key(&ask, &named).await?;
     let view = ask.admin().block_key(&ask.actor, &key, blocked).await?;
-    warned(row(&view), fields)
+    warned(row(&view), warnings)
 }
 
 async fn regenerate(ask: Ask) -> Result<Done> {
@@ -375,7 +390,8 @@ async fn regenerate(ask: Ask) -> Result<Done> {
         key: fields.text("new_key")?.value().map(Secret::new),
         grace: fields.text("grace_period")?.value(),
     };
+    let warnings = fields.finish()?;
     let key = find_key(&ask, &named).await?;
     let made = ask.admin().regenerate_key(&ask.actor, &key, how).await?;
-    warned(issued(&made), fields)
+    warned(issued(&made), warnings)
 }

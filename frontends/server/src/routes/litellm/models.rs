@@ -181,12 +181,13 @@ async fn new(ask: Ask) -> Result<Done> {
     };
     info.insert("id".to_owned(), id.as_str().into());
     let entry = json!({"model_name": name, "litellm_params": params, "model_info": info});
+    let mut warnings = fields.finish()?;
     let mut it = lower(&filled(&ask, &entry, None).await?)?;
     it.channel.name = own_name(&ask, &name, &id).await?;
     let made = NewChannel { channel: it.channel, secret: it.secret, entry: kept(&entry) };
     let view = ask.admin().create_channel(&ask.actor, made).await?;
-    it.warnings.into_iter().for_each(|warning| fields.warn(warning));
-    warned(row(&view, &entry), fields)
+    warnings.extend(it.warnings);
+    warned(row(&view, &entry), warnings)
 }
 
 /// `model_info.id`, or the path's.
@@ -207,6 +208,7 @@ async fn update(ask: Ask) -> Result<Done> {
     let (id, info) = id_of(&ask, &mut fields)?;
     let name = fields.text("model_name")?.value();
     let mut params = fields.object("litellm_params")?.value().unwrap_or_default();
+    let mut told = fields.finish()?;
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let mut entry = entry_of(&ask, &id).await?;
     if let Some(name) = &name {
@@ -240,10 +242,11 @@ async fn update(ask: Ask) -> Result<Done> {
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
     let view = ask.admin().update_channel(&actor, &id, patch).await?;
     if before.has_secret && !view.has_secret {
-        fields.warn("it has no credential any more: give `api_key`, or another `litellm_credential_name`");
+        let gone = "it has no credential any more: give `api_key`, or another `litellm_credential_name`";
+        told.push(gone.to_owned());
     }
-    warnings.into_iter().for_each(|warning| fields.warn(warning));
-    warned(row(&view, &entry), fields)
+    told.extend(warnings);
+    warned(row(&view, &entry), told)
 }
 
 /// What a channel becomes by an entry, whose credential says `values` or what is kept of it. `revoke` says that the key that it has
@@ -323,8 +326,9 @@ fn merge(into: &mut Value, change: Map<String, Value>) {
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let id = ChannelId::from(fields.required("id")?);
+    let warnings = fields.finish()?;
     ask.admin().delete_channel(&ask.actor, &id).await?;
-    warned(Map::from_iter([("message".to_owned(), format!("model `{id}` is deleted").into())]), fields)
+    warned(Map::from_iter([("message".to_owned(), format!("model `{id}` is deleted").into())]), warnings)
 }
 
 async fn block(ask: Ask) -> Result<Done> {
@@ -341,6 +345,7 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
         Sent::Value(id) => ChannelId::from(id),
         _ => ChannelId::from(fields.required("id")?),
     };
+    let warnings = fields.finish()?;
     let before = ask.admin().channel(&ask.actor, &id).await?;
     let channel = Channel { enabled: !blocked, ..before.channel };
     let actor = ask.actor.clone().having_seen(Some(Seen::Tags(vec![before.etag.clone()])));
@@ -353,7 +358,7 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
         Err(error) if error.kind() == ErrorKind::Conflict => json!({"model_name": view.channel.name}),
         Err(error) => return Err(error),
     };
-    warned(row(&view, &entry), fields)
+    warned(row(&view, &entry), warnings)
 }
 
 /// A model, by one of its channels.

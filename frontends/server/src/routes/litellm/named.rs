@@ -184,8 +184,9 @@ async fn new_customer(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("user_id")?;
     let change = Change::take(&mut fields, "alias")?;
+    let warnings = fields.finish()?;
     let made = change.make(&ask, NamedKind::Customer, &name).await?;
-    warned(one_customer(&ask, &name, &made).await?, fields)
+    warned(one_customer(&ask, &name, &made).await?, warnings)
 }
 
 async fn customer(ask: Ask) -> Result<Done> {
@@ -199,8 +200,9 @@ async fn update_customer(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("user_id")?;
     let change = Change::take(&mut fields, "alias")?;
+    let warnings = fields.finish()?;
     let changed = change.change(&ask, NamedKind::Customer, &name).await?;
-    warned(one_customer(&ask, &name, &changed).await?, fields)
+    warned(one_customer(&ask, &name, &changed).await?, warnings)
 }
 
 /// `user_ids`: one at least.
@@ -212,12 +214,13 @@ fn customer_names(fields: &mut Fields) -> Result<Vec<String>> {
 async fn delete_customers(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let names = customer_names(&mut fields)?;
+    let warnings = fields.finish()?;
     ask.admin().delete_all_named(&ask.actor, NamedKind::Customer, &names).await?;
     let answer = Map::from_iter([
         ("deleted_customers".to_owned(), names.len().into()),
         ("message".to_owned(), format!("{} end customers are deleted", names.len()).into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn block_customers(ask: Ask) -> Result<Done> {
@@ -232,13 +235,14 @@ async fn unblock_customers(ask: Ask) -> Result<Done> {
 async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (names, mut rows) = (customer_names(&mut fields)?, Vec::new());
+    let warnings = fields.finish()?;
     ask.admin().block_named(&ask.actor, NamedKind::Customer, &names, blocked).await?;
     for name in &names {
         let changed = ask.admin().named(&ask.actor, NamedKind::Customer, name).await?;
         rows.push(one_customer(&ask, name, &changed).await?);
     }
     let name = if blocked { "blocked_users" } else { "unblocked_users" };
-    warned(Map::from_iter([(name.to_owned(), json!(rows))]), fields)
+    warned(Map::from_iter([(name.to_owned(), json!(rows))]), warnings)
 }
 
 async fn list_customers(ask: Ask) -> Result<Done> {
@@ -269,34 +273,39 @@ async fn tag_answer(
     name: &str,
     it: &Stored<NamedScope>,
     done: &str,
-    fields: Fields,
+    warnings: Vec<String>,
 ) -> Result<Done> {
     let around = Around::of(ask, NamedKind::Tag, &[(name, it)]).await?;
     let answer = Map::from_iter([
         ("message".to_owned(), format!("tag `{name}` is {done}").into()),
         ("tag".to_owned(), tag_row(name, it, &around).into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn new_tag(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("name")?;
-    let made = Change::take(&mut fields, "description")?.make(&ask, NamedKind::Tag, &name).await?;
-    tag_answer(&ask, &name, &made, "made", fields).await
+    let change = Change::take(&mut fields, "description")?;
+    let warnings = fields.finish()?;
+    let made = change.make(&ask, NamedKind::Tag, &name).await?;
+    tag_answer(&ask, &name, &made, "made", warnings).await
 }
 
 async fn update_tag(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("name")?;
-    let changed = Change::take(&mut fields, "description")?.change(&ask, NamedKind::Tag, &name).await?;
-    tag_answer(&ask, &name, &changed, "changed", fields).await
+    let change = Change::take(&mut fields, "description")?;
+    let warnings = fields.finish()?;
+    let changed = change.change(&ask, NamedKind::Tag, &name).await?;
+    tag_answer(&ask, &name, &changed, "changed", warnings).await
 }
 
 /// `names`: their rows, by name.
 async fn tags(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let names = fields.texts("names")?.value().ok_or_else(|| fields::missing("names"))?;
+    let warnings = fields.finish()?;
     let mut all = Vec::with_capacity(names.len());
     for name in &names {
         all.push((name.as_str(), ask.admin().named(&ask.actor, NamedKind::Tag, name).await?));
@@ -306,14 +315,15 @@ async fn tags(ask: Ask) -> Result<Done> {
     let row =
         |(name, it): &(&str, &Stored<NamedScope>)| ((*name).to_owned(), tag_row(name, it, &around).into());
     let rows: Map<String, Value> = all.iter().map(row).collect();
-    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+    Done::ok(&rows).map(|done| done.warning(warnings))
 }
 
 async fn delete_tag(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("name")?;
+    let warnings = fields.finish()?;
     ask.admin().delete_named(&ask.actor, NamedKind::Tag, &name).await?;
-    warned(Map::from_iter([("message".to_owned(), format!("tag `{name}` is deleted").into())]), fields)
+    warned(Map::from_iter([("message".to_owned(), format!("tag `{name}` is deleted").into())]), warnings)
 }
 
 async fn list_tags(ask: Ask) -> Result<Done> {
@@ -337,35 +347,41 @@ async fn new_budget(ask: Ask) -> Result<Done> {
     let named = fields.text("budget_id")?.value().filter(|id| !id.is_empty());
     // An id of ours: made of the time and of chance.
     let id = named.unwrap_or_else(|| ask.gateway().call_id().as_str().replace("call-", "budget-"));
-    let made = Change::take(&mut fields, "budget_alias")?.make(&ask, NamedKind::Budget, &id).await?;
-    warned(budget_row(&id, &made), fields)
+    let change = Change::take(&mut fields, "budget_alias")?;
+    let warnings = fields.finish()?;
+    let made = change.make(&ask, NamedKind::Budget, &id).await?;
+    warned(budget_row(&id, &made), warnings)
 }
 
 async fn update_budget(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let id = fields.required("budget_id")?;
-    let changed = Change::take(&mut fields, "budget_alias")?.change(&ask, NamedKind::Budget, &id).await?;
-    warned(budget_row(&id, &changed), fields)
+    let change = Change::take(&mut fields, "budget_alias")?;
+    let warnings = fields.finish()?;
+    let changed = change.change(&ask, NamedKind::Budget, &id).await?;
+    warned(budget_row(&id, &changed), warnings)
 }
 
 /// `budgets`: ids.
 async fn budgets(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let ids = fields.texts("budgets")?.value().filter(|ids| !ids.is_empty());
+    let warnings = fields.finish()?;
     let mut rows = Vec::new();
     for id in ids.ok_or_else(|| fields::missing("budgets"))? {
         let it = ask.admin().named(&ask.actor, NamedKind::Budget, &id).await?;
         rows.push(budget_row(&id, &it));
     }
-    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+    Done::ok(&rows).map(|done| done.warning(warnings))
 }
 
 async fn delete_budget(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let id = fields.required("id")?;
+    let warnings = fields.finish()?;
     let it = ask.admin().named(&ask.actor, NamedKind::Budget, &id).await?;
     ask.admin().delete_named(&ask.actor, NamedKind::Budget, &id).await?;
-    warned(budget_row(&id, &it), fields)
+    warned(budget_row(&id, &it), warnings)
 }
 
 async fn list_budgets(ask: Ask) -> Result<Done> {

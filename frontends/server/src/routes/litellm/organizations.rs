@@ -94,8 +94,9 @@ async fn new(ask: Ask) -> Result<Done> {
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
         metadata: fields.object("metadata")?.value().unwrap_or_default(),
     };
+    let warnings = fields.finish()?;
     let view = ask.admin().create_organization(&ask.actor, new).await?;
-    warned(row(&view), fields)
+    warned(row(&view), warnings)
 }
 
 async fn update(ask: Ask) -> Result<Done> {
@@ -109,8 +110,9 @@ async fn update(ask: Ask) -> Result<Done> {
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
     };
+    let warnings = fields.finish()?;
     let view = ask.admin().update_organization(&ask.actor, &id, patch).await?;
-    warned(whole(&ask, &view).await?, fields)
+    warned(whole(&ask, &view).await?, warnings)
 }
 
 async fn delete(ask: Ask) -> Result<Done> {
@@ -119,6 +121,7 @@ async fn delete(ask: Ask) -> Result<Done> {
     if ids.is_empty() {
         return Err(fields::missing("organization_ids"));
     }
+    let warnings = fields.finish()?;
     let mut found: Vec<OrganizationView> = Vec::new();
     for id in at_once("organization_ids", ids)? {
         let view = ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?;
@@ -128,7 +131,7 @@ async fn delete(ask: Ask) -> Result<Done> {
     }
     let ids: Vec<OrganizationId> = found.iter().map(|view| view.organization.id.clone()).collect();
     ask.admin().delete_organizations(&ask.actor, &ids).await?;
-    Done::ok(&found.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
+    Done::ok(&found.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(warnings))
 }
 
 async fn info(ask: Ask) -> Result<Done> {
@@ -142,12 +145,13 @@ async fn info(ask: Ask) -> Result<Done> {
 async fn infos(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let ids = fields.texts("organizations")?.value().ok_or_else(|| fields::missing("organizations"))?;
+    let warnings = fields.finish()?;
     let mut found = Vec::new();
     for id in ids {
         let view = ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?;
         found.push(whole(&ask, &view).await?);
     }
-    Done::ok(&found).map(|done| done.warning(fields.finish()))
+    Done::ok(&found).map(|done| done.warning(warnings))
 }
 
 async fn list(ask: Ask) -> Result<Done> {
@@ -191,6 +195,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
         Sent::Value(one) => vec![one],
         Sent::Absent | Sent::Null => return Err(fields::missing("member")),
     };
+    let mut warnings = fields.finish()?;
     // Everybody is looked up before the first one is added: what can't be done is said before anything is.
     let mut named: Vec<Named> = Vec::new();
     for item in at_once("member", items)? {
@@ -198,7 +203,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
             let message = "`member` must be {role, user_id or user_email}, or a list of them";
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "member"));
         };
-        let one = look_up(&ask, &organization, Fields::new(item)).await?;
+        let one = look_up(&ask, &organization, Fields::new(item), &mut warnings).await?;
         if named.iter().any(|other| other.is(&one)) {
             let message = format!("`{}` is named twice", one.name());
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "member"));
@@ -226,7 +231,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
         ("updated_users".to_owned(), users.into()),
         ("updated_organization_memberships".to_owned(), memberships.into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 /// Somebody to be added, and whom that is.
@@ -253,10 +258,16 @@ impl Named {
     }
 }
 
-async fn look_up(ask: &Ask, organization: &OrganizationId, mut item: Fields) -> Result<Named> {
+async fn look_up(
+    ask: &Ask,
+    organization: &OrganizationId,
+    mut item: Fields,
+    warnings: &mut Vec<String>,
+) -> Result<Named> {
     let role = role(&mut item)?;
     let id = item.text("user_id")?.value().filter(|id| !id.is_empty()).map(UserId::from);
     let email = item.text("user_email")?.value().filter(|email| !email.is_empty());
+    warnings.extend(item.finish()?);
     let known = match (&id, &email) {
         (Some(id), _) => match ask.admin().user(&ask.actor, id).await {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -302,11 +313,12 @@ async fn member_update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let organization = OrganizationId::from(fields.required("organization_id")?);
     let user = teams::named_user(&ask, &mut fields).await?;
-    must_be_in(&ask, &organization, &user).await?;
     let patch = UserPatch { role: role(&mut fields)?, ..UserPatch::default() };
+    let warnings = fields.finish()?;
+    must_be_in(&ask, &organization, &user).await?;
     let view = ask.admin().update_user(&ask.actor, &user, patch).await?;
     let Value::Object(answer) = member(&view) else { return Done::ok(&member(&view)) };
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 /// A user is somebody of one organization: whoever leaves it is deleted, and their own keys with them.
@@ -314,11 +326,12 @@ async fn member_delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let organization = OrganizationId::from(fields.required("organization_id")?);
     let user = teams::named_user(&ask, &mut fields).await?;
+    let mut warnings = fields.finish()?;
     let view = must_be_in(&ask, &organization, &user).await?;
     ask.admin().delete_user(&ask.actor, &user).await?;
-    fields.warn(format!("a user belongs to one organization: `{user}` is deleted"));
+    warnings.push(format!("a user belongs to one organization: `{user}` is deleted"));
     let Value::Object(answer) = member(&view) else { return Done::ok(&member(&view)) };
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn must_be_in(ask: &Ask, organization: &OrganizationId, user: &UserId) -> Result<UserView> {

@@ -35,12 +35,13 @@ pub(super) fn resets_at(states: &[LimitUse]) -> Value {
 pub(super) fn set_back(
     done: &SetBack,
     mut row: Map<String, Value>,
-    fields: &mut Fields,
+    warnings: &mut Vec<String>,
 ) -> Map<String, Value> {
     let mut part = |name: &str| (name.to_owned(), row.remove(name).unwrap_or_default());
     let [spend, max, resets] = ["spend", "max_budget", "budget_reset_at"].map(&mut part);
     if done.before.is_none() {
-        fields.warn("there is no budget: nothing counts against one, and what was used stays in the records");
+        let told = "there is no budget: nothing counts against one, and what was used stays in the records";
+        warnings.push(told.to_owned());
     }
     let previous = done.before.map_or(spend.1.clone(), usd_json);
     Map::from_iter([spend, ("previous_spend".to_owned(), previous), max, resets])

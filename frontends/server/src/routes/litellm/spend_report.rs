@@ -258,6 +258,7 @@ async fn by_customer(ask: Ask) -> Result<Done> {
             if is_end { filter.to = at } else { filter.from = at }
         }
     }
+    let warnings = fields.finish()?;
     let rows = labelled(&ask, &filter, Dimension::Customer).await?;
     let row = |(customer, sums): &(String, Sums)| {
         json!({
@@ -267,12 +268,12 @@ async fn by_customer(ask: Ask) -> Result<Done> {
         })
     };
     let rows: Vec<_> = rows.iter().map(row).collect();
-    Done::ok(&rows).map(|done| done.warning(fields.finish()))
+    Done::ok(&rows).map(|done| done.warning(warnings))
 }
 
 /// Sets the budgets of all keys and teams back to nothing used, one after the other. Records and reports stay.
 async fn reset(ask: Ask) -> Result<Done> {
-    let fields = body(&ask)?;
+    let warnings = body(&ask)?.finish()?;
     if !ask.actor.is_super() {
         return Err(Error::new(ErrorKind::Forbidden, "only super administrators may set all budgets back"));
     }
@@ -313,16 +314,16 @@ async fn reset(ask: Ask) -> Result<Done> {
     );
     warned(
         Map::from_iter([("message".to_owned(), message.into()), ("status".to_owned(), "success".into())]),
-        fields,
+        warnings,
     )
 }
 
 /// Sums are kept as calls end: there is nothing to refresh, and so it is done.
 async fn refresh(ask: Ask) -> Result<Done> {
-    let fields = body(&ask)?;
+    let warnings = body(&ask)?.finish()?;
     let message = "sums are kept as calls end: they are as fresh as can be";
     warned(
         Map::from_iter([("message".to_owned(), message.into()), ("status".to_owned(), "success".into())]),
-        fields,
+        warnings,
     )
 }

@@ -67,7 +67,7 @@ pub(super) fn row(view: &GroupView) -> Map<String, Value> {
 
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let mut members = members_with_roles(&ask, &mut fields).await?;
+    let (mut members, told) = members(&ask, "members_with_roles", fields.take("members_with_roles")).await?;
     for (name, role) in [("admins", Role::GroupAdmin), ("members", Role::User)] {
         for user in fields.texts(name)?.value().unwrap_or_default() {
             members.push(NewMember { role, create_user: true, ..NewMember::new(user) });
@@ -86,22 +86,20 @@ async fn new(ask: Ask) -> Result<Done> {
         metadata: fields.metadata_with(&["guardrails", "tags"])?,
         members,
     };
+    let mut warnings = fields.finish()?;
+    warnings.extend(told);
     let view = ask.admin().create_group(&ask.actor, new).await?;
-    warned(row(&view), fields)
+    warned(row(&view), warnings)
 }
 
-/// `members_with_roles`, or `member`: an object or a list of them.
-async fn members_with_roles(ask: &Ask, fields: &mut Fields) -> Result<Vec<NewMember>> {
-    members(ask, "members_with_roles", fields.take("members_with_roles")).await
-}
-
-async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<Vec<NewMember>> {
+/// `members_with_roles`, or `member`: an object or a list of them; and what of them has no effect.
+async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<(Vec<NewMember>, Vec<String>)> {
     let list = match sent {
         Sent::Value(Value::Array(list)) => list,
         Sent::Value(one) => vec![one],
         Sent::Absent | Sent::Null => Vec::new(),
     };
-    let mut members = Vec::new();
+    let (mut members, mut warnings) = (Vec::new(), Vec::new());
     for item in list {
         let Value::Object(map) = item else {
             let message = format!("`{name}` must be {{role, user_id or user_email}}, or a list of them");
@@ -110,9 +108,10 @@ async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<Vec
         let mut fields = Fields::new(map);
         let role = role(&mut fields)?.unwrap_or_default();
         let user = named_user(ask, &mut fields).await?;
+        warnings.extend(fields.finish()?);
         members.push(NewMember { role, create_user: true, ..NewMember::new(user) });
     }
-    Ok(members)
+    Ok((members, warnings))
 }
 
 fn role(fields: &mut Fields) -> Result<Option<Role>> {
@@ -276,21 +275,22 @@ async fn with_addresses(ask: &Ask, rows: &mut [Map<String, Value>]) -> Result<()
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
-    let view = change(&ask, &named, &mut fields).await?;
+    let (view, warnings) = change(&ask, &named, &mut fields).await?;
     let answer = Map::from_iter([
         ("team_id".to_owned(), json!(view.group.id)),
         ("data".to_owned(), row(&view).into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn patch(ask: Ask) -> Result<Done> {
     let (mut fields, named) = (body(&ask)?, ask.param("team_id"));
-    let view = change(&ask, &named, &mut fields).await?;
-    warned(row(&view), fields)
+    fields.take("team_id");
+    let (view, warnings) = change(&ask, &named, &mut fields).await?;
+    warned(row(&view), warnings)
 }
 
-async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<GroupView> {
+async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupView, Vec<String>)> {
     let (models, edit_models) = fields.access_change()?;
     let patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
@@ -304,7 +304,8 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<GroupView
         edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
         ..GroupPatch::default()
     };
-    ask.admin().update_group(&ask.actor, named, patch).await
+    let warnings = fields.finish()?;
+    Ok((ask.admin().update_group(&ask.actor, named, patch).await?, warnings))
 }
 
 async fn add_models(ask: Ask) -> Result<Done> {
@@ -320,9 +321,10 @@ async fn edit_models(ask: Ask, edit: fn(Vec<ModelName>) -> ModelEdit) -> Result<
     let named = fields.required("team_id")?;
     let models = fields.texts("models")?.value().ok_or_else(|| fields::missing("models"))?;
     let models = models.into_iter().map(ModelName::from).collect();
+    let warnings = fields.finish()?;
     let patch = GroupPatch { edit_models: Some(edit(models)), ..GroupPatch::default() };
     let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
-    warned(row(&view), fields)
+    warned(row(&view), warnings)
 }
 
 /// What members who administer nothing may do about keys of their team: the same in every team.
@@ -358,6 +360,7 @@ async fn update_permissions(ask: Ask) -> Result<Done> {
     }
     let wanted = fields.texts("team_member_permissions")?.value();
     let wanted = super::once(wanted.ok_or_else(|| fields::missing("team_member_permissions"))?);
+    let warnings = fields.finish()?;
     let asked_for: Vec<_> = wanted.iter().filter(|it| !MEMBER_MAY.contains(&it.as_str())).cloned().collect();
     let left_out: Vec<_> =
         MEMBER_MAY.iter().filter(|it| !wanted.iter().any(|wanted| wanted == **it)).copied().collect();
@@ -376,7 +379,7 @@ async fn update_permissions(ask: Ask) -> Result<Done> {
         ("team_member_permissions".to_owned(), json!(MEMBER_MAY)),
         ("all_available_permissions".to_owned(), json!(MEMBER_MAY)),
     ]);
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 /// Nobody joins a team by themselves.
@@ -421,6 +424,7 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::InvalidRequest, "`team_ids` must name at least one team")
             .with("param", "team_ids"));
     }
+    let warnings = fields.finish()?;
     // Each goes once, whatever it is called by.
     let mut teams: Vec<GroupView> = Vec::new();
     for name in &at_once("team_ids", named)? {
@@ -431,7 +435,7 @@ async fn delete(ask: Ask) -> Result<Done> {
     }
     let ids: Vec<GroupId> = teams.iter().map(|team| team.group.id.clone()).collect();
     ask.admin().delete_groups(&ask.actor, &ids).await?;
-    Done::ok(&teams.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(fields.finish()))
+    Done::ok(&teams.iter().map(row).collect::<Vec<_>>()).map(|done| done.warning(warnings))
 }
 
 async fn block(ask: Ask) -> Result<Done> {
@@ -445,16 +449,19 @@ async fn unblock(ask: Ask) -> Result<Done> {
 async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
+    let warnings = fields.finish()?;
     let patch = GroupPatch { blocked: Some(blocked), ..GroupPatch::default() };
     let view = ask.admin().update_group(&ask.actor, &named, patch).await?;
-    warned(row(&view), fields)
+    warned(row(&view), warnings)
 }
 
 async fn member_add(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
     let limits = BudgetChange::take_in_team(&mut fields)?.limits();
-    let list = members(&ask, "member", fields.take("member")).await?;
+    let (list, told) = members(&ask, "member", fields.take("member")).await?;
+    let mut warnings = fields.finish()?;
+    warnings.extend(told);
     if list.is_empty() {
         return Err(Error::new(ErrorKind::InvalidRequest, "`member` is missing").with("param", "member"));
     }
@@ -466,7 +473,7 @@ async fn member_add(ask: Ask) -> Result<Done> {
     let users: Vec<Value> = memberships.iter().map(|member| json!({"user_id": member["user_id"]})).collect();
     row.insert("updated_users".to_owned(), users.into());
     row.insert("updated_team_memberships".to_owned(), memberships.into());
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 /// `members`, or every user whom the asker sees: each is added or not by itself.
@@ -479,15 +486,17 @@ async fn bulk_member_add(ask: Ask) -> Result<Done> {
         true => every_user(&ask).await?,
         false => fields.items("members", MEMBERS_MAX)?,
     };
+    let warnings = fields.finish()?;
     let (mut results, mut added, total) = (Vec::new(), 0_usize, items.len());
     for item in items {
         let [user, email] = ["user_id", "user_email"].map(|name| item.get(name).cloned());
         match add_one(&ask, &named, item, &limits).await {
-            Ok(view) => {
+            Ok((view, warnings)) => {
                 added += 1;
                 results.push(json!({
                     "user_id": view.membership.user, "user_email": email, "success": true, "error": null,
                     "updated_team_membership": rows::membership(&view.membership, Some(0)),
+                    "warnings": warnings,
                 }));
             }
             Err(error) => results.push(
@@ -504,17 +513,22 @@ async fn bulk_member_add(ask: Ask) -> Result<Done> {
         ("failed_additions".to_owned(), total.saturating_sub(added).into()),
         ("updated_team".to_owned(), row(&team).into()),
     ]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 /// So many members one request may add.
 const MEMBERS_MAX: usize = 500;
 
-async fn add_one(ask: &Ask, team: &str, item: Map<String, Value>, limits: &[Limit]) -> Result<MemberView> {
-    let member = members(ask, "members", Sent::Value(Value::Object(item))).await?.pop();
-    let member = member.ok_or_else(|| fields::missing("members"))?;
+async fn add_one(
+    ask: &Ask,
+    team: &str,
+    item: Map<String, Value>,
+    limits: &[Limit],
+) -> Result<(MemberView, Vec<String>)> {
+    let (mut members, warnings) = members(ask, "members", Sent::Value(Value::Object(item))).await?;
+    let member = members.pop().ok_or_else(|| fields::missing("members"))?;
     let member = NewMember { limits: limits.to_vec().into(), ..member };
-    ask.admin().add_member(&ask.actor, team, member).await
+    Ok((ask.admin().add_member(&ask.actor, team, member).await?, warnings))
 }
 
 async fn every_user(ask: &Ask) -> Result<Vec<Map<String, Value>>> {
@@ -542,19 +556,21 @@ async fn member_update(ask: Ask) -> Result<Done> {
     let user = named_user(&ask, &mut fields).await?;
     let edit_limits: Option<LimitEditor> = BudgetChange::take_in_team(&mut fields)?.editor();
     let patch = MemberPatch { role: role(&mut fields)?, limits: Patch::Keep, edit_limits };
+    let warnings = fields.finish()?;
     let view = ask.admin().update_member(&ask.actor, &named, &user, patch).await?;
     let mut answer = Map::new();
     super::budget::Budget::of(&view.membership.limits).describe(&mut answer);
     answer.insert("max_budget_in_team".to_owned(), answer.get("max_budget").cloned().unwrap_or_default());
     answer.insert("team_id".to_owned(), json!(view.membership.group));
     answer.insert("user_id".to_owned(), json!(user));
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 async fn member_delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
     let user = named_user(&ask, &mut fields).await?;
+    let warnings = fields.finish()?;
     // Of a team that isn't there nothing else is told.
     let team = ask.admin().resolve_group(&ask.actor, &named).await?.value.id;
     let gone = ask.admin().remove_member(&ask.actor, team.as_str(), &user).await;
@@ -564,25 +580,27 @@ async fn member_delete(ask: Ask) -> Result<Done> {
         }
         _ => error,
     })?;
-    warned(row(&ask.admin().group(&ask.actor, &named).await?), fields)
+    warned(row(&ask.admin().group(&ask.actor, &named).await?), warnings)
 }
 
 /// `reset_to`: what counts against the team's budget becomes that.
 async fn reset_budget(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let to = reset_to(&mut fields)?;
+    let mut warnings = fields.finish()?;
     let named = ask.param("team_id");
     let done = ask.admin().set_group_back(&ask.actor, &named, to).await?;
     let view = ask.admin().group(&ask.actor, &named).await?;
-    let mut answer = set_back(&done, row(&view), &mut fields);
+    let mut answer = set_back(&done, row(&view), &mut warnings);
     answer.insert("team_id".to_owned(), json!(view.group.id));
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
 /// The same of one member's budget within the team.
 async fn reset_member(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let to = must_reset_to(&mut fields)?;
+    let mut warnings = fields.finish()?;
     let (named, user) = (ask.param("team_id"), UserId::from(ask.param("user_id")));
     let done = ask.admin().set_member_back(&ask.actor, &named, &user, to).await?;
     let view = ask.admin().group(&ask.actor, &named).await?;
@@ -592,8 +610,8 @@ async fn reset_member(ask: Ask) -> Result<Done> {
         row.insert("spend".to_owned(), json!(counted(&member.limit_states).map(usd_json)));
         row.insert("budget_reset_at".to_owned(), resets_at(&member.limit_states));
     }
-    let mut answer = set_back(&done, row, &mut fields);
+    let mut answer = set_back(&done, row, &mut warnings);
     answer.insert("team_id".to_owned(), json!(view.group.id));
     answer.insert("user_id".to_owned(), json!(user));
-    warned(answer, fields)
+    warned(answer, warnings)
 }

@@ -88,6 +88,7 @@ async fn new(ask: Ask) -> Result<Done> {
     let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
     // What is left belongs to the key; the limits are the user's.
     let key = keys::new_key(&mut fields)?;
+    let warnings = fields.finish()?;
     let (view, made) = match with_key {
         true => {
             let (view, made) = ask.admin().create_user_with_key(&ask.actor, user, key).await?;
@@ -106,7 +107,7 @@ async fn new(ask: Ask) -> Result<Done> {
             ("expires".to_owned(), json!(made.view.key.expires_at.map(|at| at.to_string()))),
         ]);
     }
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 /// `organization_id`, or the first of `organizations`.
@@ -243,13 +244,13 @@ async fn list(ask: Ask) -> Result<Done> {
 
 async fn update(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let (id, row) = change(&ask, &mut fields).await?;
+    let (id, row, warnings) = change(&ask, &mut fields).await?;
     let answer = Map::from_iter([("user_id".to_owned(), json!(id)), ("data".to_owned(), row.into())]);
-    warned(answer, fields)
+    warned(answer, warnings)
 }
 
-/// Changes one user by the fields of a request: who, and their row.
-async fn change(ask: &Ask, fields: &mut Fields) -> Result<(UserId, Map<String, Value>)> {
+/// Changes one user by the fields of a request: who, their row, and what has no effect.
+async fn change(ask: &Ask, fields: &mut Fields) -> Result<(UserId, Map<String, Value>, Vec<String>)> {
     let id = match fields.text("user_id")?.value() {
         Some(id) => UserId::from(id),
         None => by_email(ask, &fields.required("user_email")?).await?,
@@ -264,8 +265,9 @@ async fn change(ask: &Ask, fields: &mut Fields) -> Result<(UserId, Map<String, V
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
     };
+    let warnings = fields.finish()?;
     let view = ask.admin().update_user(&ask.actor, &id, patch).await?;
-    Ok((id, row(&view)))
+    Ok((id, row(&view), warnings))
 }
 
 /// So many users one request may change.
@@ -293,16 +295,17 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
         }
         _ => fields.items("users", BULK_MAX)?,
     };
+    let warnings = fields.finish()?;
     let (mut results, mut changed, total) = (Vec::new(), 0_usize, items.len());
     for item in items {
         let [user, email] = ["user_id", "user_email"].map(|name| item.get(name).cloned());
         let mut item = Fields::new(item);
         match change(&ask, &mut item).await {
-            Ok((id, row)) => {
+            Ok((id, row, warnings)) => {
                 changed += 1;
                 results.push(json!({
                     "user_id": id, "user_email": row.get("user_email"), "success": true, "error": null,
-                    "updated_user": row, "warnings": item.finish(),
+                    "updated_user": row, "warnings": warnings,
                 }));
             }
             Err(error) => results.push(
@@ -316,7 +319,7 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
         "successful_updates": changed,
         "failed_updates": total.saturating_sub(changed),
     }))
-    .map(|done| done.warning(fields.finish()))
+    .map(|done| done.warning(warnings))
 }
 
 /// The roles that there are, in LiteLLM's words.
@@ -360,8 +363,9 @@ async fn delete(ask: Ask) -> Result<Done> {
         return Err(Error::new(ErrorKind::InvalidRequest, "`user_ids` must name at least one user")
             .with("param", "user_ids"));
     }
+    let warnings = fields.finish()?;
     let users = ids.into_iter().map(UserId::from).collect();
     let gone = UserBulk { users, delete: true, ..UserBulk::default() };
     let gone = ask.admin().change_all_users(&ask.actor, gone).await?;
-    Done::ok(&gone.len()).map(|done| done.warning(fields.finish()))
+    Done::ok(&gone.len()).map(|done| done.warning(warnings))
 }

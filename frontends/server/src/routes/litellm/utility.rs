@@ -71,7 +71,9 @@ pub(super) async fn count(ask: &Ask, model: &str, asked: Asked) -> Result<Counte
 async fn token_counter(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let model = fields.required("model")?;
-    let counted = count(&ask, &model, Asked::take(&mut fields)?).await?;
+    let asked = Asked::take(&mut fields)?;
+    let warnings = fields.finish()?;
+    let counted = count(&ask, &model, asked).await?;
     let row = Map::from_iter([
         ("total_tokens".to_owned(), counted.tokens.into()),
         ("request_model".to_owned(), model.as_str().into()),
@@ -79,7 +81,7 @@ async fn token_counter(ask: Ask) -> Result<Done> {
         // Whose tokenizer isn't known is counted generously.
         ("tokenizer_type".to_owned(), counted.tokenizer.unwrap_or("estimated").into()),
     ]);
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 fn scan(format: Format, request: &Value) -> Result<Scanned> {
@@ -249,6 +251,7 @@ async fn transform(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let call = fields.required("call_type")?;
     let request = fields.object("request_body")?.value().ok_or_else(|| fields::missing("request_body"))?;
+    let mut warnings = fields.finish()?;
     let is = |(name, _): &&(&str, Format)| *name == call || call.strip_prefix('a') == Some(name);
     let format = CALLS.iter().find(is).map(|(_, format)| *format).ok_or_else(|| {
         let known: Vec<_> = CALLS.iter().map(|(name, _)| *name).collect();
@@ -260,9 +263,9 @@ async fn transform(ask: Ask) -> Result<Done> {
     let served = models::must_be_served(&ask, model).await?;
     let (request, is_strict) = (Value::Object(request.clone()), ask.gateway().is_strict(&served.channel));
     let ready = prepared(&served, format, &request, Some(served.ceiling), is_strict)?;
-    ready.losses().for_each(|loss| fields.warn(loss));
+    warnings.extend(ready.losses());
     if !served.channel.body_edits.is_empty() {
-        fields.warn("its channel's own changes of bodies aren't shown");
+        warnings.push("its channel's own changes of bodies aren't shown".to_owned());
     }
     let sent: Value = serde_json::from_slice(&ready.prepared.body)
         .map_err(|why| Error::new(ErrorKind::Internal, "a request couldn't be shown").with_source(why))?;
@@ -272,7 +275,7 @@ async fn transform(ask: Ask) -> Result<Done> {
         ("raw_request_body".to_owned(), sent),
         ("raw_request_headers".to_owned(), json!({"content-type": "application/json"})),
     ]);
-    warned(row, fields)
+    warned(row, warnings)
 }
 
 #[cfg(test)]
