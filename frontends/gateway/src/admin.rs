@@ -69,8 +69,8 @@ pub use channel::{
 pub use deed::ACTIONS;
 use deed::Deed;
 pub use group::{
-    GroupPatch, GroupView, MemberBulk, MemberDeed, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember,
-    Place,
+    GroupPatch, GroupView, MEMBER_LIMITS, MemberBulk, MemberDeed, MemberPatch, MemberView, ModelEdit,
+    NewGroup, NewMember, Place, member_limits,
 };
 pub use identity::{
     AccountView, Begun, INVITATION_PREFIX, InvitationView, IssuedInvitation, IssuedToken, NewPassword,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups, Preference, Source};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Role,
-    Scope, ScopeKind, Timestamp, UserId,
+    Error, ErrorKind, Group, GroupId, Limit, Membership, Mode, ModelAccess, ModelName, OrganizationId,
+    Result, Role, Scope, ScopeKind, Timestamp, User, UserId,
 };
 
 pub use self::bulk::{MemberBulk, MemberDeed, Place};
@@ -56,6 +56,44 @@ pub struct NewGroup {
     pub members: Vec<NewMember>,
 }
 
+/// Stands in a group's free data: limits, written as a group's own are, that everybody has who comes into it from then on, unless they
+/// are given one of the same metric.
+pub const MEMBER_LIMITS: &str = "member_limits";
+
+/// The limits that whoever comes into a group has.
+pub fn member_limits(group: &Group) -> Vec<Limit> {
+    read_member_limits(&group.metadata).unwrap_or_default()
+}
+
+fn read_member_limits(data: &serde_json::Map<String, serde_json::Value>) -> Result<Vec<Limit>> {
+    let Some(value) = data.get(MEMBER_LIMITS).filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
+    let limits = serde_json::from_value::<Limits>(value.clone())
+        .map_err(|why| invalid("metadata", format!("`{MEMBER_LIMITS}` in `metadata`: {why}")))?;
+    check_limits(&limits.0)?;
+    Ok(limits.0)
+}
+
+fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, limits: Vec<Limit>) {
+    match serde_json::to_value(Limits(limits)) {
+        Ok(value) if value.as_object().is_some_and(|map| !map.is_empty()) => {
+            data.insert(MEMBER_LIMITS.to_owned(), value);
+        }
+        _ => drop(data.remove(MEMBER_LIMITS)),
+    }
+}
+
+/// Somebody's new place in a group, with limits of their own, and what the group gives its members beside them.
+pub(super) fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Membership {
+    let is_same = |a: &Limit, b: &Limit| {
+        a.metric == b.metric && a.model == b.model && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
+    };
+    let mut limits = own;
+    let given = member_limits(group).into_iter().filter(|it| !limits.iter().any(|own| is_same(own, it)));
+    let given: Vec<Limit> = given.collect();
+    limits.extend(given);
+    Membership { group: group.id.clone(), user: user.clone(), role, limits }
+}
+
 /// A user to be put into a group.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,12 +109,16 @@ pub struct NewMember {
     /// Whether a user who doesn't exist yet is made along with it.
     #[serde(skip)]
     pub create_user: bool,
+    /// The address of a user who is made.
+    #[serde(skip)]
+    pub email: Option<String>,
 }
 
 impl NewMember {
     /// A plain member.
     pub fn new(user: impl Into<UserId>) -> Self {
-        Self { user: user.into(), role: Role::User, limits: Limits::default(), create_user: false }
+        let (role, limits) = (Role::User, Limits::default());
+        Self { user: user.into(), role, limits, create_user: false, email: None }
     }
 }
 
@@ -122,6 +164,9 @@ pub struct GroupPatch {
     /// Changes single members of the free data, after `metadata`; null removes one.
     #[serde(skip)]
     pub edit_metadata: serde_json::Map<String, serde_json::Value>,
+    /// Changes the limits that whoever comes into it has ([`MEMBER_LIMITS`]): they stay where the free data is replaced.
+    #[serde(skip)]
+    pub edit_member_limits: Option<LimitEditor>,
 }
 
 /// A change of a list of models that takes what is in it as it stands.
@@ -270,6 +315,7 @@ impl Admin {
         let price_ratio_ppm = new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM);
         check_ratio(actor, RATIO_ONE_PPM, price_ratio_ppm)?;
         check_metadata(&new.metadata)?;
+        read_member_limits(&new.metadata)?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,
@@ -410,6 +456,18 @@ impl Admin {
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
+        if let Some(edit) = patch.edit_member_limits {
+            let data = if after.metadata.contains_key(MEMBER_LIMITS) { &after } else { before };
+            let was = member_limits(data);
+            let mut limits = was.clone();
+            edit.edit(&mut limits);
+            if limits != was || !after.metadata.contains_key(MEMBER_LIMITS) {
+                write_member_limits(&mut after.metadata, limits);
+            }
+        }
+        if after.metadata.get(MEMBER_LIMITS) != before.metadata.get(MEMBER_LIMITS) {
+            read_member_limits(&after.metadata)?;
+        }
         bound::check(Some(before), &after)?;
         if steers && !actor.runs(&before.organization) {
             return Err(forbidden("change `guardrails` or `tags` in the metadata of a group"));
@@ -502,7 +560,7 @@ impl Admin {
                     false => format!("user `{}` is in group `{}` already", member.user, group.id),
                     true => format!("user `{}` is named twice", member.user),
                 };
-                return Err(Error::new(ErrorKind::Conflict, message));
+                return Err(Error::new(ErrorKind::Conflict, message).with("member", member.user.as_str()));
             }
             seen.push(&member.user);
             let step = self.new_member(actor, &group, member).await?;
@@ -520,6 +578,8 @@ impl Admin {
 
     /// What puts one user into a group.
     async fn new_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Step> {
+        let place = placed(group, &member.user, member.role, member.limits.0.clone());
+        let member = &NewMember { limits: place.limits.into(), ..member.clone() };
         let changes = self.changes_for_member(actor, group, member).await?;
         let owner = Owner::Membership(group.id.clone(), member.user.clone());
         let seeds = self.seeds(&owner, &[], &member.limits.0).await?;
@@ -633,22 +693,21 @@ impl Admin {
         group: &Group,
         member: &NewMember,
     ) -> Result<Vec<Change>> {
-        check_limits(&member.limits.0)?;
-        let membership = Membership {
-            group: group.id.clone(),
-            user: member.user.clone(),
-            role: member_role(member.role)?,
-            limits: member.limits.0.clone(),
-        };
+        let role = member_role(member.role)?;
+        let membership = placed(group, &member.user, role, member.limits.0.clone());
+        check_limits(&membership.limits)?;
         let put = Change::PutMembership(membership, Expect::New);
         let user = self.find_user_within(&Reach::ALL, &member.user).await?;
         match user {
             Some(user) if user.value.organization == group.organization => Ok(vec![put]),
             None if member.create_user && actor.runs(&group.organization) => {
                 let user = super::user::plain(member.user.clone(), group.organization.clone(), self.now())?;
+                let user = User { email: member.email.clone(), ..user };
+                bound::check(None, &user)?;
                 Ok(vec![Change::PutUser(user, Expect::New), put])
             }
-            _ => Err(not_found("user", member.user.as_str())),
+            // Whoever names an address has never seen the id that was to be made.
+            _ => Err(not_found("user", member.email.as_deref().unwrap_or(member.user.as_str()))),
         }
     }
 

@@ -14,6 +14,7 @@ use sluicegate_core::{
 pub use self::bulk::{UserBulk, UserDeed};
 use super::access::{as_stored, both, check_id};
 use super::bulk::Step;
+use super::group::placed;
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -177,8 +178,7 @@ impl Admin {
                     format!("group `{name}` belongs to another organization than the user"),
                 ));
             }
-            let membership =
-                Membership { group: group.id, user: id.clone(), role: Role::User, limits: Vec::new() };
+            let membership = placed(&group, &id, Role::User, Vec::new());
             changes.push(Change::PutMembership(membership, Expect::New));
         }
         let deed =

@@ -3,11 +3,12 @@
 
 use serde::Deserialize;
 use sluicegate_config::Registration;
-use sluicegate_core::{Error, ErrorKind, Membership, Result, Secret, User, UserId};
+use sluicegate_core::{Error, ErrorKind, Result, Secret, User, UserId};
 
 use super::account::{about_user, fresh};
 use super::session::address_name;
 use super::{Origin, SignedIn, about, password};
+use crate::admin::group::placed;
 use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, forbidden};
 use crate::credential::new_id;
@@ -97,11 +98,9 @@ impl Admin {
             tracing::warn!("`auth.registration` names an organization or a group that isn't there");
             return Err(forbidden("make a user of yourself"));
         }
-        let membership = |id| {
-            let it = Membership { group: id, user: user.id.clone(), role: settings.role, limits: Vec::new() };
-            Change::PutMembership(it, Expect::New)
-        };
-        Ok(group.map(|group| membership(group.id)))
+        let membership =
+            |group| Change::PutMembership(placed(&group, &user.id, settings.role, Vec::new()), Expect::New);
+        Ok(group.map(membership))
     }
 }
 

@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::session::address_name;
 use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
+use crate::admin::group::placed;
 use crate::admin::seed::Seeds;
 use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, Then, not_found, retried};
@@ -434,10 +435,10 @@ impl Admin {
         let mut granted = Vec::new();
         for (group, role) in &person.wanted {
             let found = self.group_by_id(group).await?;
-            if found.is_none_or(|it| it.organization != person.organization) {
+            let Some(found) = found.filter(|it| it.organization == person.organization) else {
                 tracing::warn!(%group, "a provider's mapping names a group that isn't there, or another organization's");
                 continue;
-            }
+            };
             match memberships.iter().find(|it| it.value.group == *group) {
                 // Given by hand, or by the file.
                 Some(_) if !had.contains(group) || is_declared(group) => continue,
@@ -447,12 +448,7 @@ impl Admin {
                     changes.push(Change::PutMembership(raised, Expect::Version(it.version)));
                 }
                 None => {
-                    let it = Membership {
-                        group: group.clone(),
-                        user: user.clone(),
-                        role: *role,
-                        limits: Vec::new(),
-                    };
+                    let it = placed(&found, user, *role, Vec::new());
                     changes.push(Change::PutMembership(it, Expect::New));
                 }
             }

@@ -130,6 +130,7 @@ impl Budget {
 
     fn describe_others(&self, row: &mut Map<String, Value>) {
         let (mut budgets, mut rpm, mut tpm, mut windows) = (Map::new(), Map::new(), Map::new(), Vec::new());
+        let (mut input, mut output) = (Map::new(), Map::new());
         for limit in &self.others {
             match (limit.metric, &limit.model) {
                 (Metric::Spend, Some(model)) => {
@@ -143,6 +144,12 @@ impl Budget {
                 (Metric::TotalTokens, Some(model)) if limit.window == Window::Minute => {
                     tpm.insert(model.as_str().to_owned(), limit.max.into());
                 }
+                (Metric::InputTokens, Some(model)) if limit.window == Window::Minute => {
+                    input.insert(model.as_str().to_owned(), limit.max.into());
+                }
+                (Metric::OutputTokens, Some(model)) if limit.window == Window::Minute => {
+                    output.insert(model.as_str().to_owned(), limit.max.into());
+                }
                 (Metric::Spend, None) => {
                     windows.push(
                         json!({"budget_duration": spell(limit.window), "max_budget": usd_json(limit.max)}),
@@ -154,6 +161,8 @@ impl Budget {
         row.insert("model_max_budget".to_owned(), budgets.into());
         row.insert("model_rpm_limit".to_owned(), rpm.into());
         row.insert("model_tpm_limit".to_owned(), tpm.into());
+        row.insert("model_itpm_limit".to_owned(), input.into());
+        row.insert("model_otpm_limit".to_owned(), output.into());
         row.insert("budget_limits".to_owned(), windows.into());
     }
 }
@@ -213,6 +222,26 @@ impl BudgetChange {
         })
     }
 
+    /// Takes the fields that limit everybody who comes into a team.
+    ///
+    /// # Errors
+    /// `InvalidRequest` naming the field at fault.
+    pub fn take_of_members(fields: &mut Fields) -> Result<Self> {
+        let duration = "team_member_budget_duration";
+        Ok(Self {
+            max_budget: fields.usd("team_member_budget")?,
+            window: fields.text(duration)?.map(|text| window(duration, &text))?,
+            rpm: fields.count("team_member_rpm_limit")?,
+            tpm: fields.count("team_member_tpm_limit")?,
+            ..Self::nothing()?
+        })
+    }
+
+    /// What a request without such fields says.
+    fn nothing() -> Result<Self> {
+        Self::take(&mut Fields::new(Map::new()))
+    }
+
     /// The limits of something new.
     pub fn limits(&self) -> Vec<Limit> {
         let mut budget = Budget::default();
@@ -222,7 +251,7 @@ impl BudgetChange {
 
     /// Changes the limits of something that is there; `None` when nothing is said about limits.
     pub fn editor(self) -> Option<LimitEditor> {
-        let nothing = Self::take(&mut Fields::new(Map::new())).is_ok_and(|nothing| nothing == self);
+        let nothing = Self::nothing().is_ok_and(|nothing| nothing == self);
         (!nothing).then(|| {
             LimitEditor::new(move |limits| {
                 let mut budget = Budget::of(limits);
@@ -250,13 +279,15 @@ fn take_windows(fields: &mut Fields) -> Result<Option<Vec<Limit>>> {
     list.iter().map(limit).collect::<Result<_>>().map(Some)
 }
 
-/// `model_max_budget`, `model_rpm_limit` and `model_tpm_limit`: limits for single models.
+/// `model_max_budget`, `model_rpm_limit` and its like: limits for single models.
 fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
     let mut sets = Vec::new();
     for (name, metric) in [
         ("model_max_budget", Metric::Spend),
         ("model_rpm_limit", Metric::Requests),
         ("model_tpm_limit", Metric::TotalTokens),
+        ("model_itpm_limit", Metric::InputTokens),
+        ("model_otpm_limit", Metric::OutputTokens),
     ] {
         let map = match fields.object(name)? {
             Sent::Absent => continue,
@@ -371,7 +402,7 @@ mod tests {
             json!({"max_budget": 10, "budget_duration": "30d", "soft_budget": 5, "rpm_limit": 1, "max_parallel_requests": 3}),
             json!({"max_budget": 1, "budget_limits": [{"budget_duration": "1d", "max_budget": 0.5}]}),
             json!({"model_max_budget": {"a": {"budget_limit": 1, "time_period": "1d"}}, "model_rpm_limit": {"a": 5}}),
-            json!({"soft_budget": 5, "budget_duration": "7d", "model_tpm_limit": {"b": 7}}),
+            json!({"soft_budget": 5, "budget_duration": "7d", "model_tpm_limit": {"b": 7}, "model_itpm_limit": {"b": 5}, "model_otpm_limit": {"b": 2}}),
             json!({}),
         ] {
             let limits = read(body.clone());

@@ -13,7 +13,7 @@ use sluicegate::money::parse_decimal;
 use sluicegate::tenant::ACCESS_GROUP;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
 
-use super::known::KNOWN;
+use super::known::{CONFINING, KNOWN};
 
 /// Names in `models` that stand for "no restriction here".
 const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-org-models"];
@@ -317,15 +317,22 @@ impl Fields {
     /// What has no effect: every field of LiteLLM's that nobody took and that asks for something. Said before anything is done.
     ///
     /// # Errors
-    /// `InvalidRequest` of a name that nobody knows: what was meant, a cap for one, would be missing.
+    /// `InvalidRequest` of a name that nobody knows: what was meant, a cap for one, would be missing; and of what caps or confines.
     pub fn finish(&mut self) -> Result<Vec<String>> {
         for (name, value) in std::mem::take(&mut self.map) {
             if !KNOWN.contains(&name.as_str()) {
                 return Err(unknown(&name, &self.asked));
             }
-            if !says_nothing(&value) {
-                self.warnings.push(format!("`{name}` has no effect here"));
+            if says_nothing(&value) {
+                continue;
             }
+            if let Some((_, instead)) = CONFINING.iter().find(|(confining, _)| *confining == name) {
+                let message = format!(
+                    "`{name}` has no effect here, and what it is to hold back wouldn't be: {instead}"
+                );
+                return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
+            }
+            self.warnings.push(format!("`{name}` has no effect here"));
         }
         Ok(std::mem::take(&mut self.warnings))
     }
@@ -590,7 +597,17 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_names_is_in_order() {
+    fn the_tables_of_names_are_in_order_and_agree() {
         assert!(KNOWN.is_sorted());
+        assert!(CONFINING.is_sorted());
+        assert!(CONFINING.iter().all(|(name, _)| KNOWN.contains(name)));
+    }
+
+    #[test]
+    fn what_caps_or_confines_and_has_no_use_is_refused() {
+        let refused = |body: Value| fields(body).finish().err().map(|error| error.message().to_owned());
+        assert!(refused(json!({"tag_rpm_limit": {"a": 1}})).unwrap().contains("/tag/new"));
+        assert!(refused(json!({"max_budget": 0})).is_some());
+        assert_eq!(refused(json!({"tag_rpm_limit": {}, "max_budget": null, "enforced_params": []})), None);
     }
 }

@@ -1,6 +1,45 @@
 //! A table: what LiteLLM's requests and rows call things, as of 1.110, whether or not they have an effect here. Whatever it doesn't
 //! know either is a slip.
 
+/// Fields that cap or confine, each with what does so here. Where a request says one that it has no use for, whoever sent it would think
+/// that it holds.
+pub(super) const CONFINING: &[(&str, &str)] = &[
+    ("allowed_models", "give the member's keys `models`"),
+    ("allowed_passthrough_routes", "say in a key's `allowed_routes` what it may call"),
+    ("allowed_routes", "say it of a key, at /key/generate or /key/update"),
+    ("budget_id", "give the limits themselves"),
+    ("budget_limits", CAPS),
+    ("default_team_member_models", "give the team, or the members' keys, `models`"),
+    ("denied_passthrough_routes", "say in a key's `allowed_routes` what it may call"),
+    (
+        "end_user_budget_id",
+        "give customers budgets at /customer/new, or all of them `customers.default` in the configuration",
+    ),
+    ("enforced_params", "nothing of a call can be made a must for one key"),
+    ("max_budget", CAPS),
+    ("max_budget_in_organization", "give the user's keys, or their places in teams, budgets"),
+    ("max_budget_in_team", CAPS),
+    ("max_parallel_requests", CAPS),
+    ("model_itpm_limit", CAPS),
+    ("model_max_budget", CAPS),
+    ("model_otpm_limit", CAPS),
+    ("model_rpm_limit", CAPS),
+    ("model_tpm_limit", CAPS),
+    ("models", CAPS),
+    ("project_id", "there are no projects: give the key's team a budget"),
+    ("rpm_limit", CAPS),
+    ("tag_rpm_limit", "give the tag a limit at /tag/new"),
+    ("team_member_budget", "say it at /team/new or /team/update"),
+    ("team_member_key_duration", "give keys a `duration`"),
+    ("team_member_model_max_budget", "give members' keys `model_max_budget`"),
+    ("team_member_rpm_limit", "say it at /team/new or /team/update"),
+    ("team_member_tpm_limit", "say it at /team/new or /team/update"),
+    ("tpd_limit", CAPS),
+    ("tpm_limit", CAPS),
+];
+
+const CAPS: &str = "say it where the key, team, member, user or whoever it is for is made or changed";
+
 /// Names that LiteLLM knows.
 pub(super) const KNOWN: &[&str] = &[
     "access_agent_ids",

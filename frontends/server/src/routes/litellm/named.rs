@@ -74,6 +74,12 @@ struct Change {
 impl Change {
     /// `alias` is what LiteLLM calls the text for people.
     fn take(fields: &mut Fields, alias: &str) -> Result<Self> {
+        // Whom a call names decides nothing about its models.
+        if let Sent::Value(models) = fields.take("models")
+            && models.as_array().is_none_or(|models| !models.is_empty())
+        {
+            fields.warn("`models` has no effect here");
+        }
         Ok(Self {
             alias: fields.text(alias)?,
             budget: fields.text("budget_id")?,

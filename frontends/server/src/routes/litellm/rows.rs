@@ -1,6 +1,7 @@
 //! Our keys, groups, users and records as LiteLLM's rows.
 
 use serde_json::{Map, Value, json};
+use sluicegate::admin::member_limits;
 use sluicegate::core::record::UsageRecord;
 use sluicegate::tenant::{ACCESS_GROUP, ModelAccess};
 use sluicegate::{ApiKey, Group, Limit, Membership, OutcomeClass, Role, Timestamp, User};
@@ -97,6 +98,13 @@ pub fn team(group: &Group, members: &[Membership], trace: &Trace) -> Map<String,
     }));
     trace.describe(&mut row);
     limits(&mut row, &group.limits);
+    let of_members = member_limits(group);
+    let table = (!of_members.is_empty()).then(|| {
+        let mut table = Map::new();
+        limits(&mut table, &of_members);
+        table
+    });
+    row.insert("team_member_budget_table".to_owned(), json!(table));
     row
 }
 

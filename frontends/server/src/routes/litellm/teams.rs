@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{
-    GroupPatch, GroupView, LimitEditor, MemberPatch, MemberView, ModelEdit, NewGroup, NewMember, Patch,
-    SpendQuery, UserView,
+    GroupPatch, GroupView, LimitEditor, Limits, MEMBER_LIMITS, MemberPatch, MemberView, ModelEdit, NewGroup,
+    NewMember, Patch, SpendQuery, UserView,
 };
 use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, UserFilter};
 use sluicegate::{
@@ -83,13 +83,23 @@ async fn new(ask: Ask) -> Result<Done> {
         price_ratio_ppm: None,
         preferences: Vec::new(),
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
-        metadata: fields.metadata_with(&["guardrails", "tags"])?,
+        metadata: new_metadata(&mut fields)?,
         members,
     };
     let mut warnings = fields.finish()?;
     warnings.extend(told);
     let view = ask.admin().create_group(&ask.actor, new).await?;
     warned(row(&view), warnings)
+}
+
+/// The free data of a new team, with what everybody has who comes into it.
+fn new_metadata(fields: &mut Fields) -> Result<Map<String, Value>> {
+    let mut metadata = fields.metadata_with(&["guardrails", "tags"])?;
+    let limits = BudgetChange::take_of_members(fields)?.limits();
+    if !limits.is_empty() {
+        metadata.insert(MEMBER_LIMITS.to_owned(), json!(Limits(limits)));
+    }
+    Ok(metadata)
 }
 
 /// `members_with_roles`, or `member`: an object or a list of them; and what of them has no effect.
@@ -107,9 +117,9 @@ async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<(Ve
         };
         let mut fields = Fields::new(map);
         let role = role(&mut fields)?.unwrap_or_default();
-        let user = named_user(ask, &mut fields).await?;
+        let member = member_named(ask, &mut fields).await?;
         warnings.extend(fields.finish()?);
-        members.push(NewMember { role, create_user: true, ..NewMember::new(user) });
+        members.push(NewMember { role, ..member });
     }
     Ok((members, warnings))
 }
@@ -128,21 +138,38 @@ fn role(fields: &mut Fields) -> Result<Option<Role>> {
 
 /// `user_id`, or whoever has `user_email`.
 pub(super) async fn named_user(ask: &Ask, fields: &mut Fields) -> Result<UserId> {
+    let (user, email) = id_or_address(ask, fields).await?;
+    user.ok_or_else(|| {
+        let message = format!("there is no user with the address `{email}`; make them with /user/new");
+        Error::new(ErrorKind::NotFound, message)
+    })
+}
+
+/// The same, or somebody who is made: of the id, or of the address.
+async fn member_named(ask: &Ask, fields: &mut Fields) -> Result<NewMember> {
+    let (user, email) = id_or_address(ask, fields).await?;
+    Ok(match user {
+        Some(id) => NewMember { create_user: true, ..NewMember::new(id) },
+        None => {
+            // An id of ours: made of the time and of chance.
+            let id = ask.gateway().call_id().as_str().replace("call-", "user-");
+            NewMember { create_user: true, email: Some(email), ..NewMember::new(id) }
+        }
+    })
+}
+
+/// `user_id`, or whoever has `user_email`, and that.
+async fn id_or_address(ask: &Ask, fields: &mut Fields) -> Result<(Option<UserId>, String)> {
     if let Some(id) = fields.text("user_id")?.value().filter(|id| !id.is_empty()) {
         fields.take("user_email");
-        return Ok(UserId::from(id));
+        return Ok((Some(UserId::from(id)), String::new()));
     }
     let email = fields.text("user_email")?.value().filter(|email| !email.is_empty()).ok_or_else(|| {
         Error::new(ErrorKind::InvalidRequest, "`user_id` or `user_email` is missing").with("param", "user_id")
     })?;
     let filter = UserFilter { email: Some(email.clone()), ..UserFilter::default() };
     let found = ask.admin().users(&ask.actor, &filter, Page::new(1, 0)).await?;
-    found.items.into_iter().next().map(|view| view.user.id).ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            format!("there is no user with the address `{email}`; make them with /user/new"),
-        )
-    })
+    Ok((found.items.into_iter().next().map(|view| view.user.id), email))
 }
 
 async fn info(ask: Ask) -> Result<Done> {
@@ -292,6 +319,7 @@ async fn patch(ask: Ask) -> Result<Done> {
 
 async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupView, Vec<String>)> {
     let (models, edit_models) = fields.access_change()?;
+    let of_members = BudgetChange::take_of_members(fields)?.editor();
     let patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
         models,
@@ -302,9 +330,15 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupVie
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
         edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
+        // Without a change they stay, though the metadata is replaced.
+        edit_member_limits: Some(of_members.clone().unwrap_or_else(|| LimitEditor::new(|_| {}))),
         ..GroupPatch::default()
     };
-    let warnings = fields.finish()?;
+    let mut warnings = fields.finish()?;
+    if of_members.is_some() {
+        let told = "`team_member_…` are limits of whoever comes into the team from now on; change those of the others at /team/member_update";
+        warnings.push(told.to_owned());
+    }
     Ok((ask.admin().update_group(&ask.actor, named, patch).await?, warnings))
 }
 
@@ -541,11 +575,11 @@ async fn every_user(ask: &Ask) -> Result<Vec<Map<String, Value>>> {
     Ok(found.items.into_iter().map(member).collect())
 }
 
-/// What LiteLLM calls a member's second time. What a file declares is another conflict.
+/// What LiteLLM calls a member's second time. What a file declares, or an address that is taken, is another conflict.
 fn already_in_team(error: Error) -> Error {
-    let of_file = error.context().iter().any(|(name, _)| *name == "file");
+    let is_second = error.context().iter().any(|(name, _)| *name == "member");
     match error.kind() {
-        ErrorKind::Conflict if !of_file => error.with(contract::TYPE, contract::ALREADY_IN_TEAM),
+        ErrorKind::Conflict if is_second => error.with(contract::TYPE, contract::ALREADY_IN_TEAM),
         _ => error,
     }
 }

@@ -7,7 +7,7 @@ use sluicegate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::BudgetChange;
-use super::fields::{self, Fields, Query};
+use super::fields::{self, Fields, Query, Sent};
 use super::rows::{self, Trace};
 use super::{at_once, body, keys, once, pages, query, warned};
 use crate::ask::{self, Ask, Done};
@@ -85,6 +85,10 @@ async fn new(ask: Ask) -> Result<Done> {
         blocked: false,
         metadata: fields.object("metadata")?.value().unwrap_or_default(),
     };
+    if fields.take("password") != Sent::Absent {
+        let message = "`password` has no effect here: invite the user, by /invitation/new";
+        fields.warn(message);
+    }
     let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
     // What is left belongs to the key; the limits are the user's.
     let key = keys::new_key(&mut fields)?;
