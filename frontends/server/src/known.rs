@@ -78,7 +78,41 @@ const PREFIXES: &[&str] = &[
     "/transcribe",
     "/comprehendmedical",
     "/backend-api",
-    // LiteLLM's management.
+    "/models",
+    // New API's management and extras.
+    "/api/user",
+    "/api/token",
+    "/api/channel",
+    "/api/option",
+    "/api/log",
+    "/api/redemption",
+    "/api/group",
+    "/api/status",
+    "/api/models",
+    "/api/pricing",
+    "/api/ratio_sync",
+    "/api/data",
+    "/api/mj",
+    "/api/task",
+    "/api/vendors",
+    "/api/prefill_group",
+    "/api/deployments",
+    "/api/usage",
+    "/api/setup",
+    "/api/notice",
+    "/api/about",
+    "/api/oauth",
+    "/mj",
+    "/suno",
+    "/pg",
+    "/dashboard",
+    "/v1/dashboard",
+    "/kling",
+    "/jimeng",
+];
+
+/// The same of LiteLLM's management.
+const MANAGEMENT: &[&str] = &[
     "/key",
     "/v2/key",
     "/team",
@@ -99,7 +133,6 @@ const PREFIXES: &[&str] = &[
     "/model_group",
     "/model_hub",
     "/public",
-    "/models",
     "/spend",
     "/global",
     "/provider",
@@ -151,41 +184,16 @@ const PREFIXES: &[&str] = &[
     "/v1/traces",
     "/claude-code",
     "/{}/mcp",
-    // New API's management and extras.
-    "/api/user",
-    "/api/token",
-    "/api/channel",
-    "/api/option",
-    "/api/log",
-    "/api/redemption",
-    "/api/group",
-    "/api/status",
-    "/api/models",
-    "/api/pricing",
-    "/api/ratio_sync",
-    "/api/data",
-    "/api/mj",
-    "/api/task",
-    "/api/vendors",
-    "/api/prefill_group",
-    "/api/deployments",
-    "/api/usage",
-    "/api/setup",
-    "/api/notice",
-    "/api/about",
-    "/api/oauth",
-    "/mj",
-    "/suno",
-    "/pg",
-    "/dashboard",
-    "/v1/dashboard",
-    "/kling",
-    "/jimeng",
 ];
 
 /// Whether others serve something under this path.
 pub fn is_known(path: &str) -> bool {
-    PREFIXES.iter().any(|prefix| has_prefix(path, prefix))
+    is_litellms(path) || PREFIXES.iter().any(|prefix| has_prefix(path, prefix))
+}
+
+/// Whether it is LiteLLM's management that is served under this path: it is answered in LiteLLM's manner.
+pub fn is_litellms(path: &str) -> bool {
+    MANAGEMENT.iter().any(|prefix| has_prefix(path, prefix))
 }
 
 fn has_prefix(path: &str, prefix: &str) -> bool {
@@ -221,9 +229,9 @@ mod tests {
 
     #[test]
     fn no_prefix_is_listed_twice() {
-        let mut sorted = PREFIXES.to_vec();
+        let mut sorted = [PREFIXES, MANAGEMENT].concat();
         sorted.sort_unstable();
         sorted.dedup();
-        assert_eq!(sorted.len(), PREFIXES.len());
+        assert_eq!(sorted.len(), PREFIXES.len() + MANAGEMENT.len());
     }
 }

@@ -207,5 +207,6 @@ fn nothing(req: &HttpRequest) -> HttpResponse {
             format!("there is nothing at `{route}`; /api/v1/openapi.json lists what there is"),
         )
     };
-    respond::error(req, Face::of_path(req.path()), error)
+    let face = if known::is_litellms(req.path()) { Face::LiteLlm } else { Face::of_path(req.path()) };
+    respond::error(req, face, error)
 }

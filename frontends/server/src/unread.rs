@@ -17,7 +17,12 @@ pub(crate) fn body(text: &[u8], error: &serde_json::Error) -> Error {
         return refused(format!("the body can't be read: {said}"), None);
     }
     let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-    let path = path_to(text, offset_of(text, error.line(), error.column()));
+    let end = offset_of(text, error.line(), error.column());
+    let path = match path_to(text, end) {
+        // What is read whole before it is looked into, such as limits, is faulted once the object around it is closed.
+        path if path.is_empty() && !said.starts_with("missing field") => path_to(text, end.saturating_sub(1)),
+        path => path,
+    };
     explained("the body", said, path)
 }
 
@@ -159,6 +164,20 @@ mod tests {
         models: Option<Vec<String>>,
         limits: Option<BTreeMap<String, BTreeMap<String, u64>>>,
         inner: Option<Inner>,
+        whole: Option<Whole>,
+    }
+
+    /// Read whole, then looked into.
+    #[derive(Deserialize, Debug)]
+    #[serde(try_from = "serde_json::Value")]
+    struct Whole;
+
+    impl TryFrom<serde_json::Value> for Whole {
+        type Error = String;
+
+        fn try_from(_: serde_json::Value) -> Result<Self, String> {
+            Err("there is no window `dya`".to_owned())
+        }
     }
 
     #[derive(Deserialize, Debug)]
@@ -179,7 +198,11 @@ mod tests {
     fn what_cannot_be_read_is_named_with_its_path_and_what_was_meant() {
         for (text, part, param) in [
             (r#"{"alais": 1}"#, "unknown field `alais`; did you mean `alias`?", Some("alais")),
-            (r#"{"zzz": 1}"#, "unknown field `zzz`; there are alias, models, limits, inner", Some("zzz")),
+            (
+                r#"{"zzz": 1}"#,
+                "unknown field `zzz`; there are alias, models, limits, inner, whole",
+                Some("zzz"),
+            ),
             (r#"{"inner": {"grp": 1}}"#, "unknown field `grp` in `inner`; ", Some("inner.grp")),
             (
                 r#"{"models": "chat"}"#,
@@ -198,6 +221,8 @@ mod tests {
             ),
             (r#"{"inner": {"at": 1}}"#, "`inner` can't be read: missing field `group`", Some("inner")),
             (r#"{"inner": {"group": "g", "at": 300}}"#, "`inner.at` can't be read", Some("inner.at")),
+            (r#"{"whole": {"a": {"dya": 1}}}"#, "`whole` can't be read: there is no window", Some("whole")),
+            (r#"{"whole": {"a": {"dya": 1}}, "alias": "a"}"#, "there is no window `dya`", Some("whole")),
             (r#"{"alias": "a", "alias": "b"}"#, "duplicate field `alias`", Some("alias")),
             (r#"{"alias": "a""#, "the body can't be read: EOF", None),
             (r#"{"alias": "a",}"#, "the body can't be read: trailing comma at line 1", None),

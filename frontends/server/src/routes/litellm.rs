@@ -130,6 +130,7 @@ fn pages(query: &Query, size: &'static str, default: u32) -> Result<(u64, u32)> 
         Some(text) => text.parse::<u64>().ok().filter(|n| *n > 0).ok_or_else(|| {
             Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be a whole number, 1 or more"))
                 .with(fields::VALIDATION, "value_error")
+                .with(fields::INPUT, json!(text).to_string())
                 .with("param", name)
         }),
     };

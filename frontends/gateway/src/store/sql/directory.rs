@@ -45,12 +45,29 @@ impl SqlStore {
     }
 
     pub(super) async fn find_key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>> {
-        let mut find = Where::default();
-        match key {
-            KeyRef::Id(id) => find.and("id = ?", [id.as_str().into()]),
-            KeyRef::Hash(hash) => find.and("hash = ?", [hash.to_string().into()]),
-            KeyRef::Alias(alias) => find.and("alias = ?", [alias.as_str().into()]),
+        let found = match key {
+            KeyRef::Id(id) => self.key_where("id = ?", id.as_str(), reach).await?,
+            KeyRef::Hash(hash) => self.key_where("hash = ?", &hash.to_string(), reach).await?,
+            KeyRef::Alias(alias) => self.key_where("alias = ?", alias, reach).await?,
         };
+        match (found, key) {
+            // One that it had before names it, too, unless another key has it now.
+            (None, KeyRef::Hash(hash)) => {
+                let retired = "id IN (SELECT key_id FROM sg_retired_hash WHERE hash = ?)";
+                self.key_where(retired, &hash.to_string(), reach).await
+            }
+            (found, _) => Ok(found),
+        }
+    }
+
+    async fn key_where(
+        &self,
+        condition: &'static str,
+        value: &str,
+        reach: &Reach,
+    ) -> Result<Option<StoredKey>> {
+        let mut find = Where::default();
+        find.and(condition, [value.into()]);
         reach_of_keys(&mut find, reach);
         let (sql, args) =
             find.wrap(&format!("{KEY} {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");

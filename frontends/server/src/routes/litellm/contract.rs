@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluicegate::config::LitellmVersion;
 use sluicegate::{DENIAL, Error, ErrorKind, Format, Rejection};
 
-use super::fields::VALIDATION;
+use super::fields::{INPUT, VALIDATION};
 use crate::extract;
 use crate::state::State;
 
@@ -42,7 +42,8 @@ pub fn refusal(req: &HttpRequest, error: &Error, status: StatusCode) -> (StatusC
 fn invalid(method: &Method, error: &Error, kind: &str) -> Value {
     let place = if *method == Method::GET { "query" } else { "body" };
     let param = context(error, "param").unwrap_or_default();
-    json!({"detail": [{"type": kind, "loc": [place, param], "msg": error.message(), "input": null}]})
+    let input = context(error, INPUT).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    json!({"detail": [{"type": kind, "loc": [place, param], "msg": error.message(), "input": input}]})
 }
 
 /// The generation as LiteLLM names it.

@@ -20,6 +20,10 @@ const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-
 
 /// Marks errors of a field that is missing, or of the wrong type, with LiteLLM's word for which.
 pub const VALIDATION: &str = "validation";
+/// What was sent instead, as JSON.
+pub const INPUT: &str = "input";
+/// That is told up to so many bytes.
+const INPUT_MAX: usize = 256;
 
 /// A field that was sent: a value, or null to clear it.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +108,7 @@ impl Fields {
     pub fn text(&mut self, name: &str) -> Result<Sent<String>> {
         self.take(name).map(|value| match value {
             Value::String(text) => Ok(text),
-            _ => Err(wrong(name, "a string")),
+            other => Err(wrong(name, "a string", &other)),
         })
     }
 
@@ -121,7 +125,7 @@ impl Fields {
     /// # Errors
     /// See [`Fields::text`].
     pub fn flag(&mut self, name: &str) -> Result<Sent<bool>> {
-        self.take(name).map(|value| value.as_bool().ok_or_else(|| wrong(name, "true or false")))
+        self.take(name).map(|value| value.as_bool().ok_or_else(|| wrong(name, "true or false", &value)))
     }
 
     /// A count, 0 or more, of at most 2⁶³ − 1.
@@ -162,11 +166,11 @@ impl Fields {
                 Value::Array(items) => items,
                 // One is as good as a list of one.
                 text @ Value::String(_) => vec![text],
-                _ => return Err(wrong(name, "a list of strings")),
+                other => return Err(wrong(name, "a list of strings", &other)),
             };
             let text = |item: Value| match item {
                 Value::String(text) => Ok(text),
-                _ => Err(wrong(name, "a list of strings")),
+                other => Err(wrong(name, "a list of strings", &other)),
             };
             items.into_iter().map(text).collect()
         })
@@ -245,7 +249,7 @@ impl Fields {
         self.object(name)?.map(|map| {
             let pair = |(from, to): (String, Value)| match to {
                 Value::String(to) => Ok((ModelName::from(from), ModelName::from(to))),
-                _ => Err(wrong(name, "an object of strings")),
+                other => Err(wrong(name, "an object of strings", &other)),
             };
             map.into_iter().map(pair).collect()
         })
@@ -258,7 +262,7 @@ impl Fields {
     pub fn object(&mut self, name: &str) -> Result<Sent<Map<String, Value>>> {
         self.take(name).map(|value| match value {
             Value::Object(map) => Ok(map),
-            _ => Err(wrong(name, "an object")),
+            other => Err(wrong(name, "an object", &other)),
         })
     }
 
@@ -269,12 +273,12 @@ impl Fields {
     pub fn items(&mut self, name: &str, max: usize) -> Result<Vec<Map<String, Value>>> {
         let items = match self.take(name) {
             Sent::Value(Value::Array(items)) if (1..=max).contains(&items.len()) => items,
-            Sent::Value(_) => return Err(wrong(name, &format!("a list of 1 to {max} objects"))),
+            Sent::Value(other) => return Err(wrong(name, &format!("a list of 1 to {max} objects"), &other)),
             Sent::Absent | Sent::Null => return Err(missing(name)),
         };
         let object = |item| match item {
             Value::Object(map) => Ok(map),
-            _ => Err(wrong(name, "a list of objects")),
+            other => Err(wrong(name, "a list of objects", &other)),
         };
         items.into_iter().map(object).collect()
     }
@@ -472,10 +476,10 @@ pub fn count(name: &str, value: &Value) -> Result<i64> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
-        _ => return Err(wrong(name, "a whole number, 0 or more")),
+        _ => return Err(wrong(name, "a whole number, 0 or more", value)),
     };
     let count = parse_count(&text).ok().and_then(|n| i64::try_from(n).ok());
-    count.ok_or_else(|| wrong(name, "a whole number, 0 or more"))
+    count.ok_or_else(|| wrong(name, "a whole number, 0 or more", value))
 }
 
 /// An amount of USD out of a JSON value, in nano-USD.
@@ -485,7 +489,7 @@ pub fn usd(name: &str, value: &Value) -> Result<i64> {
         Value::String(text) => parse_decimal(text, 9),
         _ => None,
     };
-    nano.filter(|nano| *nano >= 0).ok_or_else(|| wrong(name, "an amount of USD, 0 or more"))
+    nano.filter(|nano| *nano >= 0).ok_or_else(|| wrong(name, "an amount of USD, 0 or more", value))
 }
 
 /// A field that must be there and isn't.
@@ -495,10 +499,15 @@ pub fn missing(name: &str) -> Error {
         .with(VALIDATION, "missing")
 }
 
-fn wrong(name: &str, want: &str) -> Error {
-    Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}"))
+fn wrong(name: &str, want: &str, sent: &Value) -> Error {
+    let error = Error::new(ErrorKind::InvalidRequest, format!("`{name}` must be {want}"))
         .with("param", name)
-        .with(VALIDATION, "value_error")
+        .with(VALIDATION, "value_error");
+    // What was sent is told to who sent it, unless it is much.
+    match sent.to_string() {
+        text if text.len() <= INPUT_MAX => error.with(INPUT, text),
+        _ => error,
+    }
 }
 
 #[cfg(test)]
