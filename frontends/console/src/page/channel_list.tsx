@@ -7,7 +7,7 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { allOf } from '../part/all';
 import { useAtOnce } from '../part/at_once';
-import { FromFile, Models, Named } from '../part/badge';
+import { FromFile, Models, Named, Tags } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
@@ -17,7 +17,6 @@ import { latencyWords } from '../part/latency';
 import { List } from '../part/list';
 import { useNarrow } from '../part/narrow';
 import { Page } from '../part/page';
-import { Tag } from '../part/plain';
 import { csvOf, useFilter } from '../part/query';
 import { Tried } from '../part/sums';
 import { ChannelBulk, editChannels } from './channel_bulk';
@@ -147,7 +146,9 @@ export default function ChannelList() {
             key: 'name',
             render: (_, it) => (
               <>
-                <Link to={`/channels/${encodeURIComponent(it.id)}`}>{it.name}</Link>{' '}
+                <Link className="called" to={`/channels/${encodeURIComponent(it.id)}`}>
+                  {it.name}
+                </Link>{' '}
                 <FromFile source={it.source} />
                 <span className="quiet" style={{ display: 'block' }}>
                   {it.provider}
@@ -161,9 +162,9 @@ export default function ChannelList() {
             title: t('channel.health'),
             key: 'health',
             render: (_, it) => (
-              <>
+              <div className="names">
                 <HealthTag channel={it} why />
-                <span className="quiet small num" style={{ display: 'block', whiteSpace: 'nowrap' }}>
+                <span className="quiet small num" style={{ display: 'block' }}>
                   {[
                     latencyWords(format, it.latency),
                     it.health?.in_flight && t('channel.underWay', { count: it.health.in_flight }),
@@ -171,7 +172,7 @@ export default function ChannelList() {
                     .filter(Boolean)
                     .join(' · ')}
                 </span>
-              </>
+              </div>
             ),
           },
           {
@@ -196,13 +197,7 @@ export default function ChannelList() {
           {
             title: t('key.tags'),
             key: 'tags',
-            render: (_, it) => (
-              <span className="row" style={{ gap: 4 }}>
-                {it.tags?.map((tag) => (
-                  <Tag key={tag}>{tag}</Tag>
-                ))}
-              </span>
-            ),
+            render: (_, it) => <Tags tags={it.tags} />,
           },
           {
             title: t('usage.attempts'),

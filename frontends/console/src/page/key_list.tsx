@@ -5,13 +5,12 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
-import { FromFile, Models, Name, Named, Standing } from '../part/badge';
+import { FromFile, Models, Name, Named, Standing, Tags } from '../part/badge';
 import { Chips } from '../part/chip';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
-import { Tag } from '../part/plain';
 import { csvOf, paging, useFilter } from '../part/query';
 import { SecretOnce } from '../part/secret';
 import { Fullest } from '../part/use';
@@ -129,7 +128,7 @@ export default function KeyList() {
             title: t('key.tags'),
             key: 'tags',
             more: true,
-            render: (_, key) => key.tags?.map((tag) => <Tag key={tag}>{tag}</Tag>),
+            render: (_, key) => <Tags tags={key.tags} />,
           },
           {
             title: t('key.expires'),

@@ -73,7 +73,8 @@ export default function ModelList() {
             key: 'name',
             render: (_, it) => (
               <>
-                {it.name} {it.alias_of && <Tag>{t('model.alias', { of: it.alias_of })}</Tag>}
+                <span className="called">{it.name}</span>{' '}
+                {it.alias_of && <Tag>{t('model.alias', { of: it.alias_of })}</Tag>}
                 {!it.priced && <Tag color="warning">{t('price.unpriced')}</Tag>}
               </>
             ),

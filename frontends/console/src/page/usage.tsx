@@ -277,7 +277,11 @@ export default function UsagePage() {
                 title: t(`usage.dimension.${it}`),
                 key: it,
                 render: (_: unknown, row: Row) =>
-                  row.by[it] && isKind(it) ? <Named of={`${it}s`} id={row.by[it]} /> : row.by[it] || '–',
+                  row.by[it] && isKind(it) ? (
+                    <Named of={`${it}s`} id={row.by[it]} />
+                  ) : (
+                    <span className="called">{row.by[it] || '–'}</span>
+                  ),
               })),
               // What is drawn above is shown below in any case.
               ...MEASURES.filter((it) => it === measure || seen.includes(it)).map((it) => ({

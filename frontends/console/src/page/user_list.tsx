@@ -23,7 +23,11 @@ export default function UserList() {
       empty={t('user.empty')}
       fresh="?fresh=1"
       columns={[
-        { title: t('user.email'), dataIndex: 'email' },
+        {
+          title: t('user.email'),
+          dataIndex: 'email',
+          render: (email) => email && <span className="called">{email}</span>,
+        },
         { title: t('user.role'), dataIndex: 'role', render: (role) => t(`role.${role}`) },
       ]}
       form={(close, done) => <UserForm close={close} done={done} />}

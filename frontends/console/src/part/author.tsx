@@ -62,7 +62,10 @@ function Other({ of }: { of: string }) {
   if (kind === 'policy' && id) {
     return (
       <span>
-        {t('audit.kind.policy')} <Link to={`/policies/${encodeURIComponent(id)}`}>{id}</Link>
+        {t('audit.kind.policy')}{' '}
+        <Link className="called" to={`/policies/${encodeURIComponent(id)}`}>
+          {id}
+        </Link>
       </span>
     );
   }
@@ -70,7 +73,7 @@ function Other({ of }: { of: string }) {
     return <span title={id}>{`${t(`audit.kind.${kind}`)}\u00a0…\u2060${id.slice(-4)}`}</span>;
   }
   const [before, word] = CALLED.find(([before]) => of.startsWith(before)) ?? [];
-  return <span>{before && word ? `${t(word)} ${of.slice(before.length)}` : of}</span>;
+  return <span className="called">{before && word ? `${t(word)} ${of.slice(before.length)}` : of}</span>;
 }
 
 /** The same of who did it: that it is a user goes without saying. */

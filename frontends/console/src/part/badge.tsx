@@ -30,7 +30,7 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
   const { t } = useTranslation();
   if (models.length === 0) return <span>{t('state.everyModel')}</span>;
   return (
-    <span className="row" style={{ gap: 4 }}>
+    <span className="row names" style={{ gap: 4 }}>
       {models.slice(0, most).map((model) => (
         <Tag key={model}>{model}</Tag>
       ))}
@@ -41,13 +41,24 @@ export function Models({ models, most = 4 }: { models: string[]; most?: number }
   );
 }
 
+export function Tags({ tags }: { tags: string[] | undefined }) {
+  if (!tags?.length) return null;
+  return (
+    <span className="row names" style={{ gap: 4 }}>
+      {tags.map((tag) => (
+        <Tag key={tag}>{tag}</Tag>
+      ))}
+    </span>
+  );
+}
+
 /** A thing by name, which leads to its page. */
 export function Name({ to, name, id }: { to: string; name?: string | null; id: string }) {
   return (
     <span className="called">
       <Link to={`${to}/${encodeURIComponent(id)}`}>{name || id}</Link>
       {name && name !== id && (
-        <span className="mono quiet cut" title={id} style={{ display: 'block', maxWidth: 150 }}>
+        <span className="mono quiet cut" title={id} style={{ display: 'block', maxWidth: '12ch' }}>
           {id}
         </span>
       )}

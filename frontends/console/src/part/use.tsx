@@ -116,10 +116,11 @@ export function Fullest({ states }: { states: LimitUse[] }) {
   const worst = [...states].sort((a, b) => share(b) - share(a))[0];
   if (!worst) return <span>{t('limit.none')}</span>;
   return (
-    <div style={{ minWidth: 150 }}>
-      <div className="num" style={{ fontSize: 12, whiteSpace: 'nowrap' }}>
-        {t(`limit.metric.${worst.metric}`)} {windowName(t, format, worst.window)}{' '}
-        {format.percent(share(worst))}
+    <div style={{ minWidth: 100 }}>
+      <div className="num" style={{ fontSize: 12 }}>
+        <span className="piece">{t(`limit.metric.${worst.metric}`)}</span>{' '}
+        <span className="piece">{windowName(t, format, worst.window)}</span>{' '}
+        <span className="piece">{format.percent(share(worst))}</span>
       </div>
       <Meter state={worst} />
     </div>
