@@ -96,6 +96,7 @@ function Look() {
             {value.currency === 'CNY' && (
               <InputNumber
                 aria-label={t('look.rate')}
+                style={{ width: 200 }}
                 prefix="1 USD ="
                 suffix="CNY"
                 min={0.01}

@@ -106,6 +106,8 @@ const LOOKS = [
 ] as const;
 
 async function faultless(page: Page, info: TestInfo, name: string) {
+  // What is being sent is paler for that long.
+  await expect(page.locator('.ant-btn-loading')).toHaveCount(0);
   const found = await new AxeBuilder({ page }).analyze();
   await info.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
   const faults = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
