@@ -41,8 +41,13 @@ export default function Theme() {
         components: {
           // What stands in a chosen row is read as well as in any other.
           Table: { rowSelectedBg: its.chosen, rowSelectedHoverBg: its.chosen },
-          // White on the red of the dark falls short, too.
-          Button: dark ? { dangerColor: its.sheet } : {},
+          Button: {
+            // White on the library's own shade for what is pointed at falls short, and so it does on the red of the dark.
+            colorPrimaryHover: its['main-hover'],
+            defaultHoverColor: its.link,
+            defaultHoverBorderColor: its.main,
+            ...(dark && { dangerColor: its.sheet }),
+          },
           Tabs: dark
             ? {
                 itemSelectedColor: its['chosen-text'],

@@ -106,8 +106,11 @@ const LOOKS = [
 ] as const;
 
 async function faultless(page: Page, info: TestInfo, name: string) {
-  // What is being sent is paler for that long.
-  await expect(page.locator('.ant-btn-loading')).toHaveCount(0);
+  // Colours change by and by, and are looked at once they have.
+  await page.evaluate(async () => {
+    const ends = document.getAnimations().filter((it) => it.effect?.getComputedTiming().endTime !== Number.POSITIVE_INFINITY);
+    await Promise.allSettled(ends.map((it) => it.finished));
+  });
   const found = await new AxeBuilder({ page }).analyze();
   await info.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
   const faults = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
