@@ -8,6 +8,7 @@ import { Author } from '../part/author';
 import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
 import { Figures } from '../part/sums';
 
@@ -36,7 +37,8 @@ export function PolicyVersions({
   const { message } = App.useApp();
   const words = useWords();
   const client = useQueryClient();
-  const [against, setAgainst] = useState<number | null>(null);
+  const [filter, change] = useFilter();
+  const compared = between(filter.diff);
   const [watched, setWatched] = useState(true);
   const path = { policy: name };
   const query = useQuery({
@@ -133,7 +135,14 @@ export function PolicyVersions({
             key: 'actions',
             render: (_, it) => (
               <span className="row">
-                <Button size="small" onClick={() => setAgainst(it.number)}>
+                <Button
+                  size="small"
+                  onClick={() => {
+                    const from =
+                      it.number === policy.active ? it.number - 1 : (policy.active ?? it.number - 1);
+                    change({ diff: `${from}..${it.number}` });
+                  }}
+                >
                   {t('policy.diff')}
                 </Button>
                 {write && it.state !== 'active' && (
@@ -153,16 +162,15 @@ export function PolicyVersions({
           },
         ]}
       />
-      {against !== null && (
-        <Diff
-          name={name}
-          to={against}
-          from={against === policy.active ? against - 1 : (policy.active ?? against - 1)}
-          close={() => setAgainst(null)}
-        />
-      )}
+      {compared && <Diff name={name} {...compared} close={() => change({ diff: undefined })} />}
     </div>
   );
+}
+
+/** Which versions the address compares: `2..3`. */
+function between(diff: string | undefined): { from: number; to: number } | undefined {
+  const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(diff ?? '') ?? [];
+  return from && to ? { from: Number(from), to: Number(to) } : undefined;
 }
 
 /** Why a version was taken back: by whom, unless they said more. */

@@ -85,6 +85,8 @@ export default function UsagePage() {
   const zone = preference.zone || Intl.DateTimeFormat().resolvedOptions().timeZone;
   const unit = UNITS.find((it) => it === filter.unit) ?? 'day';
   const measure = MEASURES.find((it) => it === filter.show) ?? 'spend';
+  // `cost`, or `-cost` with the most first.
+  const [, descending, sorted] = /^(-?)(\w+)$/.exec(filter.sort ?? '') ?? [];
   const first = filter.by ?? 'model';
   const second = filter.and ?? '';
   const { today } = useZone();
@@ -271,7 +273,21 @@ export default function UsagePage() {
                   </Empty>
                 ),
             }}
-            pagination={(whole.data?.rows.length ?? 0) > 50 && { pageSize: 50, showSizeChanger: false }}
+            pagination={
+              (whole.data?.rows.length ?? 0) > 50 && {
+                pageSize: 50,
+                showSizeChanger: false,
+                current: Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1),
+              }
+            }
+            onChange={(pages, _, sorter, { action }) => {
+              if (action === 'paginate')
+                return change({ page: (pages.current ?? 1) > 1 ? String(pages.current) : undefined });
+              const by = Array.isArray(sorter) ? sorter[0] : sorter;
+              return change({
+                sort: by?.order ? `${by.order === 'descend' ? '-' : ''}${by.columnKey}` : undefined,
+              });
+            }}
             columns={[
               ...columns.map((it) => ({
                 title: t(`usage.dimension.${it}`),
@@ -290,6 +306,7 @@ export default function UsagePage() {
                 align: 'right' as const,
                 className: 'num',
                 sorter: (a: Row, b: Row) => (a.total[it] ?? 0) - (b.total[it] ?? 0),
+                sortOrder: sorted === it ? (descending ? ('descend' as const) : ('ascend' as const)) : null,
                 render: (_: unknown, row: Row) => say(it, row.total[it]),
               })),
               ...[

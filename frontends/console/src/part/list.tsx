@@ -3,6 +3,7 @@
 import { Button, Input, Table, type TableColumnType, type TableProps } from 'antd';
 import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { useSearchParams } from 'react-router';
 import { useColumns } from './column';
 import { Failure } from './failure';
 import { type Next, NothingHere } from './nothing';
@@ -28,13 +29,14 @@ type Props<T> = {
   selection?: TableProps<T>['rowSelection'];
   /** Where the whole list is as a table. */
   file?: string;
-  /** What more there is of a row. */
+  /** What more there is of a row. Which are open stands in the address. */
   expand?: { title: string; row: (row: T) => ReactNode };
 };
 
 export function List<T extends object>(props: Props<T>) {
   const { t } = useTranslation();
   const [filter, change] = useFilter();
+  const [opened, open] = useOpened();
   const page = Math.max(1, Number.parseInt(filter.page ?? '1', 10) || 1);
   const total = props.data?.total ?? 0;
   const [head, ...others] = props.columns;
@@ -62,6 +64,8 @@ export function List<T extends object>(props: Props<T>) {
           props.expand && {
             columnTitle: <span className="unseen">{props.expand.title}</span>,
             expandedRowRender: props.expand.row,
+            expandedRowKeys: opened,
+            onExpand: (expanded, row) => open(props.rowKey(row), expanded),
           }
         }
         scroll={{ x: 'max-content' }}
@@ -90,6 +94,23 @@ export function List<T extends object>(props: Props<T>) {
       )}
     </>
   );
+}
+
+/** Which rows are open, as the address has them, and what opens one or closes it. */
+function useOpened(): [string[], (key: string, expanded: boolean) => void] {
+  const [query, set] = useSearchParams();
+  const open = (key: string, expanded: boolean) =>
+    set(
+      (before) => {
+        const after = new URLSearchParams(before);
+        const others = before.getAll('open').filter((it) => it !== key);
+        after.delete('open');
+        for (const it of expanded ? [...others, key] : others) after.append('open', it);
+        return after;
+      },
+      { replace: !expanded },
+    );
+  return [query.getAll('open'), open];
 }
 
 function keyOf<T>(column: ListColumn<T>): string {

@@ -86,3 +86,46 @@ test('hundreds of models are added to a channel at once, and few of them are in 
   expect(models.length).toBe(all);
   expect(models[20].upstream).toBe('another');
 });
+
+test('a row that is open, an order and a comparison stand in the address, and the way back undoes them', async ({ as, world }) => {
+  for (const text of ['fn route(call) {}', 'fn route(call) { prefer("tag:large"); }'])
+    await world.api.put('/api/v1/policies/compared', { text });
+  const page = await as('super_admin');
+  await page.goto('/models');
+  await settled(page);
+  const row = page.getByRole('row').filter({ hasText: 'gpt-4o-mini' }).first();
+  await row.getByRole('button').first().click();
+  await expect(page).toHaveURL(/open=gpt-4o-mini/);
+  const graph = page.getByRole('list', { name: 'Where its calls go' });
+  await expect(graph).toHaveCount(1);
+  await page.reload();
+  await expect(graph).toHaveCount(1);
+  await page.goBack();
+  await expect(graph.filter({ visible: true })).toHaveCount(0);
+
+  await page.goto('/usage?by=model');
+  await settled(page);
+  const head = page.getByRole('columnheader', { name: /Requests/ });
+  await head.click();
+  await expect(page).toHaveURL(/sort=requests/);
+  await head.click();
+  await expect(page).toHaveURL(/sort=-requests/);
+  await page.reload();
+  await expect(head).toHaveAttribute('aria-sort', 'descending');
+  await page.goBack();
+  await expect(head).toHaveAttribute('aria-sort', 'ascending');
+  await page.goBack();
+  await expect(page).toHaveURL(/by=model$/);
+  await expect(head).not.toHaveAttribute('aria-sort', /.+/);
+
+  await page.goto('/policies/compared?tab=versions');
+  await page.getByRole('row').filter({ has: page.getByRole('link', { name: '2', exact: true }) }).getByRole('button', { name: 'Compare' }).click();
+  await expect(page).toHaveURL(/diff=1\.\.2/);
+  const diff = page.getByRole('dialog');
+  await expect(diff).toContainText('prefer("tag:large")');
+  await page.reload();
+  await expect(diff).toContainText('prefer("tag:large")');
+  await page.goBack();
+  await expect(diff).toHaveCount(0);
+  await world.api.ask('DELETE', '/api/v1/policies/compared');
+});
