@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const service = ['../gateway/src/admin.rs', '../gateway/src/admin'];
+const configuration = ['../../core/config/src'];
 const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
 
 function sources(at) {
@@ -35,7 +36,7 @@ function sentences(files) {
 
 const { says, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
 const said = sentences(service.flatMap(sources));
-const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);
+const known = new Set([...said.keys(), ...sentences([...routes, ...configuration].flatMap(sources)).keys()]);
 const problems = [];
 for (const [text, file] of said) {
   if (!(text in says) && !unseen.includes(text))

@@ -1,7 +1,7 @@
 // The installation: what there is to say about its configuration, its ledger, and what nobody knows the outcome of.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Alert, App, Button, Card, Collapse, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
+import { Alert, App, Button, Card, Descriptions, Empty, Skeleton, Table, Tag } from 'antd';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
@@ -11,13 +11,12 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
-import { Code } from '../part/secret';
+import { FINDINGS, Findings } from './system_finding';
+import { SETTINGS, SettingsInForce } from './system_setting';
 
 // What the parts of the page read: it is painted once all of it has answered, so that none pushes the others down.
 const READ = {
-  diagnostics: { queryKey: ['diagnostics'], queryFn: () => take(api.GET('/api/v1/diagnostics')) },
   system: { queryKey: ['system'], queryFn: () => take(api.GET('/api/v1/system')) },
-  settings: { queryKey: ['settings'], queryFn: () => take(api.GET('/api/v1/settings')) },
   ledger: { queryKey: ['ledger'], queryFn: () => take(api.GET('/api/v1/ledger')) },
   held: {
     queryKey: ['held'],
@@ -28,9 +27,9 @@ const READ = {
 export default function SystemPage() {
   const { t } = useTranslation();
   const pending = [
-    useQuery(READ.diagnostics).isPending,
+    useQuery(FINDINGS).isPending,
     useQuery(READ.system).isPending,
-    useQuery(READ.settings).isPending,
+    useQuery(SETTINGS).isPending,
     useQuery(READ.ledger).isPending,
     useQuery(READ.held).isPending,
   ];
@@ -52,27 +51,6 @@ export default function SystemPage() {
         )}
       </div>
     </Page>
-  );
-}
-
-const COLOUR = { error: 'error', warning: 'warning', note: 'processing' } as const;
-
-function Findings() {
-  const { t } = useTranslation();
-  const query = useQuery(READ.diagnostics);
-  return (
-    <Card title={t('system.findings')}>
-      <Failure error={query.error} again={() => query.refetch()} />
-      {query.data?.items.length === 0 && <Alert type="success" showIcon title={t('system.noFindings')} />}
-      {query.data?.items.map((it, index) => (
-        <div key={index} style={{ padding: '6px 0', overflowWrap: 'anywhere' }}>
-          <Tag color={COLOUR[it.severity]}>{t(`system.severity.${it.severity}`)}</Tag>
-          <strong className="mono">{[it.path, it.line].filter(Boolean).join(':')}</strong> {it.at}{' '}
-          {it.message}
-          {it.remedy && ` – ${it.remedy}`}
-        </div>
-      ))}
-    </Card>
   );
 }
 
@@ -128,29 +106,6 @@ function Installation() {
           ),
         ]}
       />
-    </Card>
-  );
-}
-
-function SettingsInForce() {
-  const { t } = useTranslation();
-  const query = useQuery(READ.settings);
-  const it = query.data;
-  return (
-    <Card title={t('system.settings')}>
-      <Failure error={query.error} />
-      <p>{t('system.settingsWhat')}</p>
-      {it && (
-        <Collapse
-          items={(
-            ['server', 'routing', 'quota', 'aliases', 'fallbacks', 'model_groups', 'guardrails'] as const
-          ).map((part) => ({
-            key: part,
-            label: part,
-            children: <Code text={JSON.stringify(it[part], null, 2)} />,
-          }))}
-        />
-      )}
     </Card>
   );
 }

@@ -1,6 +1,23 @@
 import { expect, test } from 'vitest';
 import { formats } from './format_plain';
 
+test('lengths that were set are said in the unit that they are whole in', () => {
+  const [en, zh] = [formats('en', 'UTC', 'USD', 1), formats('zh', 'UTC', 'USD', 1)];
+  const cases: [number, string, string][] = [
+    [0, '0 s', '0秒'],
+    [200, '200 ms', '200毫秒'],
+    [1_500, '1500 ms', '1500毫秒'],
+    [30_000, '30 s', '30秒'],
+    [90_000, '90 s', '90秒'],
+    [900_000, '15 min', '15分钟'],
+    [7_200_000, '2 h', '2小时'],
+    [2_592_000_000, '30 d', '30天'],
+  ];
+  for (const [ms, english, chinese] of cases) {
+    expect([en.span(ms), zh.span(ms)], String(ms)).toEqual([english, chinese]);
+  }
+});
+
 test('lengths of time are said in the language, and rounded once', () => {
   const [en, zh] = [formats('en', 'UTC', 'USD', 1), formats('zh', 'UTC', 'USD', 1)];
   const cases: [number, string, string][] = [

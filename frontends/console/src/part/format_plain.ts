@@ -8,6 +8,14 @@ type Unit = 'millisecond' | 'second' | 'minute' | 'hour' | 'day';
 
 const ENGLISH: Record<Unit, string> = { millisecond: 'ms', second: 's', minute: 'min', hour: 'h', day: 'd' };
 
+const SPANS: [Unit, number][] = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+  ['millisecond', 1],
+];
+
 export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | 'CNY', rate: number) {
   const locale = language === 'zh' ? 'zh-CN' : 'en-US';
   const timeZone = zone || undefined;
@@ -111,6 +119,11 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     }
     return length(minutes / 1_440, 'day');
   };
+  /** A length as somebody set it: in the largest unit that it is whole in. */
+  const span = (ms: number) => {
+    const [unit, size] = SPANS.find(([, size]) => ms !== 0 && ms % size === 0) ?? ['second' as const, 1_000];
+    return length(ms / size, unit);
+  };
   const ago = (at: number, now = Date.now()) => {
     const seconds = (at - now) / 1000;
     const size = Math.abs(seconds);
@@ -124,6 +137,7 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     cash,
     price,
     duration,
+    span,
     ago,
     whole: (n: number) => whole.format(n),
     decimal: (n: number) => decimal.format(n),

@@ -18,6 +18,14 @@ test.each([
     '策略 `p` 作用于分组 `g-1`，不能改变；请换一个名称保存，或先将其删除',
   ],
   ['version 3 of policy `a.*b` runs already; name another', '策略 `a.*b` 的版本 3 已在运行；请选择另一个'],
+  [
+    'no channel of this file serves `ghost`: `chat` has nothing to fall back to there',
+    '文件中没有渠道提供 `ghost`：`chat` 在该处没有可用的备用模型',
+  ],
+  [
+    'the environment variable `KEY` is not set: the file names no credential, and the channel `a` is disabled until it is',
+    '环境变量 `KEY` 未设置：文件未给出凭据；设置之前渠道 `a` 停用',
+  ],
   ['something else', undefined],
 ])('%s', (english, chinese) => {
   expect(chineseOf(english)).toBe(chinese);

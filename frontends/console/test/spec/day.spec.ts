@@ -320,8 +320,39 @@ test('where calls of a model go on to is drawn, and is where they went', async (
     await page.goto(`/requests/${call}`);
     await settled(page);
     await expect(page.getByRole('list', { name: 'Why it went there' })).toContainText('gpt-4o-mini');
-    await behind.isVisible();
   } finally {
     await Promise.all([gateway.stop(), upstream.stop()]);
+  }
+});
+
+test('what the file leaves unsaid and its settings are told in both languages, less what the database has seen to', async ({ visitor }) => {
+  test.setTimeout(90_000);
+  const gateway = await startGateway(CONFIG('http://127.0.0.1:9'));
+  try {
+    const api = new Api(gateway.url);
+    await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
+    const page = await visitor(gateway.url);
+    const [name = '', value = ''] = (await signIn(gateway.url, 'super_admin')).split('=');
+    await page.context().addCookies([{ name, value, url: gateway.url }]);
+    await page.goto('/system');
+    await settled(page);
+    const found = page.locator('.ant-card').filter({ has: page.getByText('Configuration findings') });
+    await expect(found).toContainText('no channel of this file serves `nobody`');
+    await page.getByText('Routing', { exact: true }).click();
+    const main = page.locator('main');
+    await expect(main).toContainText(/Benched for.*30 s/);
+    await expect(main).toContainText(/A call within.*15 min/);
+    await page.getByRole('button', { name: '中文' }).click();
+    await expect(main).toContainText('文件中没有渠道提供 `nobody`：`wobbly` 在该处没有可用的备用模型');
+    await expect(main).toContainText('请按下例声明该模型，或通过 API 创建，或删除该备用');
+    await expect(main).toContainText(/冷却时长.*30秒/);
+    const declared = { name: 'Somebody', provider: 'openai', url: 'http://127.0.0.1:9/v1', models: ['nobody'] };
+    await api.post('/api/v1/channels', { declared, secret: UPSTREAM_KEY });
+    await page.reload();
+    await settled(page);
+    await expect(main).toContainText('渠道 `Broad` 上的 `wobbly` 没有价格');
+    await expect(main).not.toContainText('文件中没有渠道提供');
+  } finally {
+    await gateway.stop();
   }
 });
