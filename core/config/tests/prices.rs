@@ -1,7 +1,5 @@
 //! Prices: what calls cost and what is reserved for them, from a table; and that nothing costs more than was reserved.
 
-#![expect(clippy::panic, reason = "tests fail by panicking")]
-
 #[path = "prices/oracle.rs"]
 mod oracle;
 
