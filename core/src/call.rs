@@ -444,6 +444,48 @@ pub struct Needs {
     pub stops: bool,
 }
 
+impl Needs {
+    /// What is in both, or in either: a fold over each of them.
+    fn with(self, other: Needs, of: fn(bool, bool) -> bool) -> Needs {
+        Needs {
+            tools: of(self.tools, other.tools),
+            images: of(self.images, other.images),
+            audio: of(self.audio, other.audio),
+            json_schema: of(self.json_schema, other.json_schema),
+            stops: of(self.stops, other.stops),
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn and(self, other: Needs) -> Needs {
+        self.with(other, |a, b| a && b)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn or(self, other: Needs) -> Needs {
+        self.with(other, |a, b| a || b)
+    }
+
+    /// Whether there is anything.
+    pub fn any(self) -> bool {
+        self.words().next().is_some()
+    }
+
+    /// Each in words.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.tools, "tools"),
+            (self.images, "images"),
+            (self.audio, "audio"),
+            (self.json_schema, "JSON schemas for its answer"),
+            (self.stops, "stop sequences"),
+        ];
+        all.into_iter().filter(|(is, _)| *is).map(|(_, word)| word)
+    }
+}
+
 impl Call {
     /// A plain call: one choice, nothing named.
     pub fn new(id: impl Into<CallId>, format: Format, model: impl Into<ModelName>) -> Self {

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 pub use outcome::OutcomeClass;
 
-use crate::call::Format;
+use crate::call::{Format, Needs};
 use crate::error::{Error, ErrorKind, Retry};
 use crate::ids::{ChannelId, ModelName};
 use crate::ledger::LimitState;
@@ -88,6 +88,13 @@ pub enum Denial {
         asked: Format,
         /// A format that it is served in.
         speaks: Format,
+    },
+    /// Whoever serves the model can't take what the call has.
+    Lacks {
+        /// What was asked for.
+        model: ModelName,
+        /// What the call has and each of them lacks a part of.
+        lacks: Needs,
     },
     /// No channel could be tried: each candidate is excluded for the reason that the explanation gives.
     NoChannel {
@@ -264,6 +271,14 @@ impl Denial {
                     "the model `{model}` isn't served as {}; use {}, or name another model",
                     asked.as_str(),
                     address_of(*speaks)
+                ),
+            )
+            .with("param", "model"),
+            Denial::Lacks { model, lacks } => Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "the model `{model}` takes no {}; leave that out, or name another model",
+                    lacks.words().collect::<Vec<_>>().join(" or ")
                 ),
             )
             .with("param", "model"),

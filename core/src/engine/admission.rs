@@ -473,6 +473,8 @@ impl Admission {
             Denial::ContextTooLong { largest }
         } else if self.considered.unpriced {
             Denial::Unpriced { model: model.clone() }
+        } else if self.considered.lacking.any() {
+            Denial::Lacks { model: model.clone(), lacks: self.considered.lacking }
         } else if let Some(speaks) = self.considered.speaks.filter(|_| !self.considered.otherwise) {
             Denial::WrongFormat { model: model.clone(), asked: self.call.format, speaks }
         } else {

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::admission::Admission;
 use super::charges::Charges;
 use super::{Runtime, rank};
-use crate::call::{Call, Format};
+use crate::call::{Call, Format, Needs};
 use crate::channel::{Channel, ChannelModel};
 use crate::decision::{Exclusion, Reason};
 use crate::health::HealthView;
@@ -55,6 +55,8 @@ pub(super) struct Considered {
     pub(super) too_small: Option<u64>,
     /// Whether any was left out for want of a price.
     pub(super) unpriced: bool,
+    /// What the call has that those left out for it can't take.
+    pub(super) lacking: Needs,
     /// What a channel speaks that was left out because it doesn't serve the call's format.
     pub(super) speaks: Option<Format>,
     /// Whether any that does was left out.
@@ -90,11 +92,18 @@ pub(super) fn consider(
                         considered.too_small = Some(considered.too_small.map_or(window, |w| w.max(window)));
                     }
                     Exclusion::Unpriced => considered.unpriced = true,
+                    Exclusion::Capability => {
+                        considered.lacking = considered.lacking.or(admission.call.needs.and(model.lacks));
+                    }
                     _ => {}
                 }
                 admission.explanation.push(Reason::Excluded { channel: channel.id.clone(), why });
             }
         }
+    }
+    if !considered.ranked.is_empty() {
+        // Others do take it.
+        considered.lacking = Needs::default();
     }
     if let Some(filter) = runtime.snapshot.declared.routing.tag_filter {
         keep_tagged(runtime, admission, filter, &mut considered.ranked);
@@ -229,13 +238,7 @@ fn filter(
     if model.is_pass_through() != (call.format == Format::PassThrough) {
         return Err((Exclusion::Format, 0));
     }
-    let (needs, lacks) = (call.needs, model.lacks);
-    if needs.tools && lacks.tools
-        || needs.images && lacks.images
-        || needs.audio && lacks.audio
-        || needs.json_schema && lacks.json_schema
-        || needs.stops && lacks.stops
-    {
+    if call.needs.and(model.lacks).any() {
         return Err((Exclusion::Capability, 0));
     }
     // The estimate decides, not the bound: text has about four bytes a token, and the bound has one.
