@@ -119,15 +119,73 @@ fn make(facts: &str) -> Done<String> {
         if !served || !says_something || key.1.contains(',') || !seen.insert(key) {
             continue;
         }
-        let cells: Vec<_> = COLUMNS.iter().map(|column| get(&row, column)).collect();
-        if cells.iter().any(|cell| cell.contains([',', '"', '\n'])) {
+        if row.values().any(|cell| cell.contains([',', '"', '\n'])) {
             return Err(format!("{place}: a cell has a comma, a quote or a line break"));
         }
-        rows.push(cells.join(","));
+        rows.push(row);
     }
+    fill(&mut rows);
+    let line = |row: &Row| COLUMNS.iter().map(|column| get(row, column)).collect::<Vec<_>>().join(",");
+    let mut rows: Vec<_> = rows.iter().map(line).collect();
     // The reader halves its way to a row: the order is that of the bytes.
     rows.sort();
     Ok(format!("{head}\n{}\n{}\n", COLUMNS.join(","), rows.join("\n")))
+}
+
+/// Rates that the facts have of a release and not of the name without its date, which stands for it: where both cost the same.
+const OF_RELEASE: [&str; 11] = [
+    "cached_input",
+    "cache_write",
+    "cache_write_1h",
+    "reasoning_output",
+    "audio_input",
+    "audio_output",
+    "cached_audio_input",
+    "cached_image_input",
+    "image_input",
+    "image_output",
+    "tiers",
+];
+
+/// Gives names without a date what only their newest release says.
+fn fill(rows: &mut [Row]) {
+    let mut releases: BTreeMap<(String, String), Row> = BTreeMap::new();
+    for row in rows.iter() {
+        let Some(name) = undated(get(row, "model")) else { continue };
+        let newest = releases.entry((get(row, "provider").to_owned(), name.to_owned())).or_default();
+        if get(newest, "model") < get(row, "model") {
+            newest.clone_from(row);
+        }
+    }
+    for row in rows {
+        let key = (get(row, "provider").to_owned(), get(row, "model").to_owned());
+        let Some(release) = releases.get(&key) else { continue };
+        if ["mode", "input", "output"].iter().any(|column| get(row, column) != get(release, column)) {
+            continue;
+        }
+        for column in OF_RELEASE.iter().filter(|column| !get(release, column).is_empty()) {
+            let cell = row.entry((*column).to_owned()).or_default();
+            if cell.is_empty() {
+                get(release, column).clone_into(cell);
+            }
+        }
+    }
+}
+
+/// The name of a release without its date: `m-2025-06-03` or `m-20250603`.
+fn undated(model: &str) -> Option<&str> {
+    let is_date = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(got, want)| match want {
+                b'0' => got.is_ascii_digit(),
+                _ => got == want,
+            })
+    };
+    ["-0000-00-00", "-00000000"].iter().find_map(|shape| {
+        let at = model.len().checked_sub(shape.len())?;
+        let (name, date) = model.split_at_checked(at)?;
+        is_date(date, shape).then_some(name)
+    })
 }
 
 fn get<'a>(row: &'a Row, column: &str) -> &'a str {
@@ -529,6 +587,31 @@ mod tests {
             assert_eq!(shifted(text, by).as_deref(), Ok(want), "{text}");
         }
         assert!(shifted("-1", 0).is_err() && shifted("", 0).is_err() && shifted("1e99", 0).is_err());
+    }
+
+    #[test]
+    fn a_name_without_a_date_has_what_its_newest_release_says_at_the_same_price() {
+        let row = |model: &str, input: &str, cached: &str| -> Row {
+            [
+                ("provider", "p"),
+                ("model", model),
+                ("mode", "chat"),
+                ("input", input),
+                ("cached_input", cached),
+            ]
+            .map(|(column, cell)| (column.to_owned(), cell.to_owned()))
+            .into()
+        };
+        for (name, first, want) in [("2", "", "0.3"), ("2", "0.1", "0.1"), ("3", "", "")] {
+            let mut rows = [
+                row("m", name, first),
+                row("m-2025-06-03", "2", "0.3"),
+                row("m-2024-12-17", "2", "0.2"),
+                row("m-2025-6-3", "2", "0.9"),
+            ];
+            fill(&mut rows);
+            assert_eq!(get(&rows[0], "cached_input"), want, "{name} {first}");
+        }
     }
 
     #[test]

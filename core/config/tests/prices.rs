@@ -176,6 +176,28 @@ fn litellm_map_and_new_api_ratios_are_prices() {
         assert_eq!(prices["free"], price_of("{input: 0, output: 0}"));
         assert_eq!(prices["draw"], price_of("{input: 0, output: 0, per_request: 0.04}"));
     }
+    // What output costs New API knows of many names itself, of some whatever is said.
+    let text = r#"{"ModelRatio": {"claude-sonnet-4-5": 1.5, "gemini-2.5-pro": 0.625, "gemini-2.5-flash": 0.15, "gpt-5": 0.625, "gpt-4o": 1.25, "gpt-4o-mini": 0.075, "mine/claude-3": 1},
+        "CompletionRatio": {"claude-sonnet-4-5": 2, "gpt-5": 8, "gpt-4o-mini": 3, "mine/claude-3": 7}, "AudioRatio": {"heard": 2}}"#;
+    let nothing = |_: &str| None;
+    let file = read_prices(Source { path: "options.json", text }, None, &Environment::new(&nothing));
+    let out: BTreeMap<_, _> = file.prices.iter().map(|it| (it.model.as_str(), it.price.output)).collect();
+    for (model, output) in [
+        ("claude-sonnet-4-5", 15_000_000),
+        ("gemini-2.5-pro", 10_000_000),
+        ("gemini-2.5-flash", 2_500_000),
+        ("gpt-5", 10_000_000),
+        ("gpt-4o", 10_000_000),
+        ("gpt-4o-mini", 450_000),
+        ("mine/claude-3", 14_000_000),
+    ] {
+        assert_eq!(out[model], Some(output), "{model}");
+    }
+    let said: Vec<_> = file.diagnostics.iter().map(|it| (it.code, it.message.as_str())).collect();
+    let names =
+        |code: &str| said.iter().find(|it| it.0 == code).map(|it| it.1.split_once(" of `").unwrap().1);
+    assert_eq!(names("locked_ratio"), Some("claude-sonnet-4-5`"), "{said:?}");
+    assert_eq!(names("unpriced_ratio"), Some("heard`"), "{said:?}");
     let doubled = read(r#"{"ModelRatio": {"m": 1}, "QuotaPerUnit": 250000}"#, None);
     assert_eq!(doubled[0].price.input, Some(4_000_000));
 }

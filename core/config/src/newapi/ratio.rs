@@ -18,23 +18,82 @@ const ONE: u128 = 1_000_000;
 /// Pico-USD per token at a model ratio of 1, by default.
 const RATIO_ONE_PICO: u128 = 2_000_000;
 
-/// Beginnings of models whose completion ratio New API sets itself, whatever the option says.
-const LOCKED: [&str; 14] = [
-    "gpt-3.5",
-    "gpt-4-turbo",
-    "gpt-4.5",
-    "gpt-5",
-    "o1",
-    "o3",
-    "claude-3",
-    "claude-sonnet-4",
-    "claude-opus-4",
-    "gemini-1.5",
-    "gemini-2.0",
-    "mistral-",
-    "command-r",
-    "gpt-4o",
+/// Which names a rule of New API's is for.
+enum Of {
+    Is(&'static str),
+    Begins(&'static str),
+    Ends(&'static str),
+    Has(&'static str),
+}
+
+/// What output costs of input by New API itself, as a fraction, and whether that goes before what `CompletionRatio` says. The first rule
+/// that is for a name holds.
+// QUIRK(new-api, 2026-11-30, https://github.com/QuantumNous/new-api/blob/main/setting/ratio_setting/model_ratio.go): what is said there
+// of gpt-3.5 is never reached: other names of OpenAI's come before.
+const COMPLETION: [(Of, (u64, u64), bool); 48] = [
+    (Of::Ends("-all"), (2, 1), false),
+    (Of::Ends("-gizmo-*"), (2, 1), false),
+    (Of::Is("gpt-4o-2024-05-13"), (3, 1), true),
+    (Of::Begins("gpt-4o-mini-tts"), (20, 1), false),
+    (Of::Begins("gpt-4o"), (4, 1), false),
+    (Of::Begins("gpt-5.4-nano"), (25, 4), true),
+    (Of::Begins("gpt-5.4"), (6, 1), true),
+    (Of::Begins("gpt-5."), (6, 1), false),
+    (Of::Begins("gpt-5"), (8, 1), true),
+    (Of::Begins("gpt-4.5-preview"), (2, 1), true),
+    (Of::Begins("gpt-4-turbo"), (3, 1), true),
+    (Of::Is("gpt-4-1106"), (3, 1), true),
+    (Of::Is("gpt-4-1105"), (3, 1), true),
+    (Of::Begins("gpt-"), (2, 1), false),
+    (Of::Begins("o1"), (4, 1), true),
+    (Of::Begins("o3"), (4, 1), true),
+    (Of::Is("chatgpt-4o-latest"), (3, 1), true),
+    (Of::Has("claude-3"), (5, 1), true),
+    (Of::Has("claude-sonnet-4"), (5, 1), true),
+    (Of::Has("claude-opus-4"), (5, 1), true),
+    (Of::Has("claude-haiku-4"), (5, 1), true),
+    (Of::Has("claude-fable-5"), (5, 1), true),
+    (Of::Has("claude-sonnet-5"), (5, 1), true),
+    (Of::Has("claude-opus-5"), (5, 1), true),
+    (Of::Begins("mistral-"), (3, 1), true),
+    (Of::Begins("gemini-1.5"), (4, 1), true),
+    (Of::Begins("gemini-2.0"), (4, 1), true),
+    (Of::Begins("gemini-2.5-pro"), (8, 1), false),
+    (Of::Begins("gemini-2.5-flash-preview"), (70, 3), false),
+    (Of::Begins("gemini-2.5-flash-lite"), (4, 1), false),
+    (Of::Begins("gemini-2.5-flash"), (25, 3), false),
+    (Of::Begins("gemini-robotics-er-1.5"), (25, 3), false),
+    (Of::Begins("gemini-3-pro-image"), (60, 1), false),
+    (Of::Begins("gemini-3-pro"), (6, 1), false),
+    (Of::Begins("gemini-"), (4, 1), false),
+    (Of::Is("command-r"), (3, 1), true),
+    (Of::Is("command-r-plus"), (5, 1), true),
+    (Of::Is("command-r-08-2024"), (4, 1), true),
+    (Of::Is("command-r-plus-08-2024"), (4, 1), true),
+    (Of::Begins("command"), (4, 1), false),
+    (Of::Begins("ERNIE-Speed-"), (2, 1), true),
+    (Of::Begins("ERNIE-Lite-"), (2, 1), true),
+    (Of::Begins("ERNIE-Character"), (2, 1), true),
+    (Of::Begins("ERNIE-Functions"), (2, 1), true),
+    (Of::Is("llama2-70b-4096"), (5, 4), true),
+    (Of::Is("llama3-8b-8192"), (2, 1), true),
+    (Of::Is("llama3-70b-8192"), (79, 59), true),
+    (Of::Begins(""), (1, 1), false),
 ];
+
+/// What output costs of input, where `CompletionRatio` says this of the model, in millionths.
+fn completion(model: &str, said: Option<u64>) -> (u64, u64) {
+    let own = COMPLETION.iter().find(|(of, ..)| match of {
+        Of::Is(name) => model == *name,
+        Of::Begins(start) => model.starts_with(start),
+        Of::Ends(end) => model.ends_with(end),
+        Of::Has(part) => model.contains(part),
+    });
+    // INVARIANT: the last rule is for every name.
+    let (ratio, is_locked) = own.map_or(((1, 1), false), |(_, ratio, is_locked)| (*ratio, *is_locked));
+    // Of somebody's own names theirs holds.
+    said.filter(|_| !is_locked || model.contains('/')).map_or(ratio, |said| (said, 1_000_000))
+}
 
 /// Which ratios there are: as options are named, and as its API answers.
 const KINDS: [(&str, &str); 8] = [
@@ -114,22 +173,59 @@ pub(crate) fn read(load: &mut Load<'_>, options: &Item<'_>) -> Ratios {
         });
     }
     let mut ratios = Ratios::default();
-    let mut locked = Vec::new();
+    let (mut other, mut without) = (Vec::new(), Vec::new());
     for model in order {
         let of = |at: usize| tables.get(at).and_then(|table| table.get(&model)).copied();
-        let Some(price) = price(&of, per_ratio) else { continue };
-        if of(7).is_none() && LOCKED.iter().any(|start| model.starts_with(start)) {
-            locked.push(model.clone());
+        let output = completion(&model, of(1));
+        let Some(price) = price(&of, per_ratio, output) else {
+            without.push(model);
+            continue;
+        };
+        if of(7).is_none()
+            && of(1).is_some_and(|said| u128::from(said) * u128::from(output.1) != u128::from(output.0) * ONE)
+        {
+            other.push(model.clone());
         }
         ratios.prices.insert(model.clone(), price);
         ratios.order.push(model);
     }
-    warn_locked(load, options, &locked);
+    say(
+        load,
+        options,
+        &other,
+        "locked_ratio",
+        "New API charges output by a completion ratio of its own, whatever `CompletionRatio` says; so the prices here do, of",
+        "compare with the provider's price of output",
+    );
+    say(
+        load,
+        options,
+        &without,
+        "unpriced_ratio",
+        "ratios say nothing without `ModelRatio`, which is missing of",
+        "add what input costs, or take the others out",
+    );
     ratios
 }
 
+/// Names all models of which something is to be said.
+fn say(
+    load: &mut Load<'_>,
+    options: &Item<'_>,
+    models: &[String],
+    code: &'static str,
+    what: &str,
+    remedy: &str,
+) {
+    if models.is_empty() {
+        return;
+    }
+    let names: Vec<_> = models.iter().map(|model| format!("`{model}`")).collect();
+    options.say(load, Severity::Warning, code, format!("{what} {}", names.join(", ")), remedy);
+}
+
 /// The price by the ratios; `None` where none says what the model's input costs.
-fn price(of: &dyn Fn(usize) -> Option<u64>, per_ratio: u128) -> Option<Price> {
+fn price(of: &dyn Fn(usize) -> Option<u64>, per_ratio: u128, output: (u64, u64)) -> Option<Price> {
     let pico = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
     if let Some(fee) = of(7) {
         let rates = Price { input: Some(0), output: Some(0), ..Price::default() };
@@ -138,15 +234,13 @@ fn price(of: &dyn Fn(usize) -> Option<u64>, per_ratio: u128) -> Option<Price> {
     }
     let input = (u128::from(of(0)?) * per_ratio).div_ceil(ONE);
     let times = |ratio: u64| pico((input * u128::from(ratio)).div_ceil(ONE));
-    // What no ratio is given for costs as input.
-    let completion = of(1).unwrap_or(1_000_000);
     let write = of(3);
     let audio = of(5).map(times);
     let audio_out =
         audio.zip(of(6)).map(|(audio, ratio)| pico((u128::from(audio) * u128::from(ratio)).div_ceil(ONE)));
     let rates = Price {
         input: Some(pico(input)),
-        output: Some(times(completion)),
+        output: Some(pico((input * u128::from(output.0)).div_ceil(u128::from(output.1)))),
         cache_read: of(2).map(times),
         cache_write: write.map(times),
         // Writes for an hour cost 1.6 times as much as those for five minutes, in whatever ratio.
@@ -156,19 +250,4 @@ fn price(of: &dyn Fn(usize) -> Option<u64>, per_ratio: u128) -> Option<Price> {
         ..Price::default()
     };
     Some(Written { rates, image_in: of(4).map(times), ..Written::default() }.price())
-}
-
-fn warn_locked(load: &mut Load<'_>, options: &Item<'_>, locked: &[String]) {
-    let Some(first) = locked.first() else { return };
-    let more = if locked.len() > 1 { format!(" and {} more", locked.len() - 1) } else { String::new() };
-    let message = format!(
-        "New API sets the completion ratio of `{first}`{more} itself, whatever `CompletionRatio` says: the price of output may be another than on its invoices"
-    );
-    options.say(
-        load,
-        Severity::Warning,
-        "locked_ratio",
-        message,
-        "compare with the provider's price of output",
-    );
 }
