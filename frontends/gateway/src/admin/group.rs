@@ -560,7 +560,7 @@ impl Admin {
                     false => format!("user `{}` is in group `{}` already", member.user, group.id),
                     true => format!("user `{}` is named twice", member.user),
                 };
-                return Err(Error::new(ErrorKind::Conflict, message).with("member", member.user.as_str()));
+                return Err(Error::new(ErrorKind::Conflict, message));
             }
             seen.push(&member.user);
             let step = self.new_member(actor, &group, member).await?;

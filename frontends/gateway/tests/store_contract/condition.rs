@@ -126,4 +126,9 @@ pub(super) async fn addresses_are_one_whatever_their_case(store: Arc<dyn Store>)
         // It is shown as it was written.
         assert_eq!(found.items[0].value.email.as_deref(), Some("Bob@Example.com"), "{email}");
     }
+    for (part, count) in [("B@EXAMPLE", 1), ("bob", 1), ("bob_example", 0), ("%", 0), ("u1", 0)] {
+        let filter = UserFilter { address: Some(part.to_owned()), ..UserFilter::default() };
+        let found = store.users(&filter, &Reach::ALL, Page::default()).await.unwrap();
+        assert_eq!((found.items.len(), found.total), (count, count as u64), "{part}");
+    }
 }

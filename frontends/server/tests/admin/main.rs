@@ -19,5 +19,6 @@ mod rig;
 mod roles;
 mod safety;
 mod session;
+mod sight;
 mod spend_list;
 mod tenant;

@@ -411,7 +411,9 @@ impl Query {
     /// `InvalidRequest` of any other one: a filter that isn't one here would look as if it had found everything.
     pub fn finish(&self) -> Result<Vec<String>> {
         let read = self.read.borrow();
-        let is_said = |value: &Value| !says_nothing(value) && value.as_str() != Some("false");
+        // As Python writes it, too.
+        let is_false = |value: &Value| value.as_str().is_some_and(|it| it.eq_ignore_ascii_case("false"));
+        let is_said = |value: &Value| !says_nothing(value) && !is_false(value);
         let mut warnings = Vec::new();
         for (name, value) in self.map.iter().filter(|(_, value)| is_said(value)) {
             if read.contains(&name.as_str()) {
@@ -428,10 +430,11 @@ impl Query {
 }
 
 /// Parameters of LiteLLM's that order what is answered, say more of it, or ask for more than is asked for without them.
-const SHAPING: [&str; 18] = [
+const SHAPING: [&str; 21] = [
     "debug",
     "expand",
     "include_created_by_keys",
+    "include_current_utc_day",
     "include_metadata",
     "include_model_access_groups",
     "include_team_keys",
@@ -440,11 +443,13 @@ const SHAPING: [&str; 18] = [
     "page_size",
     "return_full_object",
     "return_wildcard_routes",
+    "search_team_id_match",
     "size",
     "sort_by",
     "sort_order",
     "sortBy",
     "sortOrder",
+    "substring_matching",
     "summarize",
     "timezone",
 ];
@@ -569,7 +574,7 @@ mod tests {
             query.text(name);
             query.finish()
         };
-        let shaped = json!({"page": "2", "team_id": "", "sort_by": "spend", "user_models_only": "false"});
+        let shaped = json!({"page": "2", "team_id": "", "sort_by": "spend", "user_models_only": "False"});
         assert_eq!(asked(shaped, "page").unwrap(), ["the parameter `sort_by` has no effect here"]);
         for (narrows, hint) in [
             (json!({"model": "m"}), "leave it out"),

@@ -1,5 +1,5 @@
-//! A table: what LiteLLM's requests and rows call things, as of 1.110, whether or not they have an effect here. Whatever it doesn't
-//! know either is a slip.
+//! A table: what LiteLLM's requests and rows call things, as of 1.110, and what we call things in them, whether or not they have an
+//! effect where they are sent. Any other name is a slip.
 
 /// Fields that cap or confine, each with what does so here. Where a request says one that it has no use for, whoever sent it would think
 /// that it holds.
@@ -9,6 +9,7 @@ pub(super) const CONFINING: &[(&str, &str)] = &[
     ("allowed_routes", "say it of a key, at /key/generate or /key/update"),
     ("budget_id", "give the limits themselves"),
     ("budget_limits", CAPS),
+    ("daily_token_limit", CAPS),
     ("default_team_member_models", "give the team, or the members' keys, `models`"),
     ("denied_passthrough_routes", "say in a key's `allowed_routes` what it may call"),
     (
@@ -26,6 +27,7 @@ pub(super) const CONFINING: &[(&str, &str)] = &[
     ("model_rpm_limit", CAPS),
     ("model_tpm_limit", CAPS),
     ("models", CAPS),
+    ("monthly_token_limit", CAPS),
     ("project_id", "there are no projects: give the key's team a budget"),
     ("rpm_limit", CAPS),
     ("tag_rpm_limit", "give the tag a limit at /tag/new"),
@@ -34,13 +36,14 @@ pub(super) const CONFINING: &[(&str, &str)] = &[
     ("team_member_model_max_budget", "give members' keys `model_max_budget`"),
     ("team_member_rpm_limit", "say it at /team/new or /team/update"),
     ("team_member_tpm_limit", "say it at /team/new or /team/update"),
+    ("token_quota", CAPS),
     ("tpd_limit", CAPS),
     ("tpm_limit", CAPS),
 ];
 
 const CAPS: &str = "say it where the key, team, member, user or whoever it is for is made or changed";
 
-/// Names that LiteLLM knows.
+/// Names that LiteLLM knows, or we.
 pub(super) const KNOWN: &[&str] = &[
     "access_agent_ids",
     "access_group",
@@ -87,6 +90,7 @@ pub(super) const KNOWN: &[&str] = &[
     "credential_values",
     "credential_values_to_delete",
     "current_password",
+    "daily_token_limit",
     "default_estimated_output_tokens",
     "default_estimated_output_tokens_per_model",
     "default_model",
@@ -116,6 +120,7 @@ pub(super) const KNOWN: &[&str] = &[
     "key",
     "key_alias",
     "key_aliases",
+    "key_count",
     "key_ids",
     "key_name",
     "key_rotation_at",
@@ -152,6 +157,7 @@ pub(super) const KNOWN: &[&str] = &[
     "model_spend",
     "model_tpm_limit",
     "models",
+    "monthly_token_limit",
     "name",
     "names",
     "new_key",
@@ -199,6 +205,7 @@ pub(super) const KNOWN: &[&str] = &[
     "team_ids",
     "team_member_budget",
     "team_member_budget_duration",
+    "team_member_budget_table",
     "team_member_key_duration",
     "team_member_model_max_budget",
     "team_member_permissions",
@@ -211,6 +218,7 @@ pub(super) const KNOWN: &[&str] = &[
     "throttle_on_budget_exceeded",
     "token",
     "token_id",
+    "token_quota",
     "tools",
     "tpd_limit",
     "tpm_limit",

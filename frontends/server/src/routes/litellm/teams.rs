@@ -577,9 +577,10 @@ async fn every_user(ask: &Ask) -> Result<Vec<Map<String, Value>>> {
 
 /// What LiteLLM calls a member's second time. What a file declares, or an address that is taken, is another conflict.
 fn already_in_team(error: Error) -> Error {
-    let is_second = error.context().iter().any(|(name, _)| *name == "member");
+    let is_other =
+        error.context().iter().any(|(name, value)| *name == "file" || (*name == "param" && value == "email"));
     match error.kind() {
-        ErrorKind::Conflict if is_second => error.with(contract::TYPE, contract::ALREADY_IN_TEAM),
+        ErrorKind::Conflict if !is_other => error.with(contract::TYPE, contract::ALREADY_IN_TEAM),
         _ => error,
     }
 }

@@ -215,6 +215,7 @@ async fn list(ask: Ask) -> Result<Done> {
         organization: organization.map(OrganizationId::from),
         group,
         address: text("user_email").map(str::to_owned),
+        search: text("search").map(str::to_owned),
         roles: text("role").map(roles_called).transpose()?.unwrap_or_default(),
         ..UserFilter::default()
     };
