@@ -4,7 +4,7 @@
 import { askEarly } from './api/early';
 import { paint } from './app/colour';
 import { load } from './app/language_file';
-import { frame, overview } from './app/page';
+import { frame, overview, ready } from './app/page';
 import { preferred, zoneOf } from './app/preferred';
 import { budgetQuestion, daysOf, overviewQuestion } from './part/overview_question';
 import './plain.css';
@@ -26,5 +26,8 @@ if (pathname === '/' || pathname === '/overview') {
   askEarly(`/api/v1/reports/budgets?${new URLSearchParams(budgetQuestion)}`);
   void frame();
   void overview();
+} else if (pathname !== '/login' && pathname !== '/setup') {
+  void frame();
+  ready(pathname);
 }
 void import('./main');

@@ -32,8 +32,9 @@ export const overview: Load = () => import('../page/overview');
 export const frame: Load = () => import('./frame');
 export const theme: Load = () => import('./theme');
 
-/** Loads what a place needs before somebody goes there. */
+/** Loads what a place, or the page of one thing, needs before somebody goes there. */
 export function ready(path: string): void {
-  const load = PAGES[path.slice(1)];
+  const [place = '', one] = path.slice(1).split('/');
+  const load = PAGES[one ? (Object.keys(PAGES).find((it) => it.startsWith(`${place}/:`)) ?? '') : place];
   if (load) void Promise.all([theme(), load()]).catch(() => undefined);
 }

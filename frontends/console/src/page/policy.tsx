@@ -20,7 +20,11 @@ import { PolicyReplay } from './policy_replay';
 import { PolicyTry } from './policy_try';
 import { PolicyVersions, Shadow } from './policy_version';
 
-const Editor = lazy(() => import('../part/editor'));
+// It is read while the policy is.
+const editor = import('../part/editor');
+// Whoever opens it hears of the failure.
+editor.catch(() => undefined);
+const Editor = lazy(() => editor);
 
 // It holds in whatever scope it is attached to: a test that doesn't say who calls is of that scope.
 const START = `fn route(call, candidates) {
@@ -325,7 +329,8 @@ function Write(props: {
         {!draft.organization && !draft.group && !draft.key && <Tag>{t('policy.everybody')}</Tag>}
       </div>
       <div className="editor-place">
-        <Suspense fallback={<Waiting />}>
+        {/* It can be read before it can be written. */}
+        <Suspense fallback={<pre className="code mono">{draft.text}</pre>}>
           <Editor
             label={t('policy.text')}
             value={draft.text}
