@@ -105,6 +105,8 @@ export function useName(kind: Kind): (id: string) => string {
     (id: string) => {
       const name = names.get(id) ?? more[id];
       if (name !== undefined) return name || id;
+      // Whoever isn't told what their organization is called knows which one is meant.
+      if (!tells && kind === 'organizations' && id === me.organization) return t('organization.yours');
       if (!tells) return kind === 'channels' && MADE.test(id) ? t('channel.some', { end: id.slice(-4) }) : id;
       if (ready && !complete && !wanted.current.has(id)) {
         wanted.current.add(id);
@@ -114,7 +116,7 @@ export function useName(kind: Kind): (id: string) => string {
       }
       return id;
     },
-    [names, more, ready, complete, tells, kind, t],
+    [names, more, ready, complete, tells, kind, t, me.organization],
   );
 }
 
