@@ -38,6 +38,7 @@ pub fn is_responses_only(model: &str) -> bool {
 // QUIRK(openai, 2026-11, https://platform.openai.com/docs/models): completions answer 404.
 pub fn is_chat_only(model: &str) -> bool {
     let name = own_name(model);
+    let name = name.strip_prefix("ft:").unwrap_or(name);
     let chats = ["gpt-4", "chatgpt", "gpt-3.5-turbo"].iter().any(|family| {
         name.strip_prefix(family).is_some_and(|rest| {
             !rest.starts_with("-instruct") && (rest.is_empty() || rest.starts_with(['-', '.', 'o', '@', ':']))
@@ -90,6 +91,8 @@ mod tests {
             ("gpt-5.4", true),
             ("o3", true),
             ("codex-mini-latest", true),
+            ("ft:gpt-4o-mini-2024-07-18:acme::abc", true),
+            ("ft:babbage-002:acme::abc", false),
         ] {
             assert_eq!(is_chat_only(model), chat_only, "{model}");
         }

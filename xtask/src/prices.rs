@@ -163,7 +163,10 @@ fn fill(rows: &mut [Row]) {
         if ["mode", "input", "output"].iter().any(|column| get(row, column) != get(release, column)) {
             continue;
         }
-        for column in OF_RELEASE.iter().filter(|column| !get(release, column).is_empty()) {
+        // Another window's steps may lie behind this one.
+        let is_as_long = get(row, "context_window") == get(release, "context_window");
+        let says = |column: &&&str| !get(release, column).is_empty() && (is_as_long || **column != "tiers");
+        for column in OF_RELEASE.iter().filter(says) {
             let cell = row.entry((*column).to_owned()).or_default();
             if cell.is_empty() {
                 get(release, column).clone_into(cell);

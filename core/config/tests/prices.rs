@@ -177,7 +177,7 @@ fn litellm_map_and_new_api_ratios_are_prices() {
         assert_eq!(prices["draw"], price_of("{input: 0, output: 0, per_request: 0.04}"));
     }
     // What output costs New API knows of many names itself, of some whatever is said.
-    let text = r#"{"ModelRatio": {"claude-sonnet-4-5": 1.5, "gemini-2.5-pro": 0.625, "gemini-2.5-flash": 0.15, "gpt-5": 0.625, "gpt-4o": 1.25, "gpt-4o-mini": 0.075, "mine/claude-3": 1},
+    let text = r#"{"ModelRatio": {"claude-sonnet-4-5": 1.5, "gemini-2.5-pro": 0.625, "gemini-2.5-flash": 0.15, "gpt-5": 0.625, "gpt-4o": 1.25, "gpt-4o-mini": 0.075, "mine/claude-3": 1, "gemini-2.5-flash-preview-05-20-nothinking": 0.075, "gpt-image-1": 2.5},
         "CompletionRatio": {"claude-sonnet-4-5": 2, "gpt-5": 8, "gpt-4o-mini": 3, "mine/claude-3": 7}, "AudioRatio": {"heard": 2}}"#;
     let nothing = |_: &str| None;
     let file = read_prices(Source { path: "options.json", text }, None, &Environment::new(&nothing));
@@ -190,10 +190,15 @@ fn litellm_map_and_new_api_ratios_are_prices() {
         ("gpt-4o", 10_000_000),
         ("gpt-4o-mini", 450_000),
         ("mine/claude-3", 14_000_000),
+        ("gemini-2.5-flash-preview-05-20-nothinking", 600_000),
+        // Said of others, so nothing of this: it is New API's for whatever OpenAI has.
+        ("gpt-image-1", 10_000_000),
     ] {
         assert_eq!(out[model], Some(output), "{model}");
     }
     let said: Vec<_> = file.diagnostics.iter().map(|it| (it.code, it.message.as_str())).collect();
+    let unset = read(r#"{"ModelRatio": {"gpt-image-1": 2.5}}"#, None);
+    assert_eq!(unset[0].price.output, Some(40_000_000));
     let names =
         |code: &str| said.iter().find(|it| it.0 == code).map(|it| it.1.split_once(" of `").unwrap().1);
     assert_eq!(names("locked_ratio"), Some("claude-sonnet-4-5`"), "{said:?}");

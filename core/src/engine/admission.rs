@@ -489,6 +489,10 @@ impl Admission {
         match (&mut self.denial, denial) {
             (known, Denial::Limit(hit)) => *known = Some(Denial::Limit(hit)),
             (known @ None, denial) => *known = Some(denial),
+            // One that would take it comes back.
+            (known @ Some(Denial::Lacks { .. }), denial @ Denial::NoChannel { retry_at: Some(_) }) => {
+                *known = Some(denial);
+            }
             (Some(Denial::NoChannel { retry_at: known }), Denial::NoChannel { retry_at: Some(at) }) => {
                 *known = Some(known.map_or(at, |known| known.min(at)));
             }

@@ -323,7 +323,8 @@ fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel, 
     }
     let name = name();
     let responses = speaks(Format::OpenaiResponses);
-    let stays = call.format.is_translated() && openai::is_responses_only(name.as_str());
+    let stays =
+        call.format.is_translated() && is_at_openai(channel) && openai::is_responses_only(name.as_str());
     let keeps = responses.filter(|_| stays || call.format == Format::AnthropicMessages);
     let any = || find(&|format| call.format.reaches(format) && !bars(format));
     let found = keeps.or_else(any)?;
@@ -337,9 +338,19 @@ fn bit(endpoint: u32) -> u32 {
     1u32.checked_shl(endpoint).unwrap_or(0)
 }
 
+/// Whether the channel is OpenAI's, at itself or at Azure.
+fn is_at_openai(channel: &Channel) -> bool {
+    let provider = channel.provider.as_str();
+    provider == "openai" || provider.starts_with("azure")
+}
+
 /// Whether OpenAI doesn't serve the model in this format, and the channel has another in which it does.
 fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
     let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
+    // Relays serve these models in every format that they have.
+    if !is_at_openai(channel) {
+        return false;
+    }
     match format {
         Format::OpenaiChat => {
             has(|it| it == Format::OpenaiResponses) && openai::is_responses_only(model().as_str())

@@ -138,8 +138,10 @@ impl Admission {
         let last = self.last?;
         let routing = &self.runtime.snapshot.declared.routing;
         // INVARIANT: an answer ends a call (it isn't retryable); a host that asks for more after one gets the same end.
-        let over =
-            !last.class.is_retryable() || self.attempts() >= routing.max_attempts || now >= self.deadline();
+        // BOUND: what a format can't say was sent to nobody: there are as many such as channels have formats, for each model.
+        let sent = self.records.iter().filter(|it| it.outcome != OutcomeClass::Inexpressible).count();
+        let is_enough = u32::try_from(sent).unwrap_or(u32::MAX) >= routing.max_attempts;
+        let over = !last.class.is_retryable() || is_enough || now >= self.deadline();
         over.then_some(Failure::Upstream(last.class))
     }
 

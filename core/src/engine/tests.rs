@@ -963,12 +963,15 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
         // There it would be answered with 404.
         (OpenaiChat, "gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiResponses]),
         (Gemini, "gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiResponses]),
+        // A relay serves it by chat, too.
+        (OpenaiChat, "openai/gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiChat]),
         (OpenaiCompletions, "gpt-4o", &[OpenaiCompletions, OpenaiChat, Anthropic], &[OpenaiChat, Anthropic]),
         // In the caller's own format nothing is translated.
         (OpenaiChat, "gpt-4o", &[OpenaiChat, OpenaiResponses], &[OpenaiChat]),
         (OpenaiCompletions, "davinci-002", &[OpenaiCompletions, OpenaiChat], &[OpenaiCompletions]),
     ] {
         let mut only = channel_with(|own| own.upstream = model.into());
+        only.provider = if model.contains('/') { "openrouter".into() } else { "openai".into() };
         let url = "http://127.0.0.1:9/".to_owned();
         only.endpoints =
             endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
@@ -984,6 +987,36 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
         assert_eq!(tried, want, "{caller_format:?}, {model} to {endpoints:?}");
         engine.finish(admission, Some("not_supported"), NOW);
     }
+}
+
+#[test]
+fn what_formats_cannot_say_takes_no_attempt_from_a_channel_that_can() {
+    let with = |id: &str, formats: &[Format], priority: i32| {
+        let url = "http://127.0.0.1:9/".to_owned();
+        let mut it = channel(id, "m", priority);
+        it.endpoints = formats.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
+        it
+    };
+    let mute = [Format::OpenaiChat, Format::OpenaiResponses, Format::AnthropicMessages];
+    let mut channels: Vec<_> = (0..5).map(|n| with(&format!("mute-{n}"), &mute, 5)).collect();
+    channels.push(with("last", &[Format::OpenaiCompletions], 1));
+    let engine = engine(Declared { channels, ..Declared::default() });
+    let caller = caller(&engine, Vec::new(), &[]);
+    let call = Call { format: Format::OpenaiCompletions, ..call("m", Some(200)) };
+    let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+    let mut tried = 0;
+    let last = loop {
+        let (format, _) = match engine.next(&mut admission, NOW) {
+            Next::Try(attempt) => (attempt.endpoint().format, tried += 1),
+            other => panic!("{tried}: {other:?}"),
+        };
+        if format == Format::OpenaiCompletions {
+            break tried;
+        }
+        engine.observe(&mut admission, &Outcome::failed(OutcomeClass::Inexpressible, None), NOW);
+    };
+    assert_eq!(last, 16);
+    engine.finish(admission, Some("not_supported"), NOW);
 }
 
 #[test]

@@ -24,13 +24,14 @@ enum Of {
     Begins(&'static str),
     Ends(&'static str),
     Has(&'static str),
+    Within(&'static str, &'static str),
 }
 
 /// What output costs of input by New API itself, as a fraction, and whether that goes before what `CompletionRatio` says. The first rule
 /// that is for a name holds.
 // QUIRK(new-api, 2026-11-30, https://github.com/QuantumNous/new-api/blob/main/setting/ratio_setting/model_ratio.go): what is said there
 // of gpt-3.5 is never reached: other names of OpenAI's come before.
-const COMPLETION: [(Of, (u64, u64), bool); 48] = [
+const COMPLETION: [(Of, (u64, u64), bool); 49] = [
     (Of::Ends("-all"), (2, 1), false),
     (Of::Ends("-gizmo-*"), (2, 1), false),
     (Of::Is("gpt-4o-2024-05-13"), (3, 1), true),
@@ -59,6 +60,7 @@ const COMPLETION: [(Of, (u64, u64), bool); 48] = [
     (Of::Begins("gemini-1.5"), (4, 1), true),
     (Of::Begins("gemini-2.0"), (4, 1), true),
     (Of::Begins("gemini-2.5-pro"), (8, 1), false),
+    (Of::Within("gemini-2.5-flash-preview", "-nothinking"), (4, 1), false),
     (Of::Begins("gemini-2.5-flash-preview"), (70, 3), false),
     (Of::Begins("gemini-2.5-flash-lite"), (4, 1), false),
     (Of::Begins("gemini-2.5-flash"), (25, 3), false),
@@ -81,6 +83,14 @@ const COMPLETION: [(Of, (u64, u64), bool); 48] = [
     (Of::Begins(""), (1, 1), false),
 ];
 
+/// What its option `CompletionRatio` says where nobody has set it, in millionths.
+const COMPLETION_UNSET: [(&str, u64); 4] = [
+    ("gpt-4-gizmo-*", 2_000_000),
+    ("gpt-4o-gizmo-*", 3_000_000),
+    ("gpt-4-all", 2_000_000),
+    ("gpt-image-1", 8_000_000),
+];
+
 /// What output costs of input, where `CompletionRatio` says this of the model, in millionths.
 fn completion(model: &str, said: Option<u64>) -> (u64, u64) {
     let own = COMPLETION.iter().find(|(of, ..)| match of {
@@ -88,6 +98,7 @@ fn completion(model: &str, said: Option<u64>) -> (u64, u64) {
         Of::Begins(start) => model.starts_with(start),
         Of::Ends(end) => model.ends_with(end),
         Of::Has(part) => model.contains(part),
+        Of::Within(start, end) => model.starts_with(start) && model.ends_with(end),
     });
     // INVARIANT: the last rule is for every name.
     let (ratio, is_locked) = own.map_or(((1, 1), false), |(_, ratio, is_locked)| (*ratio, *is_locked));
@@ -171,6 +182,9 @@ pub(crate) fn read(load: &mut Load<'_>, options: &Item<'_>) -> Ratios {
                 }
             }
         });
+    }
+    if let Some(completions) = tables.get_mut(1).filter(|table| table.is_empty()) {
+        completions.extend(COMPLETION_UNSET.map(|(model, ratio)| (model.to_owned(), ratio)));
     }
     let mut ratios = Ratios::default();
     let (mut other, mut without) = (Vec::new(), Vec::new());
