@@ -68,12 +68,20 @@ pub(super) fn within_bound(counted: Usage, admission: &Admission, open: &Open) -
         return counted;
     }
     let most = u64::try_from(bound.output_tokens).unwrap_or(0);
-    let rest = most.saturating_sub(counted.output_tokens().saturating_sub(counted.output_visible));
-    Usage {
-        output_visible: counted.output_visible.min(rest),
-        units: counted.units.min(call.units),
-        ..counted
+    let counted = with_output_up_to(counted, most);
+    Usage { units: counted.units.min(call.units), ..counted }
+}
+
+/// The same with no more output tokens than `most`: text goes first, then media, by formulas of ours; thoughts are the upstream's own
+/// count.
+fn with_output_up_to(mut usage: Usage, most: u64) -> Usage {
+    let mut excess = usage.output_tokens().saturating_sub(most);
+    for bucket in [&mut usage.output_visible, &mut usage.audio_out, &mut usage.image_out] {
+        let less = excess.min(*bucket);
+        *bucket -= less;
+        excess -= less;
     }
+    usage
 }
 
 /// The same with no more input tokens than `most`: the dearer buckets, which the upstream itself has told apart, stay.

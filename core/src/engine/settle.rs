@@ -413,7 +413,12 @@ fn charge_of(
             {
                 let counted = outcome.counted;
                 let input = if usage.input_tokens() == 0 { counted } else { usage };
-                let usage = Usage { output_visible: counted.output_visible, ..input };
+                let usage = Usage {
+                    output_visible: counted.output_visible,
+                    audio_out: counted.audio_out,
+                    image_out: counted.image_out,
+                    ..input
+                };
                 Charge::Settle(usage, UsageSource::Counted)
             }
             Some(usage) => Charge::Settle(usage, UsageSource::Reported),
@@ -436,8 +441,8 @@ fn charge_of(
                     let input = reported.map_or(outcome.counted, |usage| Usage {
                         output_visible: outcome.counted.output_visible,
                         output_reasoning: 0,
-                        audio_out: 0,
-                        image_out: 0,
+                        audio_out: outcome.counted.audio_out,
+                        image_out: outcome.counted.image_out,
                         ..usage
                     });
                     Charge::Settle(input, UsageSource::Counted)

@@ -380,6 +380,32 @@ fn our_own_count_passes_no_bound() {
 }
 
 #[test]
+fn media_that_we_count_pass_no_bound_and_what_was_reported_of_them_stands() {
+    let of = |output_visible, image_out| Usage {
+        input_uncached: 30,
+        output_visible,
+        image_out,
+        ..Usage::default()
+    };
+    // Reported, counted, and what is charged of an answer that broke off with a ceiling of 50.
+    for (reported, counted, charged) in [
+        (None, of(5_000, 20), of(30, 20)),
+        (None, of(5_000, 1_290), of(0, 50)),
+        (Some(of(1, 40)), of(0, 41), of(1, 40)),
+        (Some(of(1, 0)), of(2, 40), of(2, 40)),
+    ] {
+        let engine = engine(Declared { channels: vec![channel("a", "m", 0)], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let mut admission = engine.admit(call("m", Some(50)), &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let outcome =
+            Outcome { reported, counted, sent: true, ..Outcome::failed(OutcomeClass::ClientGone, Some(200)) };
+        engine.observe(&mut admission, &outcome, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).usage, charged, "{reported:?} {counted:?}");
+    }
+}
+
+#[test]
 fn a_probe_that_streams_lets_others_in_with_its_first_content() {
     let mut only = channel("only", "m", 0);
     (only.allowed_fails, only.cooldown_ms) = (Some(0), Some(30_000));

@@ -90,7 +90,7 @@ pub use form::{FormEvent, FormField, FormReader, form_boundary, form_fields, for
 pub use gemini::{EventArray, count_request};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
-pub use observed::Observed;
+pub use observed::{MediaOut, Observed};
 pub use overlay::{Headers, OverlayContext, overlay};
 pub use prepare::Prepared;
 pub use present::{NumberedEvent, Numbering, Shown};

@@ -1,5 +1,7 @@
 //! What passes by in an answer.
 
+use std::fmt;
+
 use sluicegate_core::price::Variant;
 use sluicegate_core::{Usage, UsageSource};
 
@@ -11,7 +13,7 @@ const TOKEN_BYTES_MAX: u64 = 64;
 const SHORT_BYTES: u64 = 4_096;
 
 /// What was seen of an answer so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// What the upstream reported, in the normal form; the last report wins.
     pub usage: Option<Usage>,
@@ -27,10 +29,14 @@ pub struct Observed {
     pub finished: bool,
     /// Whether the stream's last frame (`[DONE]`, `message_stop`) is among what was put out: settle before you send it.
     pub closed: bool,
-    /// Decoded bytes of output: text, tool names and arguments, reasoning, refusals.
+    /// Decoded bytes of output: text, tool names and arguments, reasoning, refusals. No media.
     pub output_bytes: u64,
-    /// Those among them that are no text, and say nothing of how many tokens there are: media, and lists of parts.
+    /// Those among them that say little of how many tokens there are: code and what it printed, lists of parts.
     pub raw_bytes: u64,
+    /// What the pictures and sounds in it take by their formulas.
+    pub media: MediaOut,
+    /// Those of them that `usage` has counted: it came with them or later.
+    pub media_said: MediaOut,
     /// Whether the output may repeat the prompt, which nobody is charged for as output.
     pub echoes: bool,
     /// Searches of the web that the answer shows the upstream to have made, where its counts don't have them.
@@ -47,6 +53,52 @@ pub struct Observed {
     pub response_id: Option<String>,
 }
 
+impl fmt::Debug for Observed {
+    /// Media, which few answers have, are left out where there are none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = f.debug_struct("Observed");
+        all.field("usage", &self.usage)
+            .field("input_missing", &self.input_missing)
+            .field("output_missing", &self.output_missing)
+            .field("usage_rejected", &self.usage_rejected)
+            .field("first_content", &self.first_content)
+            .field("finished", &self.finished)
+            .field("closed", &self.closed)
+            .field("output_bytes", &self.output_bytes)
+            .field("raw_bytes", &self.raw_bytes)
+            .field("echoes", &self.echoes)
+            .field("searches", &self.searches)
+            .field("error", &self.error)
+            .field("served_model", &self.served_model)
+            .field("served_tier", &self.served_tier)
+            .field("served_variant", &self.served_variant)
+            .field("response_id", &self.response_id);
+        if self.media != MediaOut::default() {
+            all.field("media", &self.media).field("media_said", &self.media_said);
+        }
+        all.finish()
+    }
+}
+
+/// Tokens of media that were delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaOut {
+    /// Of pictures.
+    pub image: u64,
+    /// Of sounds.
+    pub audio: u64,
+}
+
+impl MediaOut {
+    fn tokens(self) -> u64 {
+        self.image.saturating_add(self.audio)
+    }
+
+    fn beyond(self, said: Self) -> Self {
+        Self { image: self.image.saturating_sub(said.image), audio: self.audio.saturating_sub(said.audio) }
+    }
+}
+
 impl Observed {
     /// Takes over how many searches the answer is known to have made by now.
     pub(crate) fn searched(&mut self, searches: u64) {
@@ -56,7 +108,7 @@ impl Observed {
         }
     }
 
-    /// A plausible count of output tokens when none was reported: four bytes make one.
+    /// A plausible count of output tokens besides those of media when none was reported: four bytes make one.
     pub fn output_estimate(&self) -> u64 {
         self.output_bytes.div_ceil(4)
     }
@@ -66,6 +118,8 @@ impl Observed {
         Usage {
             input_uncached: input_estimate,
             output_visible: self.output_estimate(),
+            image_out: self.media.image,
+            audio_out: self.media.audio,
             searches: self.searches,
             ..Usage::default()
         }
@@ -75,7 +129,7 @@ impl Observed {
     ///
     /// Reported counts of an answer that came to its end are taken as they are. Where the output is missing from them or
     /// the answer broke off, the output is what was delivered, if that is more than was reported until then (Anthropic's
-    /// first event reports one token); where the input is missing, it is `input_estimate`. An error before any content
+    /// first event reports one token), and media by their formulas, if they came after the report; where the input is missing, it is `input_estimate`. An error before any content
     /// uses nothing, unless the upstream says what it used or was seen to search. Nothing but zeros for an answer that was seen is no report,
     /// no input at all is none of the input, and far too little output for what was delivered none of the output.
     pub fn settlement(&self, input_estimate: u64) -> (Usage, UsageSource) {
@@ -85,7 +139,7 @@ impl Observed {
         }
         let delivered = self.output_estimate();
         let says = |usage: &Usage| usage.total_tokens() > 0 || usage.units > 0;
-        let is_empty = delivered == 0 && !self.first_content;
+        let is_empty = delivered == 0 && self.media.tokens() == 0 && !self.first_content;
         let Some(mut usage) = self.usage.filter(|it| !it.is_absurd() && (says(it) || is_empty)) else {
             return (self.counted(input_estimate), UsageSource::Counted);
         };
@@ -98,9 +152,15 @@ impl Observed {
         }
         let too_few = in_tokens && self.is_too_few(usage.output_tokens(), input_estimate);
         let said = self.finished && !self.output_missing && !too_few;
-        if !said && usage.output_tokens() < delivered {
+        if !said && usage.output_tokens().saturating_sub(usage.image_out) < delivered {
             usage.output_visible =
                 delivered.saturating_sub(usage.output_reasoning.saturating_add(usage.audio_out));
+            source = UsageSource::Counted;
+        }
+        let unsaid = self.media.beyond(self.media_said);
+        if !said && unsaid.tokens() > 0 {
+            usage.image_out = usage.image_out.saturating_add(unsaid.image);
+            usage.audio_out = usage.audio_out.saturating_add(unsaid.audio);
             source = UsageSource::Counted;
         }
         (usage, source)
@@ -114,7 +174,7 @@ impl Observed {
         let bytes = self.output_bytes.saturating_sub(self.raw_bytes).saturating_sub(repeated);
         let most =
             if tokens == 0 { 0 } else { tokens.saturating_mul(TOKEN_BYTES_MAX).saturating_add(SHORT_BYTES) };
-        bytes > most
+        bytes > most || tokens == 0 && self.media.tokens() > 0
     }
 }
 
@@ -182,6 +242,30 @@ mod tests {
         let heard = Usage { units: 9, ..Usage::default() };
         let picture = Observed { output_bytes: 2_000_000, raw_bytes: 1_999_990, ..whole.clone() };
         assert_eq!(picture.settlement(7), (reported, UsageSource::Reported));
+        // Media count by their formulas, and only what no report has counted.
+        let media = |image, audio| MediaOut { image, audio };
+        for (usage, delivered, said, finished, want) in [
+            // (visible, image) reported, delivered, counted in the report, at its end, (visible, image, audio) charged.
+            (Some((1, 1_120)), media(1_290, 0), media(1_290, 0), false, (1, 1_120, 0)),
+            (Some((1_120, 0)), media(1_290, 0), media(1_290, 0), false, (1_120, 0, 0)),
+            (Some((1, 1_120)), media(2_580, 0), media(1_290, 0), false, (1, 2_410, 0)),
+            (Some((1, 0)), media(1_290, 0), media(0, 0), true, (1, 0, 0)),
+            (Some((0, 0)), media(1_290, 9), media(0, 0), true, (0, 1_290, 9)),
+            (None, media(1_290, 9), media(0, 0), true, (0, 1_290, 9)),
+        ] {
+            let usage =
+                usage.map(|(output_visible, image_out)| Usage { output_visible, image_out, ..reported });
+            let drawn = Observed {
+                usage,
+                media: delivered,
+                media_said: said,
+                finished,
+                output_bytes: 0,
+                ..whole.clone()
+            };
+            let got = drawn.settlement(7).0;
+            assert_eq!((got.output_visible, got.image_out, got.audio_out), want, "{usage:?} {delivered:?}");
+        }
         let transcript = Observed { usage: Some(heard), output_bytes: 40_000, ..whole.clone() };
         assert_eq!(transcript.settlement(7), (heard, UsageSource::Reported));
         // Unless the upstream says itself what its failure used.

@@ -3,7 +3,7 @@
 mod content;
 mod field;
 mod gemini;
-mod media;
+pub(crate) mod media;
 mod ours;
 mod single;
 mod thought;

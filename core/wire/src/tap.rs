@@ -4,6 +4,7 @@ mod anthropic;
 mod any;
 mod cohere;
 mod gemini;
+mod media;
 mod ollama;
 mod responses;
 mod search;
@@ -20,7 +21,7 @@ use sluicegate_core::{Format, Usage};
 
 use crate::fault::{Fault, FaultClass};
 use crate::json::{Bad, Cursor, Kind, Span, Val, decoded_len};
-use crate::observed::Observed;
+use crate::observed::{MediaOut, Observed};
 use crate::quirk::{Ended, asked_cache_ppm, counted, ended};
 use crate::report::Report;
 use crate::sse::fields;
@@ -28,8 +29,6 @@ use crate::usage::{Absurd, AnthropicCounts, Counts, research_queries};
 
 pub use any::charged_by;
 
-/// No picture in a text is shorter, in bytes.
-const PICTURE_BYTES_MIN: usize = 512;
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
 
@@ -253,7 +252,7 @@ impl Tap {
         }
     }
 
-    /// What isn't read as text: media, and lists of parts.
+    /// What says little of how many tokens it has.
     fn raw_bytes(&mut self, raw: &str) {
         self.observed.output_bytes += raw.len() as u64;
         self.observed.raw_bytes += raw.len() as u64;
@@ -395,12 +394,18 @@ impl Tap {
                     let call = Val::at(text, cursor.skip()?);
                     self.call(Some(call));
                 }
-                // Lists of parts, audio, pictures: their raw length is more than their text.
-                ("\"content\"" | "\"audio\"" | "\"images\"", Kind::Array | Kind::Object) => {
-                    let span = cursor.skip()?;
-                    let is_empty = span.len() <= 2;
-                    self.observed.first_content |= !is_empty;
-                    self.raw_bytes(if is_empty { "" } else { span.of(text) });
+                ("\"content\"" | "\"images\"", Kind::Array) => {
+                    Val::at(text, cursor.skip()?).elements().for_each(|part| self.part(part));
+                }
+                ("\"content\"", Kind::Object) => {
+                    let part = Val::at(text, cursor.skip()?);
+                    self.part(part);
+                }
+                ("\"audio\"", Kind::Object) => {
+                    let audio = Val::at(text, cursor.skip()?);
+                    self.spoken(audio.get("data"));
+                    let words = audio.get("transcript").filter(|words| words.kind() == Kind::String);
+                    words.into_iter().for_each(|words| self.output(words));
                 }
                 _ => drop(cursor.skip()?),
             }
@@ -419,11 +424,8 @@ impl Tap {
         let (span, escaped) = cursor.string()?;
         let n = if escaped { decoded_len(span.of(text)) } else { span.len() - 2 };
         self.observed.first_content |= n > 0;
-        self.observed.output_bytes += n as u64;
-        // Some put pictures into the text.
-        if n > PICTURE_BYTES_MIN && span.of(text).contains(";base64,") {
-            self.observed.raw_bytes += n as u64;
-        }
+        let drawn = self.pictures_in(span.of(text));
+        self.observed.output_bytes += n.saturating_sub(drawn) as u64;
         Ok(())
     }
 
@@ -486,6 +488,9 @@ impl Tap {
             // Each may be right by itself, and their sum not.
             Ok(Some(counts)) if counts.usage.is_absurd() => self.reject(),
             Ok(Some(counts)) => {
+                if counts.usage.output_tokens() > 0 && !counts.output_missing {
+                    self.observed.media_said = self.observed.media;
+                }
                 let searches = counts.usage.searches.max(self.observed.searches);
                 self.observed.usage = Some(Usage { searches, ..counts.usage });
                 self.observed.input_missing = counts.input_missing;
@@ -499,6 +504,7 @@ impl Tap {
     fn reject(&mut self) {
         self.observed.usage_rejected = true;
         self.observed.usage = None;
+        self.observed.media_said = MediaOut::default();
     }
 }
 

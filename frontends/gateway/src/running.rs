@@ -212,7 +212,7 @@ impl Running {
         let counted = match observed.filter(|_| source == UsageSource::Reported) {
             Some(observed) => {
                 let own = observed.counted(admission.input_estimate());
-                let own = Usage { output_visible: own.output_visible.min(usage.output_tokens()), ..own };
+                let own = no_more_than(own, usage.output_tokens());
                 with_expected(own, UsageSource::Counted, &self.expected)
             }
             None => usage,
@@ -352,6 +352,18 @@ fn with_expected(mut usage: Usage, source: UsageSource, expected: &Usage) -> Usa
         usage.image_out = expected.image_out;
     }
     usage
+}
+
+/// A count of ours with no more output than was reported: media stay before text.
+fn no_more_than(own: Usage, most: u64) -> Usage {
+    let image_out = own.image_out.min(most);
+    let audio_out = own.audio_out.min(most - image_out);
+    Usage {
+        image_out,
+        audio_out,
+        output_visible: own.output_visible.min(most - image_out - audio_out),
+        ..own
+    }
 }
 
 impl Drop for Running {

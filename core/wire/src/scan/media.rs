@@ -81,7 +81,7 @@ fn value(byte: u8) -> Option<u8> {
 }
 
 /// The size of a PNG, a JPEG or a WebP. A GIF's frames may be larger than it says, so its size is unknown like any other's.
-pub(super) fn image_size(data: &str) -> Option<ImageSize> {
+pub(crate) fn image_size(data: &str) -> Option<ImageSize> {
     let mut file = Base64::of(data);
     let (width, height) = if file.begins(0, b"\x89PNG\r\n\x1a\n") {
         png(&mut file)?

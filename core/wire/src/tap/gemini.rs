@@ -7,11 +7,6 @@ use crate::usage::gemini;
 
 impl Tap {
     pub(super) fn gemini(&mut self, parts: &Parts<'_>, text: &str) -> Seen {
-        if let Some(usage) = parts.usage {
-            // What its head says in `x-gemini-service-tier`: the tier that is billed.
-            note(&mut self.observed.served_tier, crate::gemini::member(usage, "serviceTier"));
-            self.report(gemini(usage));
-        }
         if parts.error.is_some() {
             self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
         }
@@ -24,6 +19,12 @@ impl Tap {
             let content = candidate.get("content").and_then(|content| content.get("parts"));
             content.into_iter().flat_map(Val::elements).for_each(|part| self.gemini_part(part));
             self.grounded(candidate);
+        }
+        // It counts what stands beside it.
+        if let Some(usage) = parts.usage {
+            // What its head says in `x-gemini-service-tier`: the tier that is billed.
+            note(&mut self.observed.served_tier, crate::gemini::member(usage, "serviceTier"));
+            self.report(gemini(usage));
         }
         Seen {
             usage_only: false,
@@ -43,8 +44,15 @@ impl Tap {
                     self.observed.first_content = true;
                     self.observed.output_bytes += value.get("args").map_or(0, |args| args.raw().len() as u64);
                 }
-                // Media, code and what it printed: their raw length is more than their text.
-                ("inlineData" | "executableCode" | "codeExecutionResult", Kind::Object) => {
+                ("inlineData", Kind::Object) => {
+                    let kind = crate::gemini::member(value, "mimeType").and_then(Val::as_str);
+                    match kind.is_some_and(|kind| kind.starts_with("audio/")) {
+                        true => self.spoken(value.get("data")),
+                        false => value.get("data").into_iter().for_each(|data| self.picture(data)),
+                    }
+                }
+                // Code and what it printed: their raw length is more than their text.
+                ("executableCode" | "codeExecutionResult", Kind::Object) => {
                     self.observed.first_content = true;
                     self.raw_bytes(value.raw());
                 }

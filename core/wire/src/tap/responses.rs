@@ -34,11 +34,7 @@ impl Tap {
             name.into_iter().for_each(|name| self.output(name));
         } else if kind == "response.output_item.done" {
             // Pictures come whole, with the item's end.
-            let made = parts.item.and_then(|item| item.get("result")).filter(|v| v.kind() == Kind::String);
-            if let Some(picture) = made {
-                self.observed.first_content = true;
-                self.raw_bytes(picture.raw());
-            }
+            parts.item.and_then(picture_of).into_iter().for_each(|picture| self.picture(picture));
             parts.item.into_iter().for_each(|item| self.item_done(item));
         } else if let Some((response, span)) = parts.response {
             note(&mut self.observed.response_id, response.get("id"));
@@ -91,6 +87,7 @@ impl Tap {
     /// An item of a whole output.
     fn item(&mut self, item: Val<'_>) {
         self.observed.first_content = true;
+        picture_of(item).into_iter().for_each(|picture| self.picture(picture));
         for (name, value) in item.members() {
             match (&*name, value.kind()) {
                 ("name" | "arguments" | "input", Kind::String) => self.output(value),
@@ -104,4 +101,10 @@ impl Tap {
             }
         }
     }
+}
+
+/// The picture that an item made.
+fn picture_of(item: Val<'_>) -> Option<Val<'_>> {
+    let is_made = item.get_str("type").as_deref() == Some("image_generation_call");
+    item.get("result").filter(|_| is_made)
 }
