@@ -3,7 +3,11 @@
 //! What is certain of a model's own company is told by its [`ChannelModel`](crate::channel::ChannelModel); of everybody
 //! else the worst known formula holds.
 
+mod made;
+
 use serde::{Deserialize, Serialize};
+
+pub use made::made_image_tokens;
 
 /// No image costs more input tokens than this at any known provider.
 ///

@@ -125,6 +125,13 @@ impl Price {
         self.input.is_some() && self.output.is_some() || has_units
     }
 
+    /// Whether tokens are all that it charges for: nothing in units.
+    pub fn is_by_tokens(&self) -> bool {
+        let has_units =
+            self.per_unit.is_some() || self.more.as_deref().is_some_and(|more| !more.units.is_empty());
+        self.input.is_some() && self.output.is_some() && !has_units
+    }
+
     /// What does not depend on tokens, in pico-USD.
     fn fixed(&self, units: u64, per_unit: PicoUsd) -> i128 {
         let of_units = i128::from(units).saturating_mul(i128::from(per_unit));

@@ -9,9 +9,9 @@ use super::ceiling;
 use super::charges::Charges;
 use super::plan::Last;
 use super::sanity::{believed, within_bound};
-use crate::call::{Call, Format};
+use crate::call::{Call, Format, Unit};
 use crate::channel::{Channel, ChannelModel};
-use crate::count::Counting;
+use crate::count::{Counting, made_image_tokens};
 use crate::decision::{OutcomeClass, Reason};
 use crate::health::{self, KeyUse, Took};
 use crate::ids::ChannelId;
@@ -158,8 +158,7 @@ impl Engine {
         // What was served is charged, not what was asked for; and where nothing is said, what was sent.
         let asked = admission.call.service_tier.filter(|_| !open.asks_no_tier);
         let tier = outcome.served_tier.unwrap_or_else(|| ServiceTier::unsaid(asked));
-        let asked = open.variant.as_deref().or(admission.call.variant.as_deref());
-        let variant = Variant::served(asked, outcome.served_variant.as_deref());
+        let variant = served_variant(admission, &open, outcome);
         self.close(admission, open, how, (tier, variant), &charge, now);
         admission.note_usage_rejected(usage_rejected);
         admission.note_key_fault(of_key);
@@ -391,11 +390,41 @@ fn decide_charge(
 ) -> Charge {
     match charge_of(on_unknown, admission, open, outcome, reported) {
         Charge::Settle(..) if admission.call.format.counts_tokens() => Charge::Release,
+        Charge::Settle(usage, _) if made_unsaid(&usage, admission, open, outcome) => {
+            let counted = with_made(usage, admission, open, outcome);
+            Charge::Settle(within_bound(counted, admission, open), UsageSource::Counted)
+        }
         Charge::Settle(usage, UsageSource::Counted) => {
             Charge::Settle(within_bound(usage, admission, open), UsageSource::Counted)
         }
         charge => charge,
     }
+}
+
+/// Whether images were made that are charged in tokens, and nobody says in how many.
+fn made_unsaid(usage: &Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> bool {
+    let Some((channel, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
+    admission.call.format.unit() == Some(Unit::Image)
+        && (outcome.class == OutcomeClass::Ok || began(outcome))
+        && usage.output_tokens() == 0
+        && admission.call.price(&channel.id, model).is_by_tokens()
+}
+
+/// The same with the tokens of the images, by their formula, and those of the prompt.
+fn with_made(usage: Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> Usage {
+    let call = &admission.call;
+    let units = if usage.units > 0 { usage.units } else { call.units };
+    let variant = served_variant(admission, open, outcome);
+    let each = made_image_tokens(open.upstream_model.as_str(), variant.as_ref());
+    let input_uncached =
+        if usage.input_tokens() == 0 { open.input_estimate(call) } else { usage.input_uncached };
+    Usage { input_uncached, units, image_out: each.saturating_mul(units), ..usage }
+}
+
+/// What was served: as the answer says, and where it doesn't as was sent.
+fn served_variant(admission: &Admission, open: &Open, outcome: &Outcome) -> Option<Variant> {
+    let asked = open.variant.as_deref().or(admission.call.variant.as_deref());
+    Variant::served(asked, outcome.served_variant.as_deref())
 }
 
 fn charge_of(

@@ -349,7 +349,6 @@ fn with_expected(mut usage: Usage, source: UsageSource, expected: &Usage) -> Usa
     }
     if source == UsageSource::Counted && usage.output_tokens() == 0 {
         usage.audio_out = expected.audio_out;
-        usage.image_out = expected.image_out;
     }
     usage
 }

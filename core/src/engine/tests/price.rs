@@ -8,6 +8,7 @@ use crate::price::{
 };
 use crate::record::UsageRecord;
 use crate::tenant::{OwnPrice, Terms};
+use crate::usage::UsageSource;
 
 fn rates(input: u64, output: u64) -> Price {
     Price { input: Some(input), output: Some(output), ..Price::default() }
@@ -128,6 +129,73 @@ fn an_image_is_reserved_for_what_it_may_be_and_charged_as_what_it_is() {
         assert_eq!(record.attempts[0].variant.as_deref(), charged.as_ref());
         assert_eq!(record.replay.variant.as_deref(), asked.as_ref());
     }
+}
+
+#[test]
+fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() {
+    let priced = || with(PriceParts { image_out: Some(8_000_000), ..PriceParts::default() });
+    let by_unit = || Price { per_unit: Some(40_000_000_000), ..priced() };
+    let (ok, gone) = (OutcomeClass::Ok, OutcomeClass::ClientGone);
+    let units = |units| Usage { units, ..Usage::default() };
+    for (note, price, class, reported, (size, quality), charged) in [
+        ("nothing said", priced(), ok, Some(units(2)), (None, None), (90, 2 * 4_160)),
+        ("one of two came", priced(), ok, Some(units(1)), (None, Some("low")), (90, 272)),
+        (
+            "the answer says what they are",
+            priced(),
+            ok,
+            Some(units(2)),
+            (Some("1024x1536"), Some("low")),
+            (90, 2 * 408),
+        ),
+        ("a stream that somebody leaves", priced(), gone, None, (None, Some("medium")), (90, 2 * 1_056)),
+        ("more than was reserved", priced(), ok, Some(units(2)), (Some("4096x4096"), None), (90, 2 * 16_384)),
+        ("charged by the piece", by_unit(), ok, Some(units(2)), (None, None), (0, 0)),
+        (
+            "reported",
+            priced(),
+            ok,
+            Some(Usage { input_uncached: 9, image_out: 7, ..units(2) }),
+            (None, None),
+            (9, 7),
+        ),
+    ] {
+        let mut only = channel_with(|model| model.price = price.clone());
+        only.endpoints[0].format = Format::OpenaiImages;
+        only.models[0].upstream = "gpt-image-1".into();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, vec![Limit::strict(Metric::Spend, Window::Day, 10_000_000_000)], &[]);
+        let call = Call {
+            format: Format::OpenaiImages,
+            input_estimate: 90,
+            choices: 2,
+            units: 2,
+            extra_output: 16_384,
+            stream: class == gone,
+            ..call("m", None)
+        };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let served_variant = Variant::of(size, quality).map(Box::new);
+        let outcome = Outcome { reported, served_variant, sent: true, ..Outcome::failed(class, Some(200)) };
+        engine.observe(&mut admission, &outcome, NOW);
+        let record = engine.finish(admission, None, NOW);
+        let (usage, source) = (record.attempts[0].usage, record.attempts[0].usage_source);
+        assert_eq!((usage.input_uncached, usage.image_out), charged, "{note}");
+        assert_eq!(source == UsageSource::Counted, charged.0 == 90, "{note}");
+        assert!(record.spend > 0 && record.spend <= attempt.reserved, "{note}");
+    }
+    // What was never answered made nothing.
+    let mut only = channel_with(|model| model.price = priced());
+    only.endpoints[0].format = Format::OpenaiImages;
+    let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+    let caller = caller(&engine, spend_limit(), &[]);
+    let call = Call { format: Format::OpenaiImages, units: 1, extra_output: 16, ..call("m", None) };
+    let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+    let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+    let outcome = Outcome { sent: true, ..Outcome::failed(OutcomeClass::Timeout, None) };
+    engine.observe(&mut admission, &outcome, NOW);
+    assert_eq!(engine.finish(admission, None, NOW).usage.image_out, 0);
 }
 
 #[test]
