@@ -25,8 +25,8 @@ pub(crate) struct Encoder {
 struct State {
     index: u32,
     begun: bool,
-    /// The call that is open and has no arguments so far.
-    bare_tool: Option<u32>,
+    /// The calls that have no arguments so far: theirs may come when others have begun.
+    bare_tools: Vec<u32>,
     /// The calls of custom tools.
     custom: Vec<u32>,
     calls: bool,
@@ -122,12 +122,11 @@ impl Encoder {
                 self.chunk(out, choice, |_| {}, |o| logprobs(o, std::slice::from_ref(&array)), None);
             }
             Event::ToolStart { tool, id, name, kind } => {
-                self.close_bare(state, names, out);
                 state.calls = true;
                 let seal = state.seal.take();
                 let (word, input) = words(kind);
                 if names.as_functions {
-                    state.bare_tool = Some(tool).filter(|tool| *tool == 0);
+                    state.bare_tools.push(tool);
                     return self.function(out, choice, tool, |o| {
                         o.str("name", names.restore(&name));
                         o.str(input, "");
@@ -136,7 +135,7 @@ impl Encoder {
                 if kind == ToolKind::Custom {
                     state.custom.push(tool);
                 } else {
-                    state.bare_tool = Some(tool);
+                    state.bare_tools.push(tool);
                 }
                 self.call(out, choice, tool, |o| {
                     o.str("id", &id);
@@ -149,9 +148,7 @@ impl Encoder {
                 });
             }
             Event::ToolArgs { tool, json } => {
-                if state.bare_tool == Some(tool) {
-                    state.bare_tool = None;
-                }
+                state.bare_tools.retain(|bare| *bare != tool);
                 if names.as_functions {
                     return self.function(out, choice, tool, |o| o.str("arguments", &json));
                 }
@@ -183,13 +180,15 @@ impl Encoder {
         });
     }
 
-    /// A call without arguments has the arguments `{}`.
+    /// A call without arguments has the arguments `{}`, at the end.
     fn close_bare(&mut self, state: &mut State, names: &Names, out: &mut String) {
-        if let Some(tool) = state.bare_tool.take() {
-            if names.as_functions {
-                return self.function(out, state.index, tool, |o| o.str("arguments", "{}"));
+        for tool in std::mem::take(&mut state.bare_tools) {
+            match names.as_functions {
+                true => self.function(out, state.index, tool, |o| o.str("arguments", "{}")),
+                false => {
+                    self.call(out, state.index, tool, |o| o.object("function", |o| o.str("arguments", "{}")))
+                }
             }
-            self.call(out, state.index, tool, |o| o.object("function", |o| o.str("arguments", "{}")));
         }
     }
 
