@@ -2,12 +2,12 @@
 
 use crate::error::{Result, WireError};
 use crate::ir::{
-    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, Tier, Tool, ToolChoice,
-    ToolKind,
+    Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
+    ToolChoice, ToolKind,
 };
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
-use crate::openai_chat::{cache, system_texts};
+use crate::openai_chat::{cache, must_be_parts, must_be_text, nameless, result, system_texts};
 use crate::scan::is_ours_in_metadata;
 use crate::search;
 
@@ -49,7 +49,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                     search::keep(request, found, at, losses);
                     continue;
                 }
-                request.tools.extend(tool_of(tool, at, losses));
+                request.tools.extend(tool_of(tool, at, losses)?);
             }
         }
         "tool_choice" => {
@@ -137,25 +137,27 @@ fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
     // spoil the prompt cache of any other provider; it says nothing to a model.
     texts.retain(|s| !s.text.starts_with("x-anthropic-billing-header"));
-    request.system = texts;
+    // Before those that lead the messages.
+    request.system.splice(0..0, texts);
 }
 
-fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
+fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<Tool>> {
     if tool.get_str("type").is_some_and(|kind| kind != "custom") {
         losses
             .dropped(format!("tools[{at}]"), "only tools that the caller runs by a schema can be translated");
-        return None;
+        return Ok(None);
     }
     let known = ["type", "name", "description", "input_schema", "strict", "cache_control"];
     losses.unread(tool, &format!("tools[{at}]"), &known);
-    Some(Tool {
-        name: tool.get_str("name")?.into_owned(),
+    let name = tool.get_str("name").ok_or_else(|| nameless(&format!("tools[{at}]")))?;
+    Ok(Some(Tool {
+        name: name.into_owned(),
         kind: ToolKind::Function,
         description: tool.get_str("description").map(|s| s.into_owned()),
         schema: tool.get("input_schema").map(|s| s.raw().to_owned()),
         strict: tool.get("strict").and_then(Val::as_bool),
         cache: cache(tool),
-    })
+    }))
 }
 
 fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
@@ -171,6 +173,15 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             "user" => request.add(Role::User, blocks),
             "assistant" => request.add(Role::Assistant, blocks),
             // Some models take system messages between the turns.
+            "system" if request.messages.is_empty() => {
+                if blocks.iter().any(|block| !matches!(block, Block::Text { .. })) {
+                    losses.dropped(format!("{path}.content"), "a system prompt is text");
+                }
+                request.system.extend(blocks.into_iter().filter_map(|block| match block {
+                    Block::Text { text, cache } => Some(SystemText { text, cache }),
+                    _ => None,
+                }));
+            }
             "system" => {
                 losses.approximated(path, "a system message after the first turn becomes marked user text");
                 let marked = blocks.into_iter().map(|block| match block {
@@ -194,6 +205,7 @@ fn blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block
     if let Some(text) = content.as_str() {
         return Ok(if text.is_empty() { Vec::new() } else { vec![Block::text(text)] });
     }
+    must_be_parts(content, &format!("{path}.content"))?;
     let mut found = Vec::new();
     for (n, block) in content.elements().enumerate() {
         let path = format!("{path}.content[{n}]");
@@ -223,6 +235,7 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
     }
     Ok(match block.get_str("type").as_deref() {
         Some("text") => {
+            must_be_text(block.get("text"), &format!("{path}.text"))?;
             text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
         }
         Some("image") => {
@@ -249,7 +262,10 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             let id = text_of("tool_use_id")
                 .ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
             let content = match block.get("content") {
-                Some(content) => result_blocks(content, path, losses)?,
+                Some(content) => match result(Some(content), &format!("{path}.content"), losses) {
+                    Some(object) => object,
+                    None => result_blocks(content, path, losses)?,
+                },
                 None => Vec::new(),
             };
             let is_error = block.get("is_error").and_then(Val::as_bool) == Some(true);

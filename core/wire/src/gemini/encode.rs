@@ -397,6 +397,7 @@ fn user(a: &mut Array<'_>, turn: &Message, calls: &[(&str, &str)], path: &str, c
                         "<tool_result>\n{}\n</tool_result>",
                         texts.collect::<Vec<_>>().join("\n")
                     ));
+                    rest.extend(content.iter().filter(|block| !matches!(block, Block::Text { .. })));
                 }
             }
             other => rest.push(other),

@@ -32,7 +32,7 @@ pub(crate) fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &
         "messages" => messages(request, value, losses)?,
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
-                request.tools.extend(tool_of(tool, at, losses));
+                request.tools.extend(tool_of(tool, at, losses)?);
             }
         }
         "parallel_tool_calls" => request.parallel_tools = value.as_bool(),
@@ -163,13 +163,19 @@ pub(crate) fn cache(v: Val<'_>) -> Option<String> {
     v.get("cache_control").filter(|c| c.kind() == Kind::Object).map(|c| c.raw().to_owned())
 }
 
-fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
+fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<Tool>> {
     let (function, kind) = match (tool.get("function"), tool.get("custom")) {
         (Some(function), _) => (function, ToolKind::Function),
         (None, Some(custom)) => (custom, ToolKind::Custom),
         (None, None) => {
+            // As responses have them.
+            if let Some(word @ ("function" | "custom")) = tool.get_str("type").as_deref() {
+                let path = format!("tools[{at}].{word}");
+                let message = format!("`{path}` is missing: put the name and what is beside it there");
+                return Err(WireError::invalid(message).at(path));
+            }
             losses.dropped(format!("tools[{at}]"), "only tools that the caller runs can be translated");
-            return None;
+            return Ok(None);
         }
     };
     let taken = if kind == ToolKind::Custom { "format" } else { "parameters" };
@@ -177,14 +183,21 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
     losses.unread(tool, &format!("tools[{at}]"), &["type", word, "cache_control"]);
     let known = ["name", "description", taken, "strict", "cache_control"];
     losses.unread(function, &format!("tools[{at}].{word}"), &known);
-    Some(Tool {
-        name: function.get_str("name")?.into_owned(),
+    let name = function.get_str("name").ok_or_else(|| nameless(&format!("tools[{at}].{word}")))?;
+    Ok(Some(Tool {
+        name: name.into_owned(),
         kind,
         description: function.get_str("description").map(|s| s.into_owned()),
         schema: function.get(taken).map(|s| s.raw().to_owned()),
         strict: function.get("strict").and_then(Val::as_bool),
         cache: cache(tool).or_else(|| cache(function)),
-    })
+    }))
+}
+
+/// A tool without a name.
+pub(crate) fn nameless(path: &str) -> WireError {
+    let path = format!("{path}.name");
+    WireError::invalid(format!("`{path}` is missing: name the tool there")).at(path)
 }
 
 fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
@@ -262,14 +275,16 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
                 })?;
                 let result = Block::ToolResult {
                     id: id.into_owned(),
-                    content: parts(content, &path, losses)?,
+                    content: result(content, &format!("{path}.content"), losses)
+                        .map_or_else(|| parts(content, &path, losses), Ok)?,
                     is_error: false,
                     cache: cache(message),
                 };
                 request.add(Role::User, [result]);
             }
             "function" => {
-                let content = parts(content, &path, losses)?;
+                let object = result(content, &format!("{path}.content"), losses);
+                let content = object.map_or_else(|| parts(content, &path, losses), Ok)?;
                 legacy::result(request, &mut open, message, content, &path)?;
             }
             other => {
@@ -479,6 +494,29 @@ pub(crate) fn object_or_wrapped(text: &str, path: &str, losses: &mut Losses) -> 
     }
 }
 
+/// What a tool answers with that is neither text nor a list of parts: an object is its JSON.
+pub(crate) fn result(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Option<Vec<Block>> {
+    let object = content.filter(|content| content.kind() == Kind::Object)?;
+    losses.approximated(path, "an object is sent as its JSON");
+    Some(vec![Block::text(object.raw())])
+}
+
+/// Content that is neither a text nor a list of parts, and text that is none: nothing of it is passed over.
+pub(crate) fn must_be_parts(content: Val<'_>, path: &str) -> Result<()> {
+    match content.kind() {
+        Kind::String | Kind::Array | Kind::Null => Ok(()),
+        _ => Err(WireError::invalid(format!("`{path}` must be a string or an array of parts")).at(path)),
+    }
+}
+
+/// See [`must_be_parts`].
+pub(crate) fn must_be_text(text: Option<Val<'_>>, path: &str) -> Result<()> {
+    match text.map(Val::kind) {
+        None | Some(Kind::String | Kind::Null) => Ok(()),
+        Some(_) => Err(WireError::invalid(format!("`{path}` must be a string")).at(path)),
+    }
+}
+
 fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {
     let Some(content) = content else {
         return Ok(Vec::new());
@@ -487,6 +525,7 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
         // Empty and blank texts are refused by the target.
         return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Block::text(text)] });
     }
+    must_be_parts(content, &format!("{path}.content"))?;
     let mut blocks = Vec::new();
     for (n, part) in content.elements().enumerate() {
         let path = format!("{path}.content[{n}]");
@@ -514,6 +553,7 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
             Ok((!text.is_empty()).then_some(Block::Thinking { text, seal: None }))
         }
         "text" | "refusal" => {
+            must_be_text(part.get(&kind), &format!("{path}.{kind}"))?;
             let text = part.get_str(&kind).unwrap_or_default();
             Ok((!text.trim().is_empty()).then(|| Block::Text { text: text.into_owned(), cache }))
         }

@@ -9,7 +9,7 @@ use crate::ir::{
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
-use crate::openai_chat::{detail_of, object_or_wrapped};
+use crate::openai_chat::{detail_of, must_be_parts, must_be_text, nameless, object_or_wrapped, result};
 use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
@@ -51,7 +51,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
                     search::keep(request, found, at, losses);
                     continue;
                 }
-                request.tools.extend(tool_of(tool, at, losses));
+                request.tools.extend(tool_of(tool, at, losses)?);
             }
         }
         "tool_choice" => tool_choice(request, value, losses),
@@ -147,7 +147,7 @@ fn format_of(value: Val<'_>, losses: &mut Losses) -> OutputFormat {
     }
 }
 
-fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
+fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<Tool>> {
     let (kind, taken) = match tool.get_str("type").as_deref() {
         Some("function") => (ToolKind::Function, "parameters"),
         Some("custom") => (ToolKind::Custom, "format"),
@@ -156,19 +156,20 @@ fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Option<Tool> {
                 format!("tools[{at}]"),
                 "only tools that the caller declares and runs can be translated",
             );
-            return None;
+            return Ok(None);
         }
     };
     let known = ["type", "name", "description", "strict", taken];
     losses.unread(tool, &format!("tools[{at}]"), &known);
-    Some(Tool {
-        name: tool.get_str("name")?.into_owned(),
+    let name = tool.get_str("name").ok_or_else(|| nameless(&format!("tools[{at}]")))?;
+    Ok(Some(Tool {
+        name: name.into_owned(),
         kind,
         description: tool.get_str("description").map(|s| s.into_owned()),
         schema: tool.get(taken).map(|s| s.raw().to_owned()),
         strict: tool.get("strict").and_then(Val::as_bool),
         cache: None,
-    })
+    }))
 }
 
 fn tool_choice(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
@@ -271,7 +272,8 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
         }
         Some("function_call_output" | "custom_tool_call_output") => {
             let id = text("call_id").ok_or_else(|| missing("call_id"))?;
-            let content = parts(item.get("output"), &format!("{path}.output"), losses)?;
+            let (output, path) = (item.get("output"), format!("{path}.output"));
+            let content = result(output, &path, losses).map_or_else(|| parts(output, &path, losses), Ok)?;
             request.add(Role::User, [Block::ToolResult { id, content, is_error: false, cache: None }]);
         }
         Some("item_reference") => return Err(reference(path)),
@@ -348,6 +350,7 @@ fn parts(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Result<Ve
     if let Some(text) = content.as_str() {
         return Ok(if text.trim().is_empty() { Vec::new() } else { vec![Block::text(text)] });
     }
+    must_be_parts(content, path)?;
     let mut blocks = Vec::new();
     for (n, part) in content.elements().enumerate() {
         blocks.extend(part_of(part, &format!("{path}[{n}]"), losses)?);
@@ -369,7 +372,9 @@ fn part_of(part: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bloc
     losses.unread(part, path, known);
     match &*kind {
         "input_text" | "output_text" | "text" | "refusal" => {
-            let said = text(if kind == "refusal" { "refusal" } else { "text" }).unwrap_or_default();
+            let name = if kind == "refusal" { "refusal" } else { "text" };
+            must_be_text(part.get(name), &format!("{path}.{name}"))?;
+            let said = text(name).unwrap_or_default();
             Ok((!said.trim().is_empty()).then(|| Block::text(said)))
         }
         "input_image" | "computer_screenshot" => {
