@@ -31,8 +31,20 @@ impl Tap {
         if let Some(picture) = is_picture {
             return self.picture(picture.get("url").unwrap_or(picture));
         }
-        self.observed.first_content = true;
-        self.raw_bytes(part.raw());
+        let kind = part.get_str("type");
+        let inner = kind.as_deref().filter(|kind| matches!(*kind, "text" | "refusal" | "thinking"));
+        match inner.and_then(|name| part.get(name)) {
+            Some(text) if text.kind() == Kind::String => self.output(text),
+            // QUIRK(mistral, 2026-11): what its reasoning models think is a list of texts.
+            Some(list) if list.kind() == Kind::Array => {
+                let texts = list.elements().filter_map(|piece| piece.get("text"));
+                texts.filter(|text| text.kind() == Kind::String).for_each(|text| self.output(text));
+            }
+            _ => {
+                self.observed.first_content = true;
+                self.raw_bytes(part.raw());
+            }
+        }
     }
 
     /// A picture: its data, or where it is.
@@ -150,6 +162,21 @@ mod tests {
         let mut tap = Tap::new(google, None);
         tap.drawn("iVBORw0KGgoAAAANSUhEUgAAEAAAABAACAYAAAA");
         assert_eq!(tap.observed.media.image, 2_000);
+    }
+
+    #[test]
+    fn lists_of_parts_count_as_the_texts_in_them() {
+        let chunk = |delta: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":{delta}}}}}]}}"#);
+        for delta in [
+            r#""word ""#,
+            r#"[{"type":"text","text":"word "}]"#,
+            r#"[{"type":"thinking","thinking":[{"type":"text","text":"word "}]}]"#,
+            r#"[{"type":"thinking","thinking":"word "}]"#,
+            r#"[{"type":"thinking","thinking":[{"type":"text","text":"wo"},{"type":"text","text":"rd "}]}]"#,
+        ] {
+            let delta = chunk(delta);
+            assert_eq!(broken(Format::OpenaiChat, &vec![delta.as_str(); 50]), (63, 0, 0), "{delta}");
+        }
     }
 
     #[test]
