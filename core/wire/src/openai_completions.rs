@@ -21,6 +21,8 @@ pub(crate) fn told(event: Event, losses: &mut Losses) -> Option<Event> {
         Event::Image(_) => "images",
         Event::Sound(_) | Event::Transcript(_) => "audio",
         Event::Citation(_) => "annotations",
+        // Named where it is read.
+        Event::Native(_) => return None,
     };
     losses.dropped(lost, NO_PLACE);
     None

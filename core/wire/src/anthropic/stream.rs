@@ -118,8 +118,8 @@ impl Encoder {
             Event::ToolArgs { tool, json } => self.args(tool, &json, out),
             Event::Image(_) => self.losses.dropped(IMAGES, NO_IMAGES),
             Event::Citation(_) => self.losses.dropped(CITATIONS, NO_CITATIONS),
-            // Nobody can have asked for them.
-            Event::Logprobs(_) | Event::Sound(_) | Event::Transcript(_) => {}
+            // Nobody can have asked for them, and why it ends was named where it was read.
+            Event::Logprobs(_) | Event::Sound(_) | Event::Transcript(_) | Event::Native(_) => {}
             Event::Stop { reason, sequence } => self.stop = Some((reason, sequence)),
         }
         self.advance(out);

@@ -169,6 +169,10 @@ impl Decoder {
                 continue;
             };
             let reason = stop_of(&word);
+            if word != "STOP" && matches!(reason, None | Some(Stop::End)) {
+                self.losses.approximated("candidates[].finishReason", native(&word));
+                emit(Event::Native(word.clone()));
+            }
             if !candidate.spoke && matches!(reason, None | Some(Stop::Refusal)) {
                 let said = candidate.message.unwrap_or_else(|| match reason {
                     None => format!("the model's answer can't be used: {word}"),
@@ -180,6 +184,19 @@ impl Decoder {
             }
             emit(Event::Stop { reason: reason.unwrap_or(Stop::End), sequence: None });
         }
+    }
+}
+
+/// A reason to end that others have no word for.
+fn native(word: &str) -> &'static str {
+    match word {
+        "MALFORMED_FUNCTION_CALL" => "it ended with MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE" => "it ended with MALFORMED_RESPONSE",
+        "UNEXPECTED_TOOL_CALL" => "it ended with UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS" => "it ended with TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE" => "it ended with MISSING_THOUGHT_SIGNATURE",
+        "OTHER" => "it ended with OTHER",
+        _ => "it ended for a reason that only Gemini's format has",
     }
 }
 

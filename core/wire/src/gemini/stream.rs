@@ -133,6 +133,7 @@ impl Encoder {
             Event::Logprobs(array) => {
                 self.candidate(out, index, |_| {}, |o| body::logprobs(o, std::slice::from_ref(&array)));
             }
+            Event::Native(_) => {}
             Event::Stop { reason, .. } => {
                 self.flush(state, names, out);
                 state.stop = Some(reason);

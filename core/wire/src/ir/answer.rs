@@ -39,6 +39,8 @@ pub(crate) struct Choice {
     pub(crate) index: u32,
     pub(crate) blocks: Vec<AnswerBlock>,
     pub(crate) stop: Option<Stop>,
+    /// The upstream's own word for it, where no other format has one.
+    pub(crate) native: Option<String>,
     pub(crate) sequence: Option<String>,
     /// Each once, in order.
     pub(crate) citations: Vec<Citation>,
@@ -127,6 +129,7 @@ impl Choice {
                     args.push_str(&json);
                 }
             }
+            (Event::Native(word), _) => self.native = Some(word),
             (Event::Stop { reason, sequence }, _) => {
                 self.stop = Some(reason);
                 self.sequence = sequence.or(self.sequence.take());

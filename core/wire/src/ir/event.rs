@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Citation(Citation),
     /// Of the text before it: a JSON array of `{token, logprob, bytes, top_logprobs}`, as chat completions have it.
     Logprobs(String),
+    /// The upstream's own word for the end that follows, where no other format has one.
+    Native(String),
     Stop {
         reason: Stop,
         sequence: Option<String>,

@@ -32,6 +32,8 @@ pub(crate) fn body(
                     o.object("message", |o| message(o, head, choice, names, wav));
                     logprobs(o, &choice.logprobs);
                     o.str("finish_reason", finish_reason(choice.reason(), names));
+                    // As OpenRouter calls it.
+                    choice.native.iter().for_each(|word| o.str("native_finish_reason", word));
                 });
             }
         });

@@ -31,6 +31,8 @@ struct State {
     custom: Vec<u32>,
     calls: bool,
     finished: bool,
+    /// The upstream's own word for why it ends.
+    native: Option<String>,
     /// How many were written.
     pictures: u64,
     /// What is spoken has its name.
@@ -156,13 +158,18 @@ impl Encoder {
                 let (word, input) = words(if custom { ToolKind::Custom } else { ToolKind::Function });
                 self.call(out, choice, tool, |o| o.object(word, |o| o.str(input, &json)));
             }
+            Event::Native(word) => state.native = Some(word),
             Event::Stop { reason, .. } => {
                 if std::mem::replace(&mut state.finished, true) {
                     return;
                 }
                 self.close_bare(state, names, out);
                 let reason = if state.calls && reason == Stop::End { Stop::ToolUse } else { reason };
-                self.chunk(out, choice, |_| {}, |_| {}, Some(finish_reason(reason, names)));
+                let native = state.native.take();
+                let beside = |o: &mut Object<'_>| {
+                    native.iter().for_each(|word| o.str("native_finish_reason", word));
+                };
+                self.chunk(out, choice, |_| {}, beside, Some(finish_reason(reason, names)));
             }
         }
     }

@@ -136,7 +136,7 @@ impl Encoder {
                 }
             }
             // The format has no place for it.
-            Event::Sound(_) | Event::Transcript(_) => {}
+            Event::Sound(_) | Event::Transcript(_) | Event::Native(_) => {}
             Event::Stop { reason, .. } => self.stop = Some(reason),
         }
         self.advance(out);
