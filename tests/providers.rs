@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sluicegate::config::{Provider, providers, quirks_of};
 use sluicegate::core::channel::{Endpoint, Secret};
 use sluicegate::core::ports::SecretResolver;
-use sluicegate::core::quirk::{BesideQuirk, Quirks};
+use sluicegate::core::quirk::{BesideQuirk, Parameter, Quirks};
 use sluicegate::core::snapshot::Declared;
 use sluicegate::upstream::Targets;
 use sluicegate::wire::{Bridge, BridgeOptions, Edits, End, Fault, Observed, Reply, scan};
@@ -132,6 +132,20 @@ fn agrees(want: &Value, got: &Value) -> bool {
     }
 }
 
+/// What a fixture shows a quirk by.
+const PARTS: [&str; 10] = [
+    "requests",
+    "errors",
+    "finish",
+    "usage",
+    "think",
+    "thinking",
+    "beside",
+    "headers",
+    "searches",
+    "parameters",
+];
+
 #[test]
 fn every_entry_has_its_source_and_its_fixtures() {
     let mut count = 0;
@@ -166,12 +180,11 @@ fn every_entry_has_its_source_and_its_fixtures() {
         for part in ["errors", "usage"] {
             assert!(!list(&answers, part).is_empty(), "{}: {part}", family.name);
         }
-        let shown: BTreeSet<(&str, &str)> =
-            ["requests", "errors", "finish", "usage", "think", "thinking", "beside", "headers", "searches"]
-                .iter()
-                .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
-                .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
-                .collect();
+        let shown: BTreeSet<(&str, &str)> = PARTS
+            .iter()
+            .flat_map(|part| list(&family.fixture, part).iter().map(move |case| (*part, case)))
+            .filter_map(|(part, case)| Some((part, case["quirk"].as_str()?)))
+            .collect();
         let quirks = &family.quirks;
         let declared: BTreeSet<(&str, &str)> = quirks
             .request
@@ -185,6 +198,7 @@ fn every_entry_has_its_source_and_its_fixtures() {
             .chain(quirks.beside.iter().map(|it| ("beside", it.id.as_str())))
             .chain(quirks.headers.iter().map(|it| ("headers", it.id.as_str())))
             .chain(quirks.searches.iter().map(|it| ("searches", it.id.as_str())))
+            .chain(quirks.parameters.iter().map(|it| ("parameters", it.id.as_str())))
             .collect();
         assert_eq!(shown, declared, "{}: each quirk has a fixture, and each fixture a quirk", family.name);
     }
@@ -330,6 +344,81 @@ fn thinking_is_asked_for_in_the_providers_words() {
             let note = format!("{}: {model}: {asks}", family.name);
             assert_eq!(sent, case["sent"], "{note}");
             assert_eq!(prepared.losses.to_string(), case["losses"].as_str().unwrap_or_default(), "{note}");
+        }
+    }
+}
+
+/// A request of somebody's, with more in it, as it is sent to a model.
+fn sent(family: &Family, from: Format, to: Format, model: &str, says: &str) -> (Value, String) {
+    let (prompt, ceiling) = match from {
+        Format::OpenaiResponses => (r#""input":"hi""#, "max_output_tokens"),
+        _ => (r#""messages":[{"role":"user","content":"hi"}]"#, "max_tokens"),
+    };
+    let body = format!(r#"{{"model":"{model}",{prompt},"{ceiling}":9000,{says}}}"#);
+    let scanned = scan(from, &Bytes::from(body)).unwrap();
+    let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
+    let mut prepared = scanned.prepare(&edits, to).unwrap();
+    scanned.heed(&mut prepared, &family.quirks, to, model);
+    (serde_json::from_slice(&prepared.body).unwrap(), prepared.losses.to_string())
+}
+
+fn format_in(case: &Value, name: &str) -> Format {
+    let named = case.get(name).map(|it| serde_json::from_value(it.clone()).unwrap());
+    named.unwrap_or(Format::OpenaiChat)
+}
+
+#[test]
+fn what_not_everybody_takes_is_sent_to_who_does() {
+    for family in families() {
+        for case in list(&family.fixture, "parameters") {
+            let (from, to) = (format_in(case, "from"), format_in(case, "to"));
+            let model = case["model"].as_str().unwrap_or(text(&family.fixture, "model"));
+            let (mut body, losses) = sent(&family, from, to, model, text(case, "says"));
+            for name in [
+                "model",
+                "max_tokens",
+                "max_completion_tokens",
+                "max_output_tokens",
+                "store",
+                "include",
+                "messages",
+                "input",
+            ] {
+                // Where words are put in, the case says what is said.
+                if case["sent"].get(name).is_none() {
+                    body.as_object_mut().unwrap().remove(name);
+                }
+            }
+            let note = format!("{}: {case}", family.name);
+            assert_eq!(body, case["sent"], "{note}");
+            assert_eq!(losses, case["losses"].as_str().unwrap_or_default(), "{note}");
+        }
+    }
+}
+
+#[test]
+fn codex_reaches_whoever_speaks_chat() {
+    let says = r#""prompt_cache_key":"k","safety_identifier":"u","store":false,"service_tier":"priority","text":{"verbosity":"low"}"#;
+    let words = [
+        (Parameter::Verbosity, "verbosity"),
+        (Parameter::PromptCacheKey, "prompt_cache_key"),
+        (Parameter::ServiceTier, "service_tier"),
+    ];
+    for family in families().into_iter().filter(|family| family.format == Format::OpenaiChat) {
+        let model = text(&family.fixture, "model");
+        let (body, losses) = sent(&family, Format::OpenaiResponses, Format::OpenaiChat, model, says);
+        let lost = words.iter().filter(|(what, _)| {
+            family.quirks.takes(*what, Format::OpenaiChat, model) != Some(true) && !model.starts_with("gpt-5")
+        });
+        let lost: Vec<&str> = lost.map(|(_, word)| *word).collect();
+        for (_, word) in words {
+            assert_eq!(body.get(word).is_none(), lost.contains(&word), "{}: {word}: {body}", family.name);
+        }
+        let told: Vec<String> = lost.iter().map(|word| format!("dropped {word}")).collect();
+        assert_eq!(losses, told.join("; "), "{}", family.name);
+        for never in ["store", "safety_identifier", "prompt_cache_retention"] {
+            // Parasail is told what it would do otherwise.
+            assert!(body.get(never).is_none() || family.name == "parasail", "{}: {body}", family.name);
         }
     }
 }

@@ -47,6 +47,11 @@ pub fn is_chat_only(model: &str) -> bool {
     chats || wants_max_completion_tokens(name) || is_responses_only(name)
 }
 
+/// Whether a model is one of OpenAI's own chat models, whoever serves it. Those whose weights are open anybody serves.
+pub fn is_openais(model: &str) -> bool {
+    is_chat_only(model)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

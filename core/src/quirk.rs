@@ -2,6 +2,7 @@
 //! applies it.
 
 mod beside;
+mod parameter;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -11,6 +12,7 @@ use crate::error::ErrorKind;
 use crate::ids::own_name;
 
 pub use beside::{Beside, BesideQuirk, ByItself};
+pub use parameter::{Parameter, ParameterQuirk};
 
 /// What is different at one provider. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ pub struct Quirks {
     /// Where it searches the web by itself if it is asked to: elsewhere it isn't asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub searches: Vec<SearchQuirk>,
+    /// What it takes in requests that are translated though not everybody does, the first that names it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<ParameterQuirk>,
 }
 
 impl Quirks {
@@ -53,6 +58,7 @@ impl Quirks {
             && self.thinking.is_empty()
             && self.beside.is_empty()
             && self.searches.is_empty()
+            && self.parameters.is_empty()
             && !self.concern_answers()
     }
 
@@ -75,6 +81,7 @@ impl Quirks {
         self.thinking.extend(other.thinking);
         self.beside.extend(other.beside);
         self.searches.extend(other.searches);
+        self.parameters.extend(other.parameters);
     }
 
     /// The ids of all of them, in order.
@@ -87,8 +94,9 @@ impl Quirks {
         let think = self.think_tags.iter().map(|it| &it.id).chain(self.thinking.iter().map(|it| &it.id));
         let beside = self.beside.iter().map(|it| &it.id);
         let searches = self.searches.iter().map(|it| &it.id);
+        let parameters = self.parameters.iter().map(|it| &it.id);
         let of_answers = errors.chain(finish).chain(usage).chain(think).chain(beside);
-        request.chain(headers).chain(of_answers).chain(searches).map(String::as_str)
+        request.chain(headers).chain(of_answers).chain(searches).chain(parameters).map(String::as_str)
     }
 
     /// The patterns for models, of all of them.
@@ -98,7 +106,8 @@ impl Quirks {
         let thinking = self.thinking.iter().flat_map(|it| &it.models);
         let beside = self.beside.iter().flat_map(|it| &it.models);
         let searches = self.searches.iter().flat_map(|it| &it.models);
-        request.chain(think).chain(thinking).chain(beside).chain(searches)
+        let parameters = self.parameters.iter().flat_map(|it| &it.models);
+        request.chain(think).chain(thinking).chain(beside).chain(searches).chain(parameters)
     }
 
     /// What the provider's word for the end of an answer means, if it is one of its own.
@@ -149,11 +158,13 @@ impl Quirks {
             return Some(format!("`{}`: it names no format", nowhere.id));
         }
         let beside = self.beside.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
+        let parameters =
+            || self.parameters.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
         let thinking =
             || self.thinking.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
         let request =
             || self.request.iter().find_map(|it| it.unfit().map(|why| format!("`{}`: {why}", it.id)));
-        beside.or_else(thinking).or_else(request)
+        beside.or_else(parameters).or_else(thinking).or_else(request)
     }
 }
 

@@ -1,14 +1,22 @@
 //! What a request says that some formats have no place for, whatever it came in: put otherwise, or named, before it is written.
 
 use sluicegate_core::Format;
+use sluicegate_core::ids::own_name;
+use sluicegate_core::openai::is_openais;
+use sluicegate_core::quirk::{Parameter, Quirks};
 
-use crate::ir::{Block, Request, Role};
+use crate::ir::{Block, Request, Role, Tier};
 use crate::loss::Losses;
 
 const NO_PLACE: &str = "the target has no place for it";
+/// Why a word that the format has isn't sent: others would refuse the call for it.
+const NOT_KNOWN: &str = "the provider isn't known to take it";
 
-/// Puts the request as the target can be told it.
-pub(crate) fn heed(request: &mut Request, target: Format, losses: &mut Losses) {
+/// Puts the request as the target can be told it, whose provider differs from its format in these ways.
+pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks>, losses: &mut Losses) {
+    if matches!(target, Format::OpenaiChat | Format::OpenaiResponses) {
+        leave_untaken(request, target, quirks, losses);
+    }
     if target != Format::OpenaiResponses {
         let safety_id = request.safety_id.take();
         request.user = request.user.take().or(safety_id);
@@ -27,6 +35,52 @@ pub(crate) fn heed(request: &mut Request, target: Format, losses: &mut Losses) {
     if matches!(target, Format::AnthropicMessages | Format::GeminiGenerate) {
         speak(request, losses);
     }
+}
+
+/// Takes out what OpenAI's formats have a place for, where it isn't known that the provider takes it.
+// QUIRK(groq, cerebras, 2026-11, https://github.com/zed-industries/zed/issues/36215): 400 and 422 for a word that they don't know.
+fn leave_untaken(request: &mut Request, target: Format, quirks: Option<&Quirks>, losses: &mut Losses) {
+    let model = std::mem::take(&mut request.model);
+    let takes = |what| takes(quirks, what, target, &model);
+    if !takes(Parameter::SafetyIdentifier) {
+        let safety_id = request.safety_id.take();
+        request.user = request.user.take().or(safety_id);
+    }
+    for (what, said) in [
+        (Parameter::Verbosity, &mut request.verbosity),
+        (Parameter::PromptCacheKey, &mut request.cache_key),
+        (Parameter::PromptCacheRetention, &mut request.cache_retention),
+    ] {
+        if said.is_some() && !takes(what) {
+            *said = None;
+            losses.dropped(what.as_str(), NOT_KNOWN);
+        }
+    }
+    let tier_taken = match request.tier {
+        Some(Tier::Flex) => takes(Parameter::FlexTier) || takes(Parameter::ServiceTier),
+        _ => takes(Parameter::ServiceTier),
+    };
+    if !tier_taken && let Some(tier) = request.tier.take() {
+        // As it is served unasked, at whatever tier that is.
+        if matches!(tier, Tier::Flex | Tier::Priority) {
+            losses.dropped("service_tier", "the provider isn't known to have such a tier");
+        }
+    }
+    request.model = model;
+}
+
+/// Whether a model takes what not everybody does. Where nobody knows, OpenAI's own models take OpenAI's words.
+fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) -> bool {
+    let known = quirks.and_then(|quirks| quirks.takes(what, target, model));
+    known.unwrap_or_else(|| match what {
+        // QUIRK(openai, 2026-11, https://platform.openai.com/docs/api-reference/chat/create): 400 for others' models.
+        Parameter::Verbosity => own_name(model).starts_with("gpt-5"),
+        Parameter::PromptCacheKey
+        | Parameter::PromptCacheRetention
+        | Parameter::SafetyIdentifier
+        | Parameter::ServiceTier
+        | Parameter::FlexTier => is_openais(model),
+    })
 }
 
 fn note_details(request: &Request, losses: &mut Losses) {

@@ -50,7 +50,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
     if let Some(model) = edits.model {
         request.model = model.to_owned();
     }
-    crate::heed::heed(&mut request, target, &mut losses);
+    crate::heed::heed(&mut request, target, edits.quirks, &mut losses);
     names.as_functions = request.as_functions;
     crate::search::heed_choice(&mut request, scanned.format(), &mut losses);
     crate::search::heed_target(&mut request, target, edits.web_search, &mut losses);

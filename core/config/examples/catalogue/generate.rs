@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 use sluicegate_core::quirk::{
-    BesideQuirk, ByItself, ErrorQuirk, Finish, Quirks, RequestChange, RequestQuirk, ThinkingQuirk,
-    UsageCounts,
+    BesideQuirk, ByItself, ErrorQuirk, Finish, ParameterQuirk, Quirks, RequestChange, RequestQuirk,
+    ThinkingQuirk, UsageCounts,
 };
 
 const FACTS: &str = include_str!("../../catalogue/facts.csv");
@@ -102,7 +102,9 @@ pub(crate) fn facts() -> Result<Facts, String> {
         }
         let searches = family.quirks.searches.iter().map(|it| (&it.id, &it.source, &it.checked));
         let beside = family.quirks.beside.iter().map(|it| (&it.id, &it.source, &it.checked));
-        let unread = searches.chain(beside).find(|(_, source, date)| !is_source(source) || !is_date(date));
+        let parameters = family.quirks.parameters.iter().map(|it| (&it.id, &it.source, &it.checked));
+        let mut sources = searches.chain(beside).chain(parameters);
+        let unread = sources.find(|(_, source, date)| !is_source(source) || !is_date(date));
         if let Some((id, ..)) = unread {
             return wrong(format!("`{id}` needs the address of its source, and the date when it was read"));
         }
@@ -273,6 +275,10 @@ What a channel's `body_edits` write about thinking, or its `unknown_fields: drop
 OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
 the loss report. A channel's `web_search: true` or `false` goes before what is known here. A caller who speaks the channel's own format is passed as ever.
 
+**Words of some providers alone** go over in a translated request where the list below says that the provider takes them: `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `verbosity`, tiers.
+Others refuse the whole call for them: there they are dropped, and named in the loss report. Where nothing is known of a provider, OpenAI's own models (`gpt-4…`, `gpt-5…`, `o3` …) are sent OpenAI's words. A caller who
+speaks the channel's own format is passed as ever.
+
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
 like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`
 and `</think>` passes as it is within OpenAI's format, and is told apart when the answer is translated.
@@ -398,6 +404,7 @@ fn lines(quirks: &Quirks) -> Vec<String> {
             it.checked
         )
     }));
+    lines.extend(quirks.parameters.iter().map(parameter));
     lines.extend(errors(&quirks.errors));
     lines
 }
@@ -430,6 +437,23 @@ fn thinking(rule: &ThinkingQuirk) -> String {
         said.push("never where a call of a tool is demanded".to_owned());
     }
     format!("`{}`: {}{}; in translation", rule.id, said.join(", "), models(&rule.models))
+}
+
+/// What is taken in translated requests, in words.
+fn parameter(rule: &ParameterQuirk) -> String {
+    let said = [("takes", &rule.takes), ("doesn't take", &rule.lacks)].into_iter();
+    let said = said.filter(|(_, what)| !what.is_empty());
+    let said: Vec<_> =
+        said.map(|(verb, what)| format!("{verb} {}", quoted(what.iter().map(|it| it.as_str())))).collect();
+    format!(
+        "`{}`: {} in translation, in {}{}; [source]({}), read {}",
+        rule.id,
+        said.join(", "),
+        quoted(rule.formats.iter().map(|it| it.as_str())),
+        models(&rule.models),
+        rule.source,
+        rule.checked
+    )
 }
 
 /// What is reserved on top of the ceiling, in words.
