@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sluicegate::config::{Provider, providers, quirks_of};
 use sluicegate::core::channel::{Endpoint, Secret};
+use sluicegate::core::openai::is_openais;
 use sluicegate::core::ports::SecretResolver;
 use sluicegate::core::quirk::{BesideQuirk, Parameter, Quirks};
 use sluicegate::core::snapshot::Declared;
@@ -24,6 +25,8 @@ use sluicegate_tests::data;
 struct Family {
     name: String,
     format: Format,
+    /// The upstream's name of the model that answers.
+    model: String,
     quirks: Arc<Quirks>,
     fixture: Value,
 }
@@ -50,8 +53,10 @@ fn families() -> Vec<Family> {
     }
     found
         .into_iter()
-        .map(|(name, provider)| Family {
+        .map(|(name, provider)| (name, provider, fixture(name)))
+        .map(|(name, provider, fixture)| Family {
             name: name.to_owned(),
+            model: text(&fixture, "model").to_owned(),
             format: match provider.wire {
                 "anthropic" => Format::AnthropicMessages,
                 "gemini" => Format::GeminiGenerate,
@@ -60,7 +65,7 @@ fn families() -> Vec<Family> {
                 _ => Format::OpenaiChat,
             },
             quirks: Arc::new(quirks_of(&provider)),
-            fixture: fixture(name),
+            fixture,
         })
         .collect()
 }
@@ -79,16 +84,12 @@ impl Family {
         if self.format.is_upstream_only() { Format::OpenaiChat } else { self.format }
     }
 
-    fn reply(&self) -> Reply {
-        Reply::at(&self.quirks, text(&self.fixture, "model"))
-    }
-
     /// What comes out for a caller of this format, and what was seen.
     fn bridge(&self, caller: Format, body: &str, streams: bool, caller_streams: bool) -> (String, Observed) {
         let mut bridge = Bridge::new(BridgeOptions {
             caller_streams,
             upstream_streams: streams,
-            reply: self.reply(),
+            reply: Reply::at(&self.quirks, &self.model),
             ..BridgeOptions::new(caller, self.format)
         });
         let mut out = Vec::new();
@@ -354,6 +355,7 @@ fn sent(family: &Family, from: Format, to: Format, model: &str, says: &str) -> (
         Format::OpenaiResponses => (r#""input":"hi""#, "max_output_tokens"),
         _ => (r#""messages":[{"role":"user","content":"hi"}]"#, "max_tokens"),
     };
+    let prompt = if says.contains(r#""messages":"#) { r#""stream":false"# } else { prompt };
     let body = format!(r#"{{"model":"{model}",{prompt},"{ceiling}":9000,{says}}}"#);
     let scanned = scan(from, &Bytes::from(body)).unwrap();
     let edits = Edits { quirks: Some(&family.quirks), ..Edits::default() };
@@ -398,28 +400,26 @@ fn what_not_everybody_takes_is_sent_to_who_does() {
 
 #[test]
 fn codex_reaches_whoever_speaks_chat() {
-    let says = r#""prompt_cache_key":"k","safety_identifier":"u","store":false,"service_tier":"priority","text":{"verbosity":"low"}"#;
+    let says = r#""prompt_cache_key":"k","store":false,"service_tier":"priority","text":{"verbosity":"low"}"#;
     let words = [
         (Parameter::Verbosity, "verbosity"),
         (Parameter::PromptCacheKey, "prompt_cache_key"),
         (Parameter::ServiceTier, "service_tier"),
     ];
     for family in families().into_iter().filter(|family| family.format == Format::OpenaiChat) {
-        let model = text(&family.fixture, "model");
+        let model = family.model.as_str();
         let (body, losses) = sent(&family, Format::OpenaiResponses, Format::OpenaiChat, model, says);
-        let lost = words.iter().filter(|(what, _)| {
-            family.quirks.takes(*what, Format::OpenaiChat, model) != Some(true) && !model.starts_with("gpt-5")
-        });
+        let known = |what| family.quirks.takes(what, Format::OpenaiChat, model);
+        let by_itself = |what| is_openais(model) && (what != Parameter::Verbosity || model.contains("gpt-5"));
+        let lost = words.iter().filter(|(what, _)| !known(*what).unwrap_or_else(|| by_itself(*what)));
         let lost: Vec<&str> = lost.map(|(_, word)| *word).collect();
         for (_, word) in words {
             assert_eq!(body.get(word).is_none(), lost.contains(&word), "{}: {word}: {body}", family.name);
         }
         let told: Vec<String> = lost.iter().map(|word| format!("dropped {word}")).collect();
         assert_eq!(losses, told.join("; "), "{}", family.name);
-        for never in ["store", "safety_identifier", "prompt_cache_retention"] {
-            // Parasail is told what it would do otherwise.
-            assert!(body.get(never).is_none() || family.name == "parasail", "{}: {body}", family.name);
-        }
+        // Parasail keeps everything unless it is told not to.
+        assert!(body.get("store").is_none() || family.name == "parasail", "{}: {body}", family.name);
     }
 }
 
@@ -439,13 +439,9 @@ fn written(sent: &Value, most: u64, off: (&str, Value)) -> u64 {
 
 #[test]
 fn thoughts_beside_the_ceiling_are_reserved() {
-    let format = |case: &Value, name: &str| {
-        let named = case.get(name).map(|it| serde_json::from_value(it.clone()).unwrap());
-        named.unwrap_or(Format::OpenaiChat)
-    };
     for family in families() {
         for case in list(&family.fixture, "beside") {
-            let (from, to) = (format(case, "from"), format(case, "to"));
+            let (from, to) = (format_in(case, "from"), format_in(case, "to"));
             let model = text(case, "model");
             let more = match text(case, "says") {
                 "" => String::new(),
@@ -513,8 +509,10 @@ fn words_for_the_end_mean_what_they_say() {
 
 #[test]
 fn reasoning_between_tags_is_told_apart() {
-    for family in families() {
-        for case in list(&family.fixture, "think") {
+    for mut family in families() {
+        let cases = list(&family.fixture, "think").to_vec();
+        for case in &cases {
+            family.model = case["model"].as_str().unwrap_or(text(&family.fixture, "model")).to_owned();
             let content = Value::from(text(case, "content"));
             let body = format!(
                 r#"{{"choices":[{{"index":0,"message":{{"content":{content}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#

@@ -45,6 +45,8 @@ pub enum Parameter {
     ServiceTier,
     /// `service_tier: flex`.
     FlexTier,
+    /// A schema for the answer.
+    JsonSchema,
 }
 
 impl Parameter {
@@ -57,6 +59,7 @@ impl Parameter {
             Parameter::Verbosity => "verbosity",
             Parameter::ServiceTier => "service_tier",
             Parameter::FlexTier => "flex_tier",
+            Parameter::JsonSchema => "json_schema",
         }
     }
 }

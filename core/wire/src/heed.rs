@@ -5,7 +5,8 @@ use sluicegate_core::ids::own_name;
 use sluicegate_core::openai::is_openais;
 use sluicegate_core::quirk::{Parameter, Quirks};
 
-use crate::ir::{Block, Request, Role, Tier};
+use crate::ir::{Block, OutputFormat, Request, Role, SystemText, Tier};
+use crate::json::{Val, compact};
 use crate::loss::Losses;
 
 const NO_PLACE: &str = "the target has no place for it";
@@ -15,7 +16,11 @@ const NOT_KNOWN: &str = "the provider isn't known to take it";
 /// Puts the request as the target can be told it, whose provider differs from its format in these ways.
 pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks>, losses: &mut Losses) {
     if matches!(target, Format::OpenaiChat | Format::OpenaiResponses) {
-        leave_untaken(request, target, quirks, losses);
+        let model = std::mem::take(&mut request.model);
+        let takes = |what| takes(quirks, what, target, &model);
+        leave_untaken(request, &takes, losses);
+        say_form(request, &takes, losses);
+        request.model = model;
     }
     if target != Format::OpenaiResponses {
         let safety_id = request.safety_id.take();
@@ -39,9 +44,7 @@ pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks
 
 /// Takes out what OpenAI's formats have a place for, where it isn't known that the provider takes it.
 // QUIRK(groq, cerebras, 2026-11, https://github.com/zed-industries/zed/issues/36215): 400 and 422 for a word that they don't know.
-fn leave_untaken(request: &mut Request, target: Format, quirks: Option<&Quirks>, losses: &mut Losses) {
-    let model = std::mem::take(&mut request.model);
-    let takes = |what| takes(quirks, what, target, &model);
+fn leave_untaken(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
     if !takes(Parameter::SafetyIdentifier) {
         let safety_id = request.safety_id.take();
         request.user = request.user.take().or(safety_id);
@@ -66,7 +69,29 @@ fn leave_untaken(request: &mut Request, target: Format, quirks: Option<&Quirks>,
             losses.dropped("service_tier", "the provider isn't known to have such a tier");
         }
     }
-    request.model = model;
+}
+
+/// What asks for an answer of some form, before the schema.
+const FORM_HINT: &str = "nothing else. It must be valid against this JSON schema:";
+
+/// Says what form the answer is to have, where a model can't be held to one: in words, with JSON of any form held to.
+// QUIRK(deepseek, 2026-11, https://api-docs.deepseek.com/guides/json_mode): 400 for a schema.
+fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
+    let OutputFormat::JsonSchema { description, schema, .. } = &request.format else { return };
+    if takes(Parameter::JsonSchema) {
+        return;
+    }
+    losses.approximated("response_format", "said in the system prompt: the model can't be held to a schema");
+    let kind = Val::trusted(schema).get_str("type");
+    let is_object = kind.is_none_or(|kind| kind == "object");
+    let what = if is_object { "object" } else { "value" };
+    let mut text = format!("Answer with one JSON {what} and {FORM_HINT}\n{}", compact(schema));
+    if let Some(description) = description {
+        text.push_str("\n\n");
+        text.push_str(description);
+    }
+    request.format = if is_object { OutputFormat::JsonObject } else { OutputFormat::Text };
+    request.system.push(SystemText { text, cache: None });
 }
 
 /// Whether a model takes what not everybody does. Where nobody knows, OpenAI's own models take OpenAI's words.
@@ -80,6 +105,7 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::SafetyIdentifier
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
+        Parameter::JsonSchema => true,
     })
 }
 
@@ -107,4 +133,63 @@ fn speak(request: &mut Request, losses: &mut Losses) {
         Role::User,
         said.map(|said| Block::Text { text: said.text, cache: said.cache }).collect::<Vec<_>>(),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{Edits, scan};
+
+    #[test]
+    fn a_form_that_is_said_in_words_is_reserved() {
+        let quirks = r#"{"parameters":[{"id":"a","lacks":["json_schema"],"source":"s","checked":"d"}]}"#;
+        let quirks: Quirks = serde_json::from_str(quirks).unwrap();
+        let many: Vec<String> = (0..50)
+            .map(|n| format!(r#""f{n}":{{"type":"STRING","nullable":true,"enum":["a","b"]}}"#))
+            .collect();
+        let own = format!(r#"{{"type":"OBJECT","properties":{{{}}}}}"#, many.join(","));
+        // Escapes are counted as what they stand for, and stand in words as they came.
+        let escaped = format!(
+            r#"{{"type":"object","description":"{}"}}"#,
+            r#"\u00e9\"\u0041\ud83d\ude00\\\n"#.repeat(200)
+        );
+        for (format, form) in [
+            (
+                Format::GeminiGenerate,
+                format!(
+                    r#""generationConfig":{{"responseMimeType":"application/json","responseSchema":{own}}}"#
+                ),
+            ),
+            (
+                Format::AnthropicMessages,
+                format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{escaped}}}}}"#),
+            ),
+            (
+                Format::OpenaiResponses,
+                format!(
+                    r#""text":{{"format":{{"type":"json_schema","name":"n","description":"d","schema":{escaped}}}}}"#
+                ),
+            ),
+        ] {
+            let prompt = match format {
+                Format::GeminiGenerate => r#""contents":[{"role":"user","parts":[{"text":"hi"}]}]"#,
+                Format::OpenaiResponses => r#""input":"hi""#,
+                _ => r#""max_tokens":9,"messages":[{"role":"user","content":"hi"}]"#,
+            };
+            let body = format!(r#"{{"model":"m",{prompt},{form}}}"#);
+            let scanned = scan(format, &Bytes::from(body)).unwrap();
+            let edits = Edits { model: Some("m"), quirks: Some(&quirks), ..Edits::default() };
+            let prepared = scanned.prepare(&edits, Format::OpenaiChat).unwrap();
+            let sent: Value = serde_json::from_slice(&prepared.body).unwrap();
+            assert_eq!(sent["response_format"]["type"], "json_object", "{format:?}");
+            let said = sent["messages"][0]["content"].as_str().unwrap().len() as u64;
+            let facts = scanned.facts();
+            let reserved = facts.text_bytes + facts.translated.at(Format::OpenaiChat, "m");
+            assert!(said <= reserved, "{format:?}: {said} of {reserved}");
+            assert!(prepared.losses.iter().any(|loss| loss.path == "response_format"), "{format:?}");
+        }
+    }
 }

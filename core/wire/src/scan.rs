@@ -221,6 +221,7 @@ fn translated(facts: &Facts, format: Format, text: &str, members: &Members) -> T
         if is_form(&member.field) && facts.needs.json_schema {
             each_schema(Val::trusted(raw), HOLDERS_DEPTH, &mut |name, schema, _| {
                 sum.add(grows(format, name, schema), true);
+                sum.words = sum.words.saturating_add(grows_in_words(format, name, schema));
             });
         } else if matches!(member.field, Field::Tools | Field::Functions) {
             tools(&mut sum, facts, format, raw);
@@ -254,6 +255,9 @@ fn tools(sum: &mut Translated, facts: &Facts, format: Format, raw: &str) {
     }
 }
 
+/// `\u0041` is counted as one byte.
+const ESCAPE_SAVES_MOST: usize = 5;
+
 /// What stands between a field and the schemas in it, so many deep at most.
 const HOLDERS: [&str; 4] = ["function", "jsonSchema", "format", "functionDeclarations"];
 const HOLDERS_DEPTH: usize = 3;
@@ -281,10 +285,21 @@ fn each_schema<'a>(v: Val<'a>, depth: usize, found: &mut dyn FnMut(&str, Val<'a>
 
 fn grows(format: Format, name: &str, schema: Val<'_>) -> u64 {
     let came = compact(schema.raw());
-    // Gemini's own words become those of JSON Schema first, and a reference may lead to what has that name by then only.
+    rewritten(&said(format, name, &came)).saturating_sub(came.len()) as u64
+}
+
+/// How much a schema grows that is said in words: there it stands with its escapes, which were counted as what they stand for.
+fn grows_in_words(format: Format, name: &str, schema: Val<'_>) -> u64 {
+    let came = compact(schema.raw());
+    let said = said(format, name, &came);
+    let escapes = memchr::memchr_iter(b'\\', said.as_bytes()).count() * ESCAPE_SAVES_MOST;
+    (said.len() + escapes).saturating_sub(came.len()) as u64
+}
+
+/// Gemini's own words become those of JSON Schema first, and a reference may lead to what has that name by then only.
+fn said<'a>(format: Format, name: &str, came: &'a str) -> Cow<'a, str> {
     let is_own = format == Format::GeminiGenerate && name == "responseSchema";
-    let said = if is_own { Cow::Owned(json_schema(Val::trusted(&came))) } else { Cow::Borrowed(&*came) };
-    rewritten(&said).saturating_sub(came.len()) as u64
+    if is_own { Cow::Owned(json_schema(Val::trusted(came))) } else { Cow::Borrowed(came) }
 }
 
 struct Scan<'a> {

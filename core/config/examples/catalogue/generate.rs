@@ -262,6 +262,7 @@ ceiling may get the provider's name for it and become lower, never higher.
 
 **Thinking** is asked for, when a request is translated, in the provider's own words: an Anthropic caller's `thinking: {type: enabled, budget_tokens: 4096}`
 is `enable_thinking` and `thinking_budget` for Qwen, `thinking: {type: enabled}` for GLM. What has no place there, a budget or an effort, is named as approximated; thinking that can't be kept from a model, as dropped.
+Where a model that thinks can't be made to call a tool, a call that demands one is sent with thinking off: named if thinking was asked for.
 
 **Thoughts beside the ceiling.** `max_tokens` bounds the answer alone at some providers, and thoughts are billed on top. Where a model has a field that bounds both
 (`max_completion_tokens` of Ark, of Qwen's newer models, of MiMo), the ceiling is sent as that, in calls that pass untranslated as well: what the caller named is then all that is written,
@@ -275,9 +276,8 @@ What a channel's `body_edits` write about thinking, or its `unknown_fields: drop
 OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
 the loss report. A channel's `web_search: true` or `false` goes before what is known here. A caller who speaks the channel's own format is passed as ever.
 
-**Words of some providers alone** go over in a translated request where the list below says that the provider takes them: `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `verbosity`, tiers.
-Others refuse the whole call for them: there they are dropped, and named in the loss report. Where nothing is known of a provider, OpenAI's own models (`gpt-4…`, `gpt-5…`, `o3` …) are sent OpenAI's words. A caller who
-speaks the channel's own format is passed as ever.
+**Words of some providers alone** go over in a translated request where the list below says that the provider takes them: `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `verbosity`, tiers. Others refuse the whole call for them: there they are dropped, and named in the loss report. Where nothing is known of a provider, OpenAI's own models (`gpt-4…`, `gpt-5…`, `o3` …) are sent OpenAI's words. A schema for the answer goes
+to everybody but who lacks it (`json_schema`): there it is said in the system prompt, JSON is asked for, and that is named. A caller who speaks the channel's own format is passed as ever.
 
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
 like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`

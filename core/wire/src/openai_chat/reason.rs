@@ -23,6 +23,8 @@ pub(super) fn write(o: &mut Object<'_>, request: &Request, how: Option<&Thinking
         return;
     };
     match request.reasoning {
+        // Who says nothing of thinking may get a model that thinks by itself, and refuses to call then.
+        None if how.unforced && is_forced(request) => fields(o, &how.off),
         None => {}
         Some(Reasoning::Off) if how.never => {}
         Some(_) if how.never => losses.dropped("thinking", "the model doesn't reason"),
