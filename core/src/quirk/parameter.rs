@@ -47,6 +47,10 @@ pub enum Parameter {
     FlexTier,
     /// A schema for the answer.
     JsonSchema,
+    /// Marks for the prompt cache, on what is said and on tools: `cache_control`.
+    CacheControl,
+    /// And how long it is to be kept, in them.
+    CacheTtl,
 }
 
 impl Parameter {
@@ -60,6 +64,8 @@ impl Parameter {
             Parameter::ServiceTier => "service_tier",
             Parameter::FlexTier => "flex_tier",
             Parameter::JsonSchema => "json_schema",
+            Parameter::CacheControl => "cache_control",
+            Parameter::CacheTtl => "cache_ttl",
         }
     }
 }

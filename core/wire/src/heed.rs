@@ -6,7 +6,7 @@ use sluicegate_core::openai::is_openais;
 use sluicegate_core::quirk::{Parameter, Quirks};
 
 use crate::ir::{Block, OutputFormat, Request, Role, SystemText, Tier};
-use crate::json::{Val, compact};
+use crate::json::{Val, compact, object};
 use crate::loss::Losses;
 
 const NO_PLACE: &str = "the target has no place for it";
@@ -20,6 +20,7 @@ pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks
         let takes = |what| takes(quirks, what, target, &model);
         leave_untaken(request, &takes, losses);
         say_form(request, &takes, losses);
+        heed_marks(request, target, &takes, losses);
         request.model = model;
     }
     if target != Format::OpenaiResponses {
@@ -94,6 +95,49 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
     request.system.push(SystemText { text, cache: None });
 }
 
+/// Takes out marks for the prompt cache, or how long it is to be kept, where the provider isn't known to take them.
+fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
+    // Responses have no place for them.
+    let taken = target == Format::OpenaiChat && takes(Parameter::CacheControl);
+    let kept = takes(Parameter::CacheTtl);
+    let mut heed = |mark: &mut Option<String>, path: &str| {
+        let Some(said) = mark else { return };
+        let path = format!("{path}.cache_control");
+        if !taken {
+            losses.dropped(path, "the provider isn't known to take marks for its cache");
+            *mark = None;
+        } else if !kept && Val::trusted(said).get("ttl").is_some() {
+            losses.approximated(format!("{path}.ttl"), "the provider has one length of time");
+            *said = without_ttl(said);
+        }
+    };
+    request.system.iter_mut().for_each(|said| heed(&mut said.cache, "system[]"));
+    request.tools.iter_mut().for_each(|tool| heed(&mut tool.cache, "tools[]"));
+    for (at, turn) in request.messages.iter_mut().enumerate() {
+        let path = format!("messages[{at}]");
+        for block in &mut turn.blocks {
+            if let Block::ToolResult { content, cache, .. } = block {
+                // What is marked in a result is so with all of it.
+                let mut inner = None;
+                for block in content {
+                    inner = block.mark().and_then(Option::take).or(inner);
+                }
+                *cache = cache.take().or(inner);
+            }
+            if let Some(mark) = block.mark() {
+                heed(mark, &path);
+            }
+        }
+    }
+}
+
+fn without_ttl(mark: &str) -> String {
+    object(|o| {
+        let kept = Val::trusted(mark).members().filter(|(name, _)| name != "ttl");
+        kept.for_each(|(name, value)| o.raw(&name, value.raw()));
+    })
+}
+
 /// Whether a model takes what not everybody does. Where nobody knows, OpenAI's own models take OpenAI's words.
 fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) -> bool {
     let known = quirks.and_then(|quirks| quirks.takes(what, target, model));
@@ -106,6 +150,7 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
         Parameter::JsonSchema => true,
+        Parameter::CacheControl | Parameter::CacheTtl => false,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ir::{Block, Message};
+use crate::ir::Block;
 use crate::json::Val;
 use crate::names::cut;
 
@@ -70,13 +70,6 @@ impl Losses {
     /// The first 64, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Loss> {
         self.list.iter()
-    }
-
-    /// A turn's marks for the prompt cache, at a target that has none.
-    pub(crate) fn note_caches(&mut self, turn: &Message, path: &str) {
-        if turn.blocks.iter().any(Block::is_cached) {
-            self.dropped(format!("{path}.cache_control"), "the target caches by itself");
-        }
     }
 
     /// What a document is called, at a target that has no place for it.

@@ -136,6 +136,18 @@ impl Block {
         Block::Text { text: text.into(), cache: None }
     }
 
+    /// The place of its mark for the prompt cache.
+    pub(crate) fn mark(&mut self) -> Option<&mut Option<String>> {
+        match self {
+            Block::Text { cache, .. }
+            | Block::Image { cache, .. }
+            | Block::Document { cache, .. }
+            | Block::ToolUse { cache, .. }
+            | Block::ToolResult { cache, .. } => Some(cache),
+            Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => None,
+        }
+    }
+
     /// Whether the prompt cache is to be written up to here.
     pub(crate) fn is_cached(&self) -> bool {
         match self {

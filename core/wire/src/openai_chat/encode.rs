@@ -266,11 +266,12 @@ fn tool(o: &mut Object<'_>, tool: &Tool, request: &Request, names: &mut Names, l
         let name = names.shorten(&tool.name);
         names.wrap(&name);
         o.str("type", "function");
-        return o.object("function", |o| {
+        o.object("function", |o| {
             o.str("name", &name);
             o.str("description", &custom_description(tool));
             o.raw("parameters", TEXT_SCHEMA);
         });
+        return mark(o, tool.cache.as_deref());
     }
     let described = |o: &mut Object<'_>, names: &mut Names| {
         o.str("name", &names.shorten(&tool.name));
@@ -297,6 +298,30 @@ fn tool(o: &mut Object<'_>, tool: &Tool, request: &Request, names: &mut Names, l
             }
         }),
     }
+    mark(o, tool.cache.as_deref());
+}
+
+/// A mark for the prompt cache: only where the provider takes them there still are any.
+fn mark(o: &mut Object<'_>, mark: Option<&str>) {
+    if let Some(mark) = mark {
+        o.raw("cache_control", mark);
+    }
+}
+
+/// A text as the content of a message: as it is, or as a part that has a mark.
+fn content(o: &mut Object<'_>, text: &str, mark: Option<&str>) {
+    match mark {
+        None => o.str("content", text),
+        Some(_) => o.array("content", |a| text_part(a, text, mark)),
+    }
+}
+
+fn text_part(a: &mut Array<'_>, text: &str, mark: Option<&str>) {
+    a.object(|o| {
+        o.str("type", "text");
+        o.str("text", text);
+        self::mark(o, mark);
+    });
 }
 
 /// What a function is that doesn't say whether it is strict, where the caller's format takes it for so.
@@ -356,20 +381,22 @@ fn messages(
     names: &mut Names,
     losses: &mut Losses,
 ) {
-    let mut system: Vec<&str> =
-        request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty()).collect();
+    let said = request.system.iter().filter(|s| !s.text.trim().is_empty());
+    let mut system: Vec<(&str, Option<&str>)> = said.map(|s| (s.text.as_str(), s.cache.as_deref())).collect();
     // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/structured-outputs#json-mode): 400 without the word, at
     // DeepSeek as well.
     if request.wants_unsaid_json(true) && !request.system_says_json() {
         losses.approximated("response_format", JSON_HINT_WHY);
-        system.push(JSON_HINT);
+        system.push((JSON_HINT, None));
     }
-    if request.system.iter().any(|s| s.cache.is_some()) {
-        losses.dropped("system[].cache_control", "the target caches by itself");
-    }
-    if !system.is_empty() {
-        // `developer` is refused by many servers of this format; all take `system`.
-        message(a, "system", |o| o.str("content", &system.join("\n\n")));
+    // `developer` is refused by many servers of this format; all take `system`.
+    if system.iter().any(|(_, mark)| mark.is_some()) {
+        message(a, "system", |o| {
+            o.array("content", |a| system.iter().for_each(|(text, mark)| text_part(a, text, *mark)));
+        });
+    } else if !system.is_empty() {
+        let texts: Vec<&str> = system.iter().map(|(text, _)| *text).collect();
+        message(a, "system", |o| o.str("content", &texts.join("\n\n")));
     }
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
@@ -395,16 +422,15 @@ fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
     let mut rest: Vec<&Block> = Vec::new();
     for block in &turn.blocks {
         match block {
-            Block::ToolResult { id, content, is_error, .. } => {
-                tool_result(a, id, content, *is_error, &mut rest, path, losses)
+            Block::ToolResult { id, content, is_error, cache } => {
+                tool_result(a, (id, cache.as_deref()), content, *is_error, &mut rest, path, losses)
             }
             other => rest.push(other),
         }
     }
-    losses.note_caches(turn, path);
     match rest.as_slice() {
         [] => {}
-        [Block::Text { text, .. }] => message(a, "user", |o| o.str("content", text)),
+        [Block::Text { text, cache }] => message(a, "user", |o| content(o, text, cache.as_deref())),
         several => message(a, "user", |o| {
             o.array("content", |a| several.iter().for_each(|block| part(a, block, path, losses)))
         }),
@@ -413,8 +439,8 @@ fn user(a: &mut Array<'_>, turn: &Message, path: &str, losses: &mut Losses) {
 
 fn tool_result<'b>(
     a: &mut Array<'_>,
-    id: &str,
-    content: &'b [Block],
+    (id, mark): (&str, Option<&str>),
+    blocks: &'b [Block],
     is_error: bool,
     rest: &mut Vec<&'b Block>,
     path: &str,
@@ -426,7 +452,7 @@ fn tool_result<'b>(
         text.push_str("error: ");
     }
     let mut first = true;
-    for block in content {
+    for block in blocks {
         match block {
             Block::Text { text: more, .. } => {
                 if !std::mem::take(&mut first) {
@@ -447,20 +473,17 @@ fn tool_result<'b>(
     message(a, "tool", |o| {
         o.str("tool_call_id", &chat_id(id));
         // Some servers refuse an empty content.
-        o.str("content", if text.is_empty() { "(empty)" } else { &text });
+        content(o, if text.is_empty() { "(empty)" } else { &text }, mark);
     });
 }
 
 fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
     match block {
-        Block::Text { text, .. } | Block::Document { source: Source::Text(text), .. } => {
+        Block::Text { text, cache } | Block::Document { source: Source::Text(text), cache, .. } => {
             losses.note_title(block, path);
-            a.object(|o| {
-                o.str("type", "text");
-                o.str("text", text);
-            });
+            text_part(a, text, cache.as_deref());
         }
-        Block::Image { source, detail, .. } => a.object(|o| {
+        Block::Image { source, detail, cache } => a.object(|o| {
             o.str("type", "image_url");
             o.object("image_url", |o| {
                 o.str("url", &url_of(source));
@@ -468,17 +491,20 @@ fn part(a: &mut Array<'_>, block: &Block, path: &str, losses: &mut Losses) {
                     o.str("detail", word);
                 }
             });
+            mark(o, cache.as_deref());
         }),
-        Block::Document { source: source @ Source::Base64 { .. }, name, .. } => a.object(|o| {
+        Block::Document { source: source @ Source::Base64 { .. }, name, cache } => a.object(|o| {
             o.str("type", "file");
             o.object("file", |o| {
                 o.str("filename", name.as_deref().unwrap_or("document.pdf"));
                 o.str("file_data", &url_of(source));
             });
+            mark(o, cache.as_deref());
         }),
-        Block::Document { source: Source::Stored(id), .. } => a.object(|o| {
+        Block::Document { source: Source::Stored(id), cache, .. } => a.object(|o| {
             o.str("type", "file");
             o.object("file", |o| o.str("file_id", id));
+            mark(o, cache.as_deref());
         }),
         Block::Audio { source: Source::Base64 { media_type, data } } => a.object(|o| {
             o.str("type", "input_audio");
@@ -538,9 +564,13 @@ fn assistant(
 ) {
     let mut text = thought.in_text;
     let mut calls = Vec::new();
+    let mut marked: Option<&str> = None;
     for block in &turn.blocks {
         match block {
-            Block::Text { text: more, .. } => text.push_str(more),
+            Block::Text { text: more, cache } => {
+                text.push_str(more);
+                marked = cache.as_deref().or(marked);
+            }
             Block::ToolUse { id, name, kind: ToolKind::Custom, input, .. } if !takes_custom(model) => {
                 let wrapped = object(|o| o.str("input", input));
                 calls.push((id, names.shorten(name), ToolKind::Function, Cow::Owned(wrapped)));
@@ -552,12 +582,17 @@ fn assistant(
             _ => losses.dropped(path, "the target has no such content in an assistant's turn"),
         }
     }
-    losses.note_caches(turn, path);
+    if turn.blocks.iter().any(|block| matches!(block, Block::ToolUse { cache: Some(_), .. })) {
+        losses.dropped(format!("{path}.cache_control"), "a call has no place for it");
+    }
     if text.is_empty() && calls.is_empty() {
         return;
     }
     message(a, "assistant", |o| {
-        o.opt_str("content", (!text.is_empty()).then_some(text.as_str()));
+        match text.as_str() {
+            "" => o.opt_str("content", None),
+            text => content(o, text, marked),
+        }
         if let Some(thought) = &thought.apart {
             o.str("reasoning_content", thought);
         }

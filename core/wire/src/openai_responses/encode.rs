@@ -50,7 +50,7 @@ pub(crate) fn encode(
     let found = search::for_responses(request, losses);
     Ok(object(|o| {
         o.str("model", &request.model);
-        instructions(o, request, losses);
+        instructions(o, request);
         o.array("input", |a| input(a, request, names, losses));
         tools(o, request, found, names, losses);
         if let Some(uses) = found.and_then(|search| search.max_uses) {
@@ -167,10 +167,7 @@ fn unsaid(request: &Request, losses: &mut Losses) {
     }
 }
 
-fn instructions(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
-    if request.system.iter().any(|s| s.cache.is_some()) {
-        losses.dropped("system[].cache_control", "the target caches by itself");
-    }
+fn instructions(o: &mut Object<'_>, request: &Request) {
     let texts = request.system.iter().map(|s| s.text.as_str()).filter(|s| !s.trim().is_empty());
     let texts: Vec<&str> = texts.collect();
     if !texts.is_empty() {
@@ -328,7 +325,6 @@ fn input(a: &mut Array<'_>, request: &Request, names: &mut Names, losses: &mut L
     let mut custom = HashSet::new();
     for (at, turn) in request.messages.iter().enumerate() {
         let path = format!("messages[{at}]");
-        losses.note_caches(turn, &path);
         match turn.role {
             Role::User => user(a, turn, &custom, &path, losses),
             Role::Assistant => {
