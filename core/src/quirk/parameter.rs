@@ -51,6 +51,8 @@ pub enum Parameter {
     CacheControl,
     /// And how long it is to be kept, in them.
     CacheTtl,
+    /// `top_k`.
+    TopK,
 }
 
 impl Parameter {
@@ -66,6 +68,7 @@ impl Parameter {
             Parameter::JsonSchema => "json_schema",
             Parameter::CacheControl => "cache_control",
             Parameter::CacheTtl => "cache_ttl",
+            Parameter::TopK => "top_k",
         }
     }
 }

@@ -54,6 +54,7 @@ fn leave_untaken(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losse
         (Parameter::Verbosity, &mut request.verbosity),
         (Parameter::PromptCacheKey, &mut request.cache_key),
         (Parameter::PromptCacheRetention, &mut request.cache_retention),
+        (Parameter::TopK, &mut request.top_k),
     ] {
         if said.is_some() && !takes(what) {
             *said = None;
@@ -150,7 +151,7 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
         Parameter::JsonSchema => true,
-        Parameter::CacheControl | Parameter::CacheTtl => false,
+        Parameter::CacheControl | Parameter::CacheTtl | Parameter::TopK => false,
     })
 }
 

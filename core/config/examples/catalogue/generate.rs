@@ -276,7 +276,7 @@ What a channel's `body_edits` write about thinking, or its `unknown_fields: drop
 OpenAI and Azure, say, with the tool of responses. Others would refuse the request for a tool that they don't know; from theirs it is dropped, and named in
 the loss report. A channel's `web_search: true` or `false` goes before what is known here. A caller who speaks the channel's own format is passed as ever.
 
-**Words of some providers alone** go over in a translated request where the list below says that the provider takes them: `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `verbosity`, tiers,
+**Words of some providers alone** go over in a translated request where the list below says that the provider takes them: `prompt_cache_key`, `prompt_cache_retention`, `safety_identifier`, `verbosity`, tiers, `top_k`,
 marks for the prompt cache (`cache_control`, on what is said and on tools). Others refuse the whole call for them: there they are dropped, and named in the loss report. Where nothing is known of a provider, OpenAI's own models (`gpt-4…`, `gpt-5…`, `o3` …) are sent OpenAI's words. A schema for the answer goes
 to everybody but who lacks it (`json_schema`): there it is said in the system prompt, JSON is asked for, and that is named. A caller who speaks the channel's own format is passed as ever.
 

@@ -134,8 +134,8 @@ fn sampling(o: &mut Object<'_>, request: &Request, losses: &mut Losses) {
             o.num("top_logprobs", top);
         }
     }
-    if request.top_k.is_some() {
-        losses.dropped("top_k", "the target has no place for it");
+    if let Some(top_k) = &request.top_k {
+        o.raw("top_k", top_k);
     }
     if !request.stop.is_empty() && fixed {
         losses.dropped("stop", "the model takes no stop sequences");

@@ -158,7 +158,6 @@ fn unsaid(request: &Request, losses: &mut Losses) {
         ("seed", request.seed.is_some()),
         ("presence_penalty", request.presence_penalty.is_some()),
         ("frequency_penalty", request.frequency_penalty.is_some()),
-        ("top_k", request.top_k.is_some()),
         ("stop", !request.stop.is_empty()),
     ] {
         if is_said {
