@@ -427,7 +427,7 @@ mod tests {
     fn an_entry_stands_for_what_its_star_may_be_and_what_is_said_of_one_alone_goes_before() {
         let mut channel = Channel::new("c", "c", "openai");
         let entry = |upstream: &str, input: Option<u64>, max_output: Option<u64>, thoughts: Option<u64>| {
-            let price = sluicegate_core::price::Price { input, ..Default::default() };
+            let price = sluicegate_core::price::Price { input, output: input, ..Default::default() };
             let other = unlisted_model(&Channel::new("c", "c", "mock"), upstream);
             ChannelModel { price, max_output, extra_reasoning: thoughts, ..other }
         };
