@@ -82,15 +82,26 @@ fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, li
     }
 }
 
+/// Whether two limits hold the same thing.
+fn is_same(a: &Limit, b: &Limit) -> bool {
+    a.metric == b.metric && a.model == b.model && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
+}
+
+/// Makes a member's limits follow what their group gives: what it gave becomes what it gives, and what they lack they get. Limits of
+/// their own stay.
+fn follow(limits: &mut Vec<Limit>, gave: &[Limit], gives: &[Limit]) {
+    limits.retain(|it| !gave.contains(it) || gives.contains(it));
+    for given in gives {
+        if !limits.iter().any(|own| is_same(own, given)) {
+            limits.push(given.clone());
+        }
+    }
+}
+
 /// Somebody's new place in a group, with limits of their own, and what the group gives its members beside them.
 pub(super) fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Membership {
-    let is_same = |a: &Limit, b: &Limit| {
-        a.metric == b.metric && a.model == b.model && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
-    };
     let mut limits = own;
-    let given = member_limits(group).into_iter().filter(|it| !limits.iter().any(|own| is_same(own, it)));
-    let given: Vec<Limit> = given.collect();
-    limits.extend(given);
+    follow(&mut limits, &[], &member_limits(group));
     Membership { group: group.id.clone(), user: user.clone(), role, limits }
 }
 
@@ -164,7 +175,8 @@ pub struct GroupPatch {
     /// Changes single members of the free data, after `metadata`; null removes one.
     #[serde(skip)]
     pub edit_metadata: serde_json::Map<String, serde_json::Value>,
-    /// Changes the limits that whoever comes into it has ([`MEMBER_LIMITS`]): they stay where the free data is replaced.
+    /// Changes the limits that whoever comes into it has ([`MEMBER_LIMITS`]): they stay where the free data is replaced. Those who are
+    /// in it follow: whoever has what it gave, or nothing of the kind, has what it gives.
     #[serde(skip)]
     pub edit_member_limits: Option<LimitEditor>,
 }
@@ -456,6 +468,7 @@ impl Admin {
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
+        let members_follow = patch.edit_member_limits.is_some();
         if let Some(edit) = patch.edit_member_limits {
             let data = if after.metadata.contains_key(MEMBER_LIMITS) { &after } else { before };
             let was = member_limits(data);
@@ -477,8 +490,37 @@ impl Admin {
             .changed(before, &after);
         let put = Change::PutGroup(after.clone(), Expect::Version(stored.version));
         let owner = Owner::Group(after.id.clone());
-        self.commit_limits(actor, deed, vec![put], &owner, (&before.limits, &after.limits)).await?;
+        let mut seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let mut deeds = vec![(deed, vec![put])];
+        if members_follow {
+            for step in self.following_members(before, &after).await? {
+                seeds.extend(step.seeds);
+                deeds.push((step.deed, step.changes));
+            }
+        }
+        self.write_all(actor, deeds, seeds, Then::Callers).await?;
         Ok(after.id)
+    }
+
+    /// What makes the members of a group follow what it gives them now. Whom a file puts into it has what the file says.
+    async fn following_members(&self, before: &Group, after: &Group) -> Result<Vec<Step>> {
+        let (gave, gives) = (member_limits(before), member_limits(after));
+        let mut steps = Vec::new();
+        if gave == gives {
+            return Ok(steps);
+        }
+        for stored in self.store().memberships(Some(&after.id), None).await? {
+            let member = stored.value.clone();
+            if self.declared().membership(&after.id, &member.user).is_some() {
+                continue;
+            }
+            let mut limits = member.limits.clone();
+            follow(&mut limits, &gave, &gives);
+            if limits != member.limits {
+                steps.push(self.member_with(after, &stored, Membership { limits, ..member }).await?);
+            }
+        }
+        Ok(steps)
     }
 
     /// Removes a group, its memberships and its keys. What it used stays in the records.
@@ -622,7 +664,18 @@ impl Admin {
         let mut after = stored.value.clone();
         after.role = member_role(patch.role.unwrap_or(after.role))?;
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        self.member_with(group, &stored, after).await
+    }
+
+    /// What makes a membership this one.
+    async fn member_with(
+        &self,
+        group: &Group,
+        stored: &Stored<Membership>,
+        after: Membership,
+    ) -> Result<Step> {
         bound::check(Some(&stored.value), &after)?;
+        let user = &stored.value.user;
         let deed = Deed::new("member.update", format!("group {}", group.id))
             .of(&group.organization, Some(&group.id), Some(user))
             .changed(&stored.value, &after);
@@ -765,7 +818,7 @@ fn check_ratio(actor: &Actor, before: u32, after: u32) -> Result<()> {
     }
 }
 
-fn member_role(role: Role) -> Result<Role> {
+pub(super) fn member_role(role: Role) -> Result<Role> {
     match role {
         Role::User | Role::GroupAdmin => Ok(role),
         _ => Err(invalid("role", "a member's role in a group is `user` or `group_admin`")),

@@ -12,9 +12,9 @@ use sluicegate_core::{
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
-use super::access::{as_stored, both, check_id};
+use super::access::{as_stored, both, check_id, check_limits};
 use super::bulk::Step;
-use super::group::placed;
+use super::group::{Place, member_role, placed};
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -47,6 +47,9 @@ pub struct NewUser {
     pub limits: Limits,
     /// Groups that they are put into, by id or alias.
     pub groups: Vec<String>,
+    /// The same, with what they are in each.
+    #[serde(skip)]
+    pub places: Vec<(String, Place)>,
     /// Whether every call is refused for the time being.
     pub blocked: bool,
     /// Free data.
@@ -169,8 +172,10 @@ impl Admin {
             ..plain(id.clone(), organization.clone(), now)?
         };
         bound::check(None, &user)?;
-        let mut changes = vec![Change::PutUser(user.clone(), Expect::New)];
-        for name in &new.groups {
+        let (mut changes, mut seeds) = (vec![Change::PutUser(user.clone(), Expect::New)], Seeds::new());
+        let plain = new.groups.into_iter().map(|name| (name, Place::default()));
+        for (name, place) in plain.chain(new.places) {
+            let name = &name;
             let group = self.resolve_group(actor, name).await?.value;
             if group.organization != organization {
                 return Err(invalid(
@@ -178,12 +183,16 @@ impl Admin {
                     format!("group `{name}` belongs to another organization than the user"),
                 ));
             }
-            let membership = placed(&group, &id, Role::User, Vec::new());
+            let membership = placed(&group, &id, member_role(place.role)?, place.limits.0);
+            check_limits(&membership.limits)?;
+            // Who has been there before has used something of it.
+            let owner = Owner::Membership(group.id.clone(), id.clone());
+            seeds.extend(self.seeds(&owner, &[], &membership.limits).await?);
             changes.push(Change::PutMembership(membership, Expect::New));
         }
         let deed =
             Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
-        let step = Step { id: id.to_string(), deed, changes, seeds: Seeds::new(), outcome: "created" };
+        let step = Step { id: id.to_string(), deed, changes, seeds, outcome: "created" };
         Ok((step, user))
     }
 

@@ -116,7 +116,7 @@ async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<(Ve
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
         };
         let mut fields = Fields::new(map);
-        let role = role(&mut fields)?.unwrap_or_default();
+        let role = role(&mut fields, "role")?.unwrap_or_default();
         let member = member_named(ask, &mut fields).await?;
         warnings.extend(fields.finish()?);
         members.push(NewMember { role, ..member });
@@ -124,14 +124,15 @@ async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<(Ve
     Ok((members, warnings))
 }
 
-fn role(fields: &mut Fields) -> Result<Option<Role>> {
-    let Some(word) = fields.text("role")?.value() else { return Ok(None) };
+/// A member's role in a team.
+pub(super) fn role(fields: &mut Fields, name: &'static str) -> Result<Option<Role>> {
+    let Some(word) = fields.text(name)?.value() else { return Ok(None) };
     match word.as_str() {
         "admin" => Ok(Some(Role::GroupAdmin)),
         "user" => Ok(Some(Role::User)),
         _ => {
             let message = format!("there is no role `{word}` in a team; there are admin and user");
-            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "role"))
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name))
         }
     }
 }
@@ -331,14 +332,10 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupVie
         metadata: fields.object("metadata")?.patch(),
         edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
         // Without a change they stay, though the metadata is replaced.
-        edit_member_limits: Some(of_members.clone().unwrap_or_else(|| LimitEditor::new(|_| {}))),
+        edit_member_limits: Some(of_members.unwrap_or_else(|| LimitEditor::new(|_| {}))),
         ..GroupPatch::default()
     };
-    let mut warnings = fields.finish()?;
-    if of_members.is_some() {
-        let told = "`team_member_…` are limits of whoever comes into the team from now on; change those of the others at /team/member_update";
-        warnings.push(told.to_owned());
-    }
+    let warnings = fields.finish()?;
     Ok((ask.admin().update_group(&ask.actor, named, patch).await?, warnings))
 }
 
@@ -590,7 +587,7 @@ async fn member_update(ask: Ask) -> Result<Done> {
     let named = fields.required("team_id")?;
     let user = named_user(&ask, &mut fields).await?;
     let edit_limits: Option<LimitEditor> = BudgetChange::take_in_team(&mut fields)?.editor();
-    let patch = MemberPatch { role: role(&mut fields)?, limits: Patch::Keep, edit_limits };
+    let patch = MemberPatch { role: role(&mut fields, "role")?, limits: Patch::Keep, edit_limits };
     let warnings = fields.finish()?;
     let view = ask.admin().update_member(&ask.actor, &named, &user, patch).await?;
     let mut answer = Map::new();

@@ -2,14 +2,14 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{KeyView, NewUser, Patch, UserBulk, UserPatch, UserView};
+use sluicegate::admin::{KeyView, NewUser, Patch, Place, UserBulk, UserPatch, UserView};
 use sluicegate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 
 use super::budget::BudgetChange;
 use super::fields::{self, Fields, Query, Sent};
 use super::rows::{self, Trace};
-use super::{at_once, body, keys, once, pages, query, warned};
+use super::{at_once, body, keys, once, pages, query, teams, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -34,10 +34,10 @@ pub(super) fn row(view: &UserView) -> Map<String, Value> {
         updated_by: view.updated_by.clone(),
         updated_at: view.updated_at,
     };
-    rows::user(&view.user, &teams(view), &trace)
+    rows::user(&view.user, &team_ids(view), &trace)
 }
 
-fn teams(view: &UserView) -> Vec<String> {
+fn team_ids(view: &UserView) -> Vec<String> {
     view.memberships.iter().map(|member| member.membership.group.to_string()).collect()
 }
 
@@ -57,22 +57,32 @@ fn no_role(param: &'static str, word: &str) -> Error {
     Error::new(ErrorKind::InvalidRequest, message).with("param", param)
 }
 
-/// `teams`: names, or objects that hold them.
-fn team_names(fields: &mut Fields) -> Result<Vec<String>> {
+/// `teams`: names, or objects that say what the user is there as well; and what of these has no effect.
+fn places(fields: &mut Fields) -> Result<(Vec<(String, Place)>, Vec<String>)> {
     let wrong =
         || Error::new(ErrorKind::InvalidRequest, "`teams` must be a list of team ids").with("param", "teams");
-    let Some(value) = fields.take("teams").value() else { return Ok(Vec::new()) };
+    let mut warnings = Vec::new();
+    let Some(value) = fields.take("teams").value() else { return Ok((Vec::new(), warnings)) };
     let Value::Array(items) = value else { return Err(wrong()) };
-    let name = |item: Value| match item {
-        Value::String(name) => Ok(name),
-        Value::Object(map) => map.get("team_id").and_then(Value::as_str).map(str::to_owned).ok_or_else(wrong),
+    let mut place = |item: Value| match item {
+        Value::String(name) => Ok((name, Place::default())),
+        Value::Object(map) => {
+            let mut fields = Fields::new(map);
+            let name = fields.required("team_id")?;
+            let role = teams::role(&mut fields, "user_role")?.unwrap_or_default();
+            let limits = BudgetChange::take_in_team(&mut fields)?.limits().into();
+            warnings.extend(fields.finish()?);
+            Ok((name, Place { role, limits }))
+        }
         _ => Err(wrong()),
     };
-    items.into_iter().map(name).collect()
+    let places = at_once("teams", items)?.into_iter().map(&mut place).collect::<Result<_>>()?;
+    Ok((places, warnings))
 }
 
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    let (places, told) = places(&mut fields)?;
     let user = NewUser {
         id: fields.text("user_id")?.value().map(UserId::from),
         email: fields.text("user_email")?.value(),
@@ -81,7 +91,8 @@ async fn new(ask: Ask) -> Result<Done> {
         role: role(&mut fields)?.unwrap_or_default(),
         models: fields.models()?.value().unwrap_or_default(),
         limits: BudgetChange::take(&mut fields)?.limits().into(),
-        groups: team_names(&mut fields)?,
+        groups: Vec::new(),
+        places,
         blocked: false,
         metadata: fields.object("metadata")?.value().unwrap_or_default(),
     };
@@ -90,15 +101,16 @@ async fn new(ask: Ask) -> Result<Done> {
         fields.warn(message);
     }
     let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
-    // What is left belongs to the key; the limits are the user's.
-    let key = keys::new_key(&mut fields)?;
-    let warnings = fields.finish()?;
-    let (view, made) = match with_key {
-        true => {
+    // What is left belongs to the key, if there is to be one; the limits are the user's.
+    let key = if with_key { Some(keys::new_key(&mut fields)?) } else { None };
+    let mut warnings = fields.finish()?;
+    warnings.extend(told);
+    let (view, made) = match key {
+        Some(key) => {
             let (view, made) = ask.admin().create_user_with_key(&ask.actor, user, key).await?;
             (view, Some(made))
         }
-        false => (ask.admin().create_user(&ask.actor, user).await?, None),
+        None => (ask.admin().create_user(&ask.actor, user).await?, None),
     };
     let mut row = row(&view);
     if let Some(made) = made {
@@ -137,7 +149,7 @@ async fn info(ask: Ask) -> Result<Done> {
     let mut teams = Vec::new();
     for member in view.memberships.iter().filter(|_| ask.may_read("groups")) {
         if let Ok(group) = ask.admin().group(&ask.actor, member.membership.group.as_str()).await {
-            teams.push(super::teams::row(&group));
+            teams.push(teams::row(&group));
         }
     }
     Done::ok(&json!({
@@ -152,7 +164,7 @@ async fn info(ask: Ask) -> Result<Done> {
 /// Whoever is no user and may see everything is shown the first page of everything.
 async fn everything(ask: &Ask) -> Result<Done> {
     let keys = keys_told(ask, &KeyFilter::default()).await?;
-    let teams = super::teams::told(ask, &GroupFilter::default()).await?;
+    let teams = teams::told(ask, &GroupFilter::default()).await?;
     Done::ok(&json!({
         "user_id": null,
         "user_info": null,
