@@ -77,7 +77,9 @@ pub use identity::{
     NewRegistration, NewToken, Origin, PASSWORD_BYTES_MAX, PasswordChange, Proof, ProviderAnswer,
     ProviderView, SecondStepOffer, SessionView, SetUp, Signed, SignedIn, TOKEN_PREFIX, TokenView,
 };
-pub use key::{IssuedKey, KeyBulk, KeyDeed, KeyOutcome, KeyPatch, KeyView, KeysDone, NewKey, Regenerate};
+pub use key::{
+    IssuedKey, KeyBulk, KeyDeed, KeyOutcome, KeyPatch, KeyView, KeysDone, NewKey, Regenerate, refuse_retired,
+};
 pub use ledger::{Charge, HeldFilter, JournalStatus, LedgerAudit, LedgerStatus, Reconcile, Reconciled, Used};
 pub use limit::{LimitFilter, LimitOrder, LimitView};
 pub use log::{CallView, RecordTail, Tailed};

@@ -139,6 +139,9 @@ pub struct Regenerate {
     pub key: Option<Secret>,
     /// For how long the old credential goes on working, such as `1h`. Default: not at all.
     pub grace: Option<String>,
+    /// What else of the key shall be different.
+    #[serde(skip)]
+    pub patch: KeyPatch,
 }
 
 /// A key, as people see it.
@@ -322,14 +325,30 @@ impl Admin {
 
     /// What makes a key another, and whether it is that already.
     async fn changed_key(&self, actor: &Actor, key: &KeyRef, patch: &KeyPatch) -> Result<(KeyStep, bool)> {
+        match self.patched_key(actor, key, patch).await? {
+            (_, _, Some(refusal)) => Err(refusal),
+            (step, is_same, None) => Ok((step, is_same)),
+        }
+    }
+
+    /// The same, and why the actor may not have it otherwise than it is.
+    async fn patched_key(
+        &self,
+        actor: &Actor,
+        key: &KeyRef,
+        patch: &KeyPatch,
+    ) -> Result<(KeyStep, bool, Option<Error>)> {
         let (stored, may) = self.key_to_change(actor, key).await?;
         let (before, now) = (&stored.key.value, self.now());
-        match may {
-            Right::Full => {}
-            Right::Maker if patch.group.is_keep() && patch.user.is_keep() && patch.blocked != Some(false) => {
-            }
-            Right::Owner if patch.is_cosmetic() => {}
-            _ => return Err(forbidden("change this of a key")),
+        let is_kept = patch.group.is_keep() && patch.user.is_keep();
+        let refusal = match may {
+            Right::Full => None,
+            Right::Maker if is_kept && patch.blocked != Some(false) => None,
+            Right::Owner if patch.is_cosmetic() => None,
+            _ => Some(forbidden("change this of a key")),
+        };
+        if let Some(refusal) = refusal.clone().filter(|_| !is_kept) {
+            return Err(refusal);
         }
         let mut after = before.clone();
         let patch = patch.clone();
@@ -413,7 +432,7 @@ impl Admin {
         let owner = Owner::Key(after.id.clone());
         let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
         let is_same = after == *before;
-        Ok((KeyStep { key: after, deed, changes, seeds }, is_same))
+        Ok((KeyStep { key: after, deed, changes, seeds }, is_same, refusal))
     }
 
     /// Gives a key a new credential. Everything else, what it has used included, stays.
@@ -453,8 +472,13 @@ impl Admin {
             None => actor.issuers().to_owned(),
             Some(_) => all_of(&stored.issuers, actor.issuers()),
         };
-        let mut after = stored.key.value.clone();
-        after.hint.clone_from(&issued.hint);
+        // Who may change nothing else of it may say what it is.
+        let (mut step, is_same, refusal) = self.patched_key(actor, key, &how.patch).await?;
+        if let Some(refusal) = refusal.filter(|_| !is_same) {
+            return Err(refusal);
+        }
+        step.key.hint.clone_from(&issued.hint);
+        let after = step.key.clone();
         let put = Change::PutKey {
             key: after.clone(),
             hash: issued.hash,
@@ -462,10 +486,15 @@ impl Admin {
             issuers: Some(issuers),
             expect: Expect::Version(stored.key.version),
         };
+        // In the place of the one that would leave the credential as it is.
+        for change in step.changes.iter_mut().filter(|it| matches!(it, Change::PutKey { .. })) {
+            *change = put.clone();
+        }
         let deed = Deed::new("key.regenerate", format!("key {}", after.id))
             .of(&after.organization, after.group.as_ref(), after.user.as_ref())
             .changed(&stored.key.value, &after);
-        Ok((KeyStep { key: after, deed, changes: vec![put], seeds: Seeds::new() }, issued.secret))
+        step.deed = Deed { also: std::mem::take(&mut step.deed.also), ..deed };
+        Ok((step, issued.secret))
     }
 
     /// Removes a key. What it used stays in the records.
@@ -528,6 +557,7 @@ impl Admin {
         let (stored, _) = self.find_key(actor, key).await?;
         self.refuse_declared(stored.value.source, || format!("key `{}`", stored.value.id))?;
         let stored = self.store().key(key, &actor.reach()).await?.ok_or_else(|| unknown_key(key))?;
+        refuse_retired(key, Some(stored.hash))?;
         let may = right(actor, &stored);
         if may == Right::None || self.is_from_above(actor, &stored.key.value).await? {
             return Err(forbidden("change this key"));
@@ -588,6 +618,21 @@ pub(super) fn matches_filter(filter: &KeyFilter, key: &ApiKey, hash: Option<KeyH
         && (filter.alias.is_none() || filter.alias == key.alias)
         && (filter.hash.is_none() || filter.hash == hash)
         && filter.search.as_deref().is_none_or(has)
+}
+
+/// Refuses a change of a key that is named by a hash that it had before: whoever names that one may not know that it has another now.
+/// Reading, and setting back what counts, go by either.
+///
+/// # Errors
+/// `Conflict`, naming its present hash.
+pub fn refuse_retired(key: &KeyRef, present: Option<KeyHash>) -> Result<()> {
+    match (key, present) {
+        (KeyRef::Hash(named), Some(present)) if *named != present => {
+            let message = format!("the key has another credential by now: name it by its hash, `{present}`");
+            Err(Error::new(ErrorKind::Conflict, message).with("param", "key"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What can't be found is named by what it was asked by; a hash stands for a credential, which isn't repeated.

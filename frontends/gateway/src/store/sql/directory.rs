@@ -53,7 +53,8 @@ impl SqlStore {
         match (found, key) {
             // One that it had before names it, too, unless another key has it now.
             (None, KeyRef::Hash(hash)) => {
-                let retired = "id IN (SELECT key_id FROM sg_retired_hash WHERE hash = ?)";
+                let retired = "id IN (SELECT r.key_id FROM sg_retired_hash r WHERE r.hash = ? \
+                     AND NOT EXISTS (SELECT 1 FROM sg_key k WHERE k.hash = r.hash))";
                 self.key_where(retired, &hash.to_string(), reach).await
             }
             (found, _) => Ok(found),

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{IssuedKey, KeyBulk, KeyPatch, KeyView, NewKey, Patch, Regenerate};
+use sluicegate::admin::{IssuedKey, KeyBulk, KeyPatch, KeyView, NewKey, Patch, Regenerate, refuse_retired};
 use sluicegate::credential::{KeyHash, PREFIX};
 use sluicegate::store::{KeyFilter, KeyRef, Page};
 use sluicegate::tenant::IpNetwork;
@@ -12,7 +12,7 @@ use super::budget::BudgetChange;
 use super::fields::{Fields, Sent};
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, resets_at, set_back};
-use super::{at_once, body, find_key, pages, query, route, warned};
+use super::{at_once, body, find_key, once, pages, query, route, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -126,9 +126,26 @@ async fn change(
     team: Option<&GroupId>,
 ) -> Result<(Map<String, Value>, Vec<String>)> {
     let named = fields.required("key")?;
+    let patch = patch(fields)?;
+    let warnings = fields.finish()?;
+    let key = find_key(ask, &named).await?;
+    if let Some(team) = team
+        && ask.admin().key(&ask.actor, &key).await?.key.group.as_ref() != Some(team)
+    {
+        let message = format!("the key doesn't belong to team `{team}`");
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key"));
+    }
+    let view = ask.admin().update_key(&ask.actor, &key, patch).await?;
+    let mut row = row(&view);
+    row.insert("key".to_owned(), named.into());
+    Ok((row, warnings))
+}
+
+/// What a request says shall be different of a key.
+fn patch(fields: &mut Fields) -> Result<KeyPatch> {
     let ips = fields.texts("allowed_ips")?.map(networks)?.patch();
     let (models, edit_models) = fields.access_change()?;
-    let patch = KeyPatch {
+    Ok(KeyPatch {
         alias: fields.text("key_alias")?.patch(),
         group: fields.text("team_id")?.patch(),
         user: fields.text("user_id")?.map(|id| Ok(UserId::from(id)))?.patch(),
@@ -144,19 +161,7 @@ async fn change(
         metadata: fields.object("metadata")?.patch(),
         edit_metadata: fields.kept_in_metadata(&["guardrails"])?,
         ..expiry(fields.text("duration")?)
-    };
-    let warnings = fields.finish()?;
-    let key = find_key(ask, &named).await?;
-    if let Some(team) = team
-        && ask.admin().key(&ask.actor, &key).await?.key.group.as_ref() != Some(team)
-    {
-        let message = format!("the key doesn't belong to team `{team}`");
-        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key"));
-    }
-    let view = ask.admin().update_key(&ask.actor, &key, patch).await?;
-    let mut row = row(&view);
-    row.insert("key".to_owned(), named.into());
-    Ok((row, warnings))
+    })
 }
 
 /// So many items one request may change.
@@ -190,6 +195,8 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
 fn expiry(duration: Sent<String>) -> KeyPatch {
     match duration {
         Sent::Absent => KeyPatch::default(),
+        // LiteLLM's forms send this for "as it is".
+        Sent::Value(ttl) if ttl.is_empty() => KeyPatch::default(),
         Sent::Null => KeyPatch { expires_at: Patch::Clear, ..KeyPatch::default() },
         Sent::Value(ttl) => KeyPatch { ttl: Some(ttl), ..KeyPatch::default() },
     }
@@ -197,8 +204,8 @@ fn expiry(duration: Sent<String>) -> KeyPatch {
 
 async fn delete(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
-    let named = fields.texts("keys")?.value().unwrap_or_default();
-    let aliases = fields.texts("key_aliases")?.value().unwrap_or_default();
+    let named = at_once("keys", once(fields.texts("keys")?.value().unwrap_or_default()))?;
+    let aliases = at_once("key_aliases", once(fields.texts("key_aliases")?.value().unwrap_or_default()))?;
     if named.is_empty() && aliases.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidRequest,
@@ -214,7 +221,9 @@ async fn delete(ask: Ask) -> Result<Done> {
     // All are there before the first one goes, and each goes once, whatever it is called by.
     let mut found: Vec<(KeyId, String)> = Vec::new();
     for (key, name) in keys {
-        let id = ask.admin().key(&ask.actor, &key).await?.key.id;
+        let view = ask.admin().key(&ask.actor, &key).await?;
+        refuse_retired(&key, view.hash).map_err(|error| saying_which(error, &name))?;
+        let id = view.key.id;
         if !found.iter().any(|(known, _)| *known == id) {
             found.push((id, name));
         }
@@ -281,7 +290,7 @@ async fn info(ask: Ask) -> Result<Done> {
 async fn infos(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (mut shown, mut rows) = (Vec::new(), Vec::new());
-    let named = fields.texts("keys")?.value().unwrap_or_default();
+    let named = at_once("keys", once(fields.texts("keys")?.value().unwrap_or_default()))?;
     let warnings = fields.finish()?;
     for name in named {
         let view = match find_key(&ask, &name).await {
@@ -386,9 +395,11 @@ async fn regenerate(ask: Ask) -> Result<Done> {
             name
         }
     };
+    let said = |text: Sent<String>| text.value().filter(|text| !text.is_empty());
     let how = Regenerate {
-        key: fields.text("new_key")?.value().map(Secret::new),
-        grace: fields.text("grace_period")?.value(),
+        key: said(fields.text("new_key")?).map(Secret::new),
+        grace: said(fields.text("grace_period")?),
+        patch: patch(&mut fields)?,
     };
     let warnings = fields.finish()?;
     let key = find_key(&ask, &named).await?;
