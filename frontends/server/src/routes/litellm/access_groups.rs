@@ -8,7 +8,7 @@ use sluicegate::store::Stored;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
 
 use super::fields::{self, Fields, Sent};
-use super::{body, find_key, query, warned};
+use super::{at_once, body, find_key, once, query, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -166,7 +166,7 @@ impl Change {
         let mut keys = None;
         if let Some(named) = fields.texts("assigned_key_ids")?.value() {
             let mut found = Vec::new();
-            for name in named {
+            for name in at_once("assigned_key_ids", once(named))? {
                 found.push(find_key(ask, &name).await?);
             }
             keys = Some(found);

@@ -470,7 +470,8 @@ fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
+        // A form's lists that nothing was put into.
+        Value::Object(map) => map.values().all(says_nothing),
         Value::String(text) => text.is_empty(),
         _ => false,
     }

@@ -311,6 +311,7 @@ async fn update_tag(ask: Ask) -> Result<Done> {
 async fn tags(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let names = fields.texts("names")?.value().ok_or_else(|| fields::missing("names"))?;
+    let names = at_once("names", once(names))?;
     let warnings = fields.finish()?;
     let mut all = Vec::with_capacity(names.len());
     for name in &names {
@@ -374,7 +375,7 @@ async fn budgets(ask: Ask) -> Result<Done> {
     let ids = fields.texts("budgets")?.value().filter(|ids| !ids.is_empty());
     let warnings = fields.finish()?;
     let mut rows = Vec::new();
-    for id in ids.ok_or_else(|| fields::missing("budgets"))? {
+    for id in at_once("budgets", once(ids.ok_or_else(|| fields::missing("budgets"))?))? {
         let it = ask.admin().named(&ask.actor, NamedKind::Budget, &id).await?;
         rows.push(budget_row(&id, &it));
     }

@@ -12,7 +12,7 @@ use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
 use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::user_role;
-use super::{at_once, body, query, teams, warned};
+use super::{at_once, body, once, query, teams, warned};
 use crate::ask::{self, Ask, Done};
 use crate::routes::Entry;
 
@@ -147,7 +147,7 @@ async fn infos(ask: Ask) -> Result<Done> {
     let ids = fields.texts("organizations")?.value().ok_or_else(|| fields::missing("organizations"))?;
     let warnings = fields.finish()?;
     let mut found = Vec::new();
-    for id in ids {
+    for id in at_once("organizations", once(ids))? {
         let view = ask.admin().organization(&ask.actor, &OrganizationId::from(id)).await?;
         found.push(whole(&ask, &view).await?);
     }

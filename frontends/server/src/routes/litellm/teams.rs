@@ -69,10 +69,11 @@ async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let (mut members, told) = members(&ask, "members_with_roles", fields.take("members_with_roles")).await?;
     for (name, role) in [("admins", Role::GroupAdmin), ("members", Role::User)] {
-        for user in fields.texts(name)?.value().unwrap_or_default() {
+        for user in at_once(name, fields.texts(name)?.value().unwrap_or_default())? {
             members.push(NewMember { role, create_user: true, ..NewMember::new(user) });
         }
     }
+    let members = at_once("members", members)?;
     let new = NewGroup {
         id: fields.text("team_id")?.value().filter(|id| !id.is_empty()).map(GroupId::from),
         alias: fields.text("team_alias")?.value(),
@@ -110,7 +111,7 @@ async fn members(ask: &Ask, name: &'static str, sent: Sent<Value>) -> Result<(Ve
         Sent::Absent | Sent::Null => Vec::new(),
     };
     let (mut members, mut warnings) = (Vec::new(), Vec::new());
-    for item in list {
+    for item in at_once(name, list)? {
         let Value::Object(map) = item else {
             let message = format!("`{name}` must be {{role, user_id or user_email}}, or a list of them");
             return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
@@ -320,6 +321,7 @@ async fn patch(ask: Ask) -> Result<Done> {
 
 async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupView, Vec<String>)> {
     let (models, edit_models) = fields.access_change()?;
+    keeps_own(fields)?;
     let of_members = BudgetChange::take_of_members(fields)?.editor();
     let patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
@@ -337,6 +339,20 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupVie
     };
     let warnings = fields.finish()?;
     Ok((ask.admin().update_group(&ask.actor, named, patch).await?, warnings))
+}
+
+/// `team_member_budget_update_mode`: what becomes of members' own budgets. They are kept.
+fn keeps_own(fields: &mut Fields) -> Result<()> {
+    let name = "team_member_budget_update_mode";
+    match fields.text(name)?.value().filter(|mode| !mode.is_empty() && mode != "keep") {
+        None => Ok(()),
+        Some(mode) => {
+            let message = format!(
+                "`{name}` can't be `{mode}`: members keep budgets of their own; change those at /team/member_update"
+            );
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name))
+        }
+    }
 }
 
 async fn add_models(ask: Ask) -> Result<Done> {
@@ -490,6 +506,11 @@ async fn member_add(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
     let limits = BudgetChange::take_in_team(&mut fields)?.limits();
+    // Nobody is looked up for whoever may add nobody.
+    let team = ask.admin().resolve_group(&ask.actor, &named).await?.value;
+    if !ask.actor.runs_group(&team.organization, &team.id) {
+        return Err(Error::new(ErrorKind::Forbidden, "only who administers the team may add members"));
+    }
     let (list, told) = members(&ask, "member", fields.take("member")).await?;
     let mut warnings = fields.finish()?;
     warnings.extend(told);
