@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups, Preference, Source};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Limit, Membership, Mode, ModelAccess, ModelName, OrganizationId,
-    Result, Role, Scope, ScopeKind, Timestamp, User, UserId,
+    Error, ErrorKind, Group, GroupId, Limit, Membership, Metric, Mode, ModelAccess, ModelName,
+    OrganizationId, Result, Role, Scope, ScopeKind, Timestamp, User, UserId,
 };
 
 pub use self::bulk::{MemberBulk, MemberDeed, Place};
@@ -82,9 +82,13 @@ fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, li
     }
 }
 
-/// Whether two limits hold the same thing.
+/// Whether two limits hold the same thing. A budget is one over whatever time.
 fn is_same(a: &Limit, b: &Limit) -> bool {
-    a.metric == b.metric && a.model == b.model && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
+    let is_over_same = a.metric == Metric::Spend || a.window == b.window;
+    a.metric == b.metric
+        && is_over_same
+        && a.model == b.model
+        && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
 }
 
 /// Makes a member's limits follow what their group gives: what it gave becomes what it gives, and what they lack they get. Limits of
@@ -664,6 +668,10 @@ impl Admin {
         let mut after = stored.value.clone();
         after.role = member_role(patch.role.unwrap_or(after.role))?;
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
+        // Whose limit is taken away one by one has the group's again.
+        if patch.edit_limits.is_some() {
+            follow(&mut after.limits, &[], &member_limits(group));
+        }
         self.member_with(group, &stored, after).await
     }
 

@@ -56,6 +56,11 @@ impl Budget {
         budget
     }
 
+    /// The time that its budgets are over; `None` is for ever.
+    pub fn window(&self) -> Option<Window> {
+        self.window
+    }
+
     /// Whether a budget over this window can be the one that LiteLLM has a field for.
     fn fits(&self, window: Window) -> bool {
         let unset = self.max_budget.is_none() && self.soft_budget.is_none();
@@ -235,6 +240,28 @@ impl BudgetChange {
             tpm: fields.count("team_member_tpm_limit")?,
             ..Self::nothing()?
         })
+    }
+
+    /// The time that budgets are over, where it is said.
+    pub fn window(&self) -> Option<Window> {
+        self.window.clone().value()
+    }
+
+    /// The same, with a budget that says no time over the team's.
+    pub fn following(mut self, team: Option<Window>) -> Self {
+        if let (Sent::Value(_), Sent::Absent, Some(window)) = (&self.max_budget, &self.window, team) {
+            self.window = Sent::Value(window);
+        }
+        self
+    }
+
+    /// Changes the limits of members: a budget where there was none is over the team's time unless it says its own.
+    pub fn editor_of_members(self, team: Option<Window>) -> Option<LimitEditor> {
+        let (added, changed) = (self.clone().following(team).editor()?, self.editor()?);
+        Some(LimitEditor::new(move |limits| match Budget::of(limits).max_budget {
+            None => added.edit(limits),
+            Some(_) => changed.edit(limits),
+        }))
     }
 
     /// What a request without such fields says.

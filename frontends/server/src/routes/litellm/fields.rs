@@ -22,6 +22,20 @@ const ALL_MODELS: [&str; 4] = ["all-team-models", "all-proxy-models", "*", "all-
 pub const VALIDATION: &str = "validation";
 /// What was sent instead, as JSON.
 pub const INPUT: &str = "input";
+/// Where that isn't told: it may be a secret.
+const UNTOLD: [&str; 11] = [
+    "api_key",
+    "credential_values",
+    "current_password",
+    "key",
+    "keys",
+    "litellm_params",
+    "model_info",
+    "new_key",
+    "new_master_key",
+    "new_password",
+    "password",
+];
 /// That is told up to so many bytes.
 const INPUT_MAX: usize = 256;
 
@@ -511,7 +525,7 @@ fn wrong(name: &str, want: &str, sent: &Value) -> Error {
         .with(VALIDATION, "value_error");
     // What was sent is told to who sent it, unless it is much.
     match sent.to_string() {
-        text if text.len() <= INPUT_MAX => error.with(INPUT, text),
+        text if text.len() <= INPUT_MAX && !UNTOLD.contains(&name) => error.with(INPUT, text),
         _ => error,
     }
 }

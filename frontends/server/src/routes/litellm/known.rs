@@ -4,6 +4,7 @@
 /// Fields that cap or confine, each with what does so here. Where a request says one that it has no use for, whoever sent it would think
 /// that it holds.
 pub(super) const CONFINING: &[(&str, &str)] = &[
+    ("allowed_model_region", "say at channels which callers they are for"),
     ("allowed_models", "give the member's keys `models`"),
     ("allowed_passthrough_routes", "say in a key's `allowed_routes` what it may call"),
     ("allowed_routes", "say it of a key, at /key/generate or /key/update"),

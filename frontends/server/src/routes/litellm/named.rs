@@ -74,12 +74,6 @@ struct Change {
 impl Change {
     /// `alias` is what LiteLLM calls the text for people.
     fn take(fields: &mut Fields, alias: &str) -> Result<Self> {
-        // Whom a call names decides nothing about its models.
-        if let Sent::Value(models) = fields.take("models")
-            && models.as_array().is_none_or(|models| !models.is_empty())
-        {
-            fields.warn("`models` has no effect here");
-        }
         Ok(Self {
             alias: fields.text(alias)?,
             budget: fields.text("budget_id")?,
@@ -116,6 +110,15 @@ impl Change {
             Ok(())
         };
         ask.admin().update_named(&ask.actor, kind, name, &edit).await
+    }
+}
+
+/// A tag's `models` are where LiteLLM sends calls that have it, and hold nothing back.
+fn skip_models(fields: &mut Fields) {
+    if let Sent::Value(models) = fields.take("models")
+        && models.as_array().is_none_or(|models| !models.is_empty())
+    {
+        fields.warn("`models` has no effect here");
     }
 }
 
@@ -292,6 +295,7 @@ async fn tag_answer(
 async fn new_tag(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("name")?;
+    skip_models(&mut fields);
     let change = Change::take(&mut fields, "description")?;
     let warnings = fields.finish()?;
     let made = change.make(&ask, NamedKind::Tag, &name).await?;
@@ -301,6 +305,7 @@ async fn new_tag(ask: Ask) -> Result<Done> {
 async fn update_tag(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let name = fields.required("name")?;
+    skip_models(&mut fields);
     let change = Change::take(&mut fields, "description")?;
     let warnings = fields.finish()?;
     let changed = change.change(&ask, NamedKind::Tag, &name).await?;

@@ -10,10 +10,10 @@ use sluicegate::admin::{
 };
 use sluicegate::store::{DailyRow, Dimension, GroupFilter, KeyFilter, Page, RecordFilter, UserFilter};
 use sluicegate::{
-    Error, ErrorKind, GroupId, Limit, Membership, ModelName, OrganizationId, Result, Role, UserId,
+    Error, ErrorKind, GroupId, Limit, Membership, ModelName, OrganizationId, Result, Role, UserId, Window,
 };
 
-use super::budget::{BudgetChange, usd_json};
+use super::budget::{Budget, BudgetChange, usd_json};
 use super::fields::{self, Fields, Sent};
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, reset_to, resets_at, set_back};
@@ -74,17 +74,18 @@ async fn new(ask: Ask) -> Result<Done> {
         }
     }
     let members = at_once("members", members)?;
+    let limits = BudgetChange::take(&mut fields)?;
     let new = NewGroup {
         id: fields.text("team_id")?.value().filter(|id| !id.is_empty()).map(GroupId::from),
         alias: fields.text("team_alias")?.value(),
         organization: fields.text("organization_id")?.value().map(OrganizationId::from),
         models: fields.access()?,
         aliases: fields.aliases("model_aliases")?.value().unwrap_or_default(),
-        limits: BudgetChange::take(&mut fields)?.limits().into(),
+        limits: limits.limits().into(),
         price_ratio_ppm: None,
         preferences: Vec::new(),
         blocked: fields.flag("blocked")?.value().unwrap_or_default(),
-        metadata: new_metadata(&mut fields)?,
+        metadata: new_metadata(&mut fields, limits.window())?,
         members,
     };
     let mut warnings = fields.finish()?;
@@ -93,10 +94,11 @@ async fn new(ask: Ask) -> Result<Done> {
     warned(row(&view), warnings)
 }
 
-/// The free data of a new team, with what everybody has who comes into it.
-fn new_metadata(fields: &mut Fields) -> Result<Map<String, Value>> {
+/// The free data of a new team, with what everybody has who comes into it; a budget of theirs is over the team's time unless it says
+/// its own.
+fn new_metadata(fields: &mut Fields, team: Option<Window>) -> Result<Map<String, Value>> {
     let mut metadata = fields.metadata_with(&["guardrails", "tags"])?;
-    let limits = BudgetChange::take_of_members(fields)?.limits();
+    let limits = BudgetChange::take_of_members(fields)?.following(team).limits();
     if !limits.is_empty() {
         metadata.insert(MEMBER_LIMITS.to_owned(), json!(Limits(limits)));
     }
@@ -322,22 +324,28 @@ async fn patch(ask: Ask) -> Result<Done> {
 async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupView, Vec<String>)> {
     let (models, edit_models) = fields.access_change()?;
     keeps_own(fields)?;
-    let of_members = BudgetChange::take_of_members(fields)?.editor();
-    let patch = GroupPatch {
+    let (of_members, of_team) = (BudgetChange::take_of_members(fields)?, BudgetChange::take(fields)?);
+    let window = of_team.window();
+    let mut patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
         models,
         edit_models,
         aliases: fields.aliases("model_aliases")?.patch(),
         limits: Patch::Keep,
-        edit_limits: BudgetChange::take(fields)?.editor(),
+        edit_limits: of_team.editor(),
         blocked: fields.flag("blocked")?.value(),
         metadata: fields.object("metadata")?.patch(),
         edit_metadata: fields.kept_in_metadata(&["guardrails", "tags"])?,
-        // Without a change they stay, though the metadata is replaced.
-        edit_member_limits: Some(of_members.unwrap_or_else(|| LimitEditor::new(|_| {}))),
         ..GroupPatch::default()
     };
     let warnings = fields.finish()?;
+    let window = match window {
+        None => Budget::of(&ask.admin().resolve_group(&ask.actor, named).await?.value.limits).window(),
+        said => said,
+    };
+    // Without a change they stay, though the metadata is replaced.
+    let edit = of_members.editor_of_members(window).unwrap_or_else(|| LimitEditor::new(|_| {}));
+    patch.edit_member_limits = Some(edit);
     Ok((ask.admin().update_group(&ask.actor, named, patch).await?, warnings))
 }
 
@@ -612,7 +620,7 @@ async fn member_update(ask: Ask) -> Result<Done> {
     let warnings = fields.finish()?;
     let view = ask.admin().update_member(&ask.actor, &named, &user, patch).await?;
     let mut answer = Map::new();
-    super::budget::Budget::of(&view.membership.limits).describe(&mut answer);
+    Budget::of(&view.membership.limits).describe(&mut answer);
     answer.insert("max_budget_in_team".to_owned(), answer.get("max_budget").cloned().unwrap_or_default());
     answer.insert("team_id".to_owned(), json!(view.membership.group));
     answer.insert("user_id".to_owned(), json!(user));
@@ -659,7 +667,7 @@ async fn reset_member(ask: Ask) -> Result<Done> {
     let view = ask.admin().group(&ask.actor, &named).await?;
     let mut row = Map::new();
     if let Some(member) = view.members.iter().find(|it| it.membership.user == user) {
-        super::budget::Budget::of(&member.membership.limits).describe(&mut row);
+        Budget::of(&member.membership.limits).describe(&mut row);
         row.insert("spend".to_owned(), json!(counted(&member.limit_states).map(usd_json)));
         row.insert("budget_reset_at".to_owned(), resets_at(&member.limit_states));
     }
