@@ -239,6 +239,14 @@ impl Limit {
         Self { metric, window, max, model: None, mode: Mode::Strict, when_short: None, reserve_wait_ms: None }
     }
 
+    /// Whether it holds the same thing as another: then one of the two is enough. A budget is one over whatever time.
+    pub fn holds_same(&self, other: &Self) -> bool {
+        self.metric == other.metric
+            && (self.metric == Metric::Spend || self.window == other.window)
+            && self.model == other.model
+            && (self.mode == Mode::Soft) == (other.mode == Mode::Soft)
+    }
+
     /// Whether spend never passes it.
     pub fn is_strict_spend(&self) -> bool {
         self.metric == Metric::Spend && self.mode == Mode::Strict

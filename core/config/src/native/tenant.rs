@@ -148,18 +148,21 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currenci
         created_at: Timestamp::default(),
     };
     declared.groups.push(group);
+    let given = member_limits(load, &fields, declared);
     let Some(members) = fields.get("members") else { return };
     for item in members.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::MEMBER) else { continue };
         let Some(user) = required(load, &fields, "user") else { continue };
         let roles = [("user", Role::User), ("group_admin", Role::GroupAdmin)];
         let role = fields.get("role").and_then(|item| item.word(load, &roles)).unwrap_or_default();
-        declared.memberships.push(Membership {
-            group: GroupId::from(id.as_str()),
-            user: UserId::from(user),
-            role,
-            limits: limits(load, &fields, declared),
-        });
+        let mut limits = limits(load, &fields, declared);
+        for given in &given {
+            if !limits.iter().any(|own| own.holds_same(given)) {
+                limits.push(given.clone());
+            }
+        }
+        let group = GroupId::from(id.as_str());
+        declared.memberships.push(Membership { group, user: UserId::from(user), role, limits });
     }
 }
 
@@ -348,6 +351,15 @@ fn access(load: &mut Load<'_>, fields: &Fields<'_>) -> ModelAccess {
 fn limits(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<Limit> {
     let mode = declared.quota.rate_token_mode;
     fields.get("limits").map(|item| read_limits(load, &item, mode)).unwrap_or_default()
+}
+
+/// What a group gives its members: `member_limits` in its free data. What can't be read there would be a cap that is missing.
+fn member_limits(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<Limit> {
+    let Some(item) = fields.get("metadata") else { return Vec::new() };
+    let Value::Map(entries) = &item.node.value else { return Vec::new() };
+    let given = entries.iter().find(|it| it.key == "member_limits" && !matches!(it.value.value, Value::Null));
+    let mode = declared.quota.rate_token_mode;
+    given.map(|entry| read_limits(load, &item.child(entry), mode)).unwrap_or_default()
 }
 
 fn metadata(load: &mut Load<'_>, fields: &Fields<'_>) -> Map<String, Json> {

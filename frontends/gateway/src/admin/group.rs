@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups, Preference, Source};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Limit, Membership, Metric, Mode, ModelAccess, ModelName,
-    OrganizationId, Result, Role, Scope, ScopeKind, Timestamp, User, UserId,
+    Error, ErrorKind, Group, GroupId, Limit, Membership, ModelAccess, ModelName, OrganizationId, Result,
+    Role, Scope, ScopeKind, Timestamp, User, UserId,
 };
 
 pub use self::bulk::{MemberBulk, MemberDeed, Place};
@@ -60,7 +60,7 @@ pub struct NewGroup {
 /// are given one of the same metric.
 pub const MEMBER_LIMITS: &str = "member_limits";
 
-/// The limits that whoever comes into a group has.
+/// The limits that whoever comes into a group has, as far as they can be read.
 pub fn member_limits(group: &Group) -> Vec<Limit> {
     read_member_limits(&group.metadata).unwrap_or_default()
 }
@@ -82,31 +82,25 @@ fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, li
     }
 }
 
-/// Whether two limits hold the same thing. A budget is one over whatever time.
-fn is_same(a: &Limit, b: &Limit) -> bool {
-    let is_over_same = a.metric == Metric::Spend || a.window == b.window;
-    a.metric == b.metric
-        && is_over_same
-        && a.model == b.model
-        && (a.mode == Mode::Soft) == (b.mode == Mode::Soft)
-}
-
 /// Makes a member's limits follow what their group gives: what it gave becomes what it gives, and what they lack they get. Limits of
 /// their own stay.
 fn follow(limits: &mut Vec<Limit>, gave: &[Limit], gives: &[Limit]) {
     limits.retain(|it| !gave.contains(it) || gives.contains(it));
     for given in gives {
-        if !limits.iter().any(|own| is_same(own, given)) {
+        if !limits.iter().any(|own| own.holds_same(given)) {
             limits.push(given.clone());
         }
     }
 }
 
 /// Somebody's new place in a group, with limits of their own, and what the group gives its members beside them.
-pub(super) fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Membership {
+///
+/// # Errors
+/// `InvalidRequest` when what the group gives can't be read: a cap, for one, would be missing.
+pub(super) fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Result<Membership> {
     let mut limits = own;
-    follow(&mut limits, &[], &member_limits(group));
-    Membership { group: group.id.clone(), user: user.clone(), role, limits }
+    follow(&mut limits, &[], &read_member_limits(&group.metadata)?);
+    Ok(Membership { group: group.id.clone(), user: user.clone(), role, limits })
 }
 
 /// A user to be put into a group.
@@ -624,7 +618,7 @@ impl Admin {
 
     /// What puts one user into a group.
     async fn new_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Step> {
-        let place = placed(group, &member.user, member.role, member.limits.0.clone());
+        let place = placed(group, &member.user, member.role, member.limits.0.clone())?;
         let member = &NewMember { limits: place.limits.into(), ..member.clone() };
         let changes = self.changes_for_member(actor, group, member).await?;
         let owner = Owner::Membership(group.id.clone(), member.user.clone());
@@ -755,7 +749,7 @@ impl Admin {
         member: &NewMember,
     ) -> Result<Vec<Change>> {
         let role = member_role(member.role)?;
-        let membership = placed(group, &member.user, role, member.limits.0.clone());
+        let membership = placed(group, &member.user, role, member.limits.0.clone())?;
         check_limits(&membership.limits)?;
         let put = Change::PutMembership(membership, Expect::New);
         let user = self.find_user_within(&Reach::ALL, &member.user).await?;

@@ -183,7 +183,7 @@ impl Admin {
                     format!("group `{name}` belongs to another organization than the user"),
                 ));
             }
-            let membership = placed(&group, &id, member_role(place.role)?, place.limits.0);
+            let membership = placed(&group, &id, member_role(place.role)?, place.limits.0)?;
             check_limits(&membership.limits)?;
             // Who has been there before has used something of it.
             let owner = Owner::Membership(group.id.clone(), id.clone());

@@ -206,6 +206,34 @@ fn every_story_goes_as_it_is_told() {
 }
 
 #[test]
+fn lists_of_names_are_bounded_before_anybody_is_looked_up() {
+    block_on(async {
+        let rig = Rig::new().await;
+        rig.ask("POST", "/team/new", MASTER, &json!({"team_id": "t"})).await;
+        let names: Vec<String> = (0..501).map(|n| format!("name-{n}")).collect();
+        let people: Vec<Value> = names.iter().map(|name| json!({"user_email": name})).collect();
+        for (call, body) in [
+            ("/team/member_add", json!({"team_id": "t", "member": people})),
+            ("/team/new", json!({"members_with_roles": people})),
+            ("/team/new", json!({"members": names})),
+            ("/team/new", json!({"admins": names})),
+            ("/user/new", json!({"teams": names})),
+            ("/key/delete", json!({"keys": names})),
+            ("/key/delete", json!({"key_aliases": names})),
+            ("/v2/key/info", json!({"keys": names})),
+            ("/organization/info", json!({"organizations": names})),
+            ("/tag/info", json!({"names": names})),
+            ("/budget/info", json!({"budgets": names})),
+            ("/v1/access_group", json!({"access_group_name": "a", "assigned_key_ids": names})),
+        ] {
+            let answer = rig.ask("POST", call, MASTER, &body).await;
+            assert_eq!(answer.status, 400, "{call}: {}", answer.text());
+            assert!(answer.text().contains("names 501, and 500 at most"), "{call}: {}", answer.text());
+        }
+    });
+}
+
+#[test]
 fn what_isnt_served_names_itself_to_whoever_is_known() {
     block_on(async {
         let rig = Rig::new().await;

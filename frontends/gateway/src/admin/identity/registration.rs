@@ -98,9 +98,8 @@ impl Admin {
             tracing::warn!("`auth.registration` names an organization or a group that isn't there");
             return Err(forbidden("make a user of yourself"));
         }
-        let membership =
-            |group| Change::PutMembership(placed(&group, &user.id, settings.role, Vec::new()), Expect::New);
-        Ok(group.map(membership))
+        let place = |group| placed(&group, &user.id, settings.role, Vec::new());
+        Ok(group.map(place).transpose()?.map(|it| Change::PutMembership(it, Expect::New)))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, Then, not_found, retried};
 use crate::credential::{KeyHash, new_id};
 use crate::jwt::{Claims, Provider, claim, is_of_domain, text, texts, user_id};
-use crate::store::{Change, Expect, Identity, Reach, Stage, Stored};
+use crate::store::{Change, Expect, Identity, Owner, Reach, Stage, Stored};
 
 /// A sign-in must come back within so long, in milliseconds.
 const UNDER_WAY_MS: i64 = 10 * 60_000;
@@ -320,7 +320,7 @@ impl Admin {
         // What this sign-in takes back is what was given by the one before: no other may come between.
         let expect = known.as_ref().map_or(Expect::New, |identity| Expect::Version(identity.version));
         let had = known.map(|identity| identity.value.granted).unwrap_or_default();
-        let granted = self.follow_groups(person, &after.id, &had, &mut changes).await?;
+        let (granted, seeds) = self.follow_groups(person, &after.id, &had, &mut changes).await?;
         let rises = |change: &Change| matches!(change, Change::PutMembership(it, was) if rises_by(after.role, it.role, *was));
         // An auditor reads more than who administers a group.
         let reads_more = after.role == Role::Auditor && before.role != Role::Auditor;
@@ -372,7 +372,7 @@ impl Admin {
                 .whole(&serde_json::json!({"group": group, "user": after.id}));
             (deed, vec![change])
         }));
-        self.write_all(&Actor::issuer(&provider.id), deeds, Seeds::new(), Then::Callers).await?;
+        self.write_all(&Actor::issuer(&provider.id), deeds, seeds, Then::Callers).await?;
         Ok(after)
     }
 
@@ -422,17 +422,17 @@ impl Admin {
         Ok(crate::admin::access::as_stored(user, now))
     }
 
-    /// Gives and takes back what the mapping gives: the groups that it gave.
+    /// Gives and takes back what the mapping gives: the groups that it gave, and what the limits there begin with.
     async fn follow_groups(
         &self,
         person: &Person,
         user: &UserId,
         had: &[GroupId],
         changes: &mut Vec<Change>,
-    ) -> Result<Vec<GroupId>> {
+    ) -> Result<(Vec<GroupId>, Seeds)> {
         let memberships = self.stamped_memberships(None, Some(user)).await?;
         let is_declared = |group: &GroupId| self.declared().membership(group, user).is_some();
-        let mut granted = Vec::new();
+        let (mut granted, mut seeds) = (Vec::new(), Seeds::new());
         for (group, role) in &person.wanted {
             let found = self.group_by_id(group).await?;
             let Some(found) = found.filter(|it| it.organization == person.organization) else {
@@ -448,7 +448,16 @@ impl Admin {
                     changes.push(Change::PutMembership(raised, Expect::Version(it.version)));
                 }
                 None => {
-                    let it = placed(&found, user, *role, Vec::new());
+                    let it = match placed(&found, user, *role, Vec::new()) {
+                        Ok(it) => it,
+                        Err(error) => {
+                            tracing::warn!(%group, %error, "a provider's mapping gives nobody a place in a group whose limits of members can't be read");
+                            continue;
+                        }
+                    };
+                    // Who comes back has used something of it.
+                    let owner = Owner::Membership(group.clone(), user.clone());
+                    seeds.extend(self.seeds(&owner, &[], &it.limits).await?);
                     changes.push(Change::PutMembership(it, Expect::New));
                 }
             }
@@ -459,7 +468,7 @@ impl Admin {
                 changes.push(Change::DeleteMembership(group.clone(), user.clone()));
             }
         }
-        Ok(granted)
+        Ok((granted, seeds))
     }
 }
 
