@@ -57,8 +57,11 @@ fn no_role(param: &'static str, word: &str) -> Error {
     Error::new(ErrorKind::InvalidRequest, message).with("param", param)
 }
 
+/// Teams by their names, and what somebody is in each.
+type Places = Vec<(String, Place)>;
+
 /// `teams`: names, or objects that say what the user is there as well; and what of these has no effect.
-fn places(fields: &mut Fields) -> Result<(Vec<(String, Place)>, Vec<String>)> {
+fn places(fields: &mut Fields) -> Result<(Places, Vec<String>)> {
     let wrong =
         || Error::new(ErrorKind::InvalidRequest, "`teams` must be a list of team ids").with("param", "teams");
     let mut warnings = Vec::new();
