@@ -7,12 +7,21 @@ const USUAL: u64 = 1_024;
 /// No image has more pixels a side.
 const SIDE_MAX: u64 = 8_192;
 
+/// What an image of Gemini's takes, and one of 4K.
+// QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/pricing): the dearer of its generations.
+const GEMINI: u64 = 1_290;
+const GEMINI_LARGE: u64 = 2_000;
+
 /// How many output tokens an image of a model's takes: by OpenAI's formulas, of its size and quality. What isn't said is as the model
 /// usually makes it: square, and as good as it can.
 // QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/image-generation): tables for gpt-image-1 and 1.5 (272 tokens for a
 // square of low quality to 6,240 for a high one of the best), a calculator for those from gpt-image-2 on.
 pub fn made_image_tokens(model: &str, variant: Option<&Variant>) -> u64 {
     let size = variant.and_then(|it| it.size.as_deref()).and_then(pixels);
+    if model.contains("gemini") {
+        let is_large = size.is_some_and(|(width, height)| width.max(height) > 2_048);
+        return if is_large { GEMINI_LARGE } else { GEMINI };
+    }
     let (width, height) = size.unwrap_or((USUAL, USUAL));
     let quality = variant.and_then(|it| it.quality.as_deref());
     if is_later(model) {

@@ -109,7 +109,8 @@ impl TierSet {
             Some(ServiceTier::Auto) => {
                 Self::STANDARD.and(ServiceTier::Flex).and(ServiceTier::Priority).and(ServiceTier::Ultrafast)
             }
-            Some(tier) => Self::STANDARD.and(tier),
+            // Where the provider isn't known to take the word it isn't sent, and the call is one that asks for none.
+            Some(tier) => unasked.map_or(Self::STANDARD, |unasked| Self::STANDARD.and(unasked)).and(tier),
         }
     }
 

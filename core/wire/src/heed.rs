@@ -84,8 +84,11 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
         return;
     }
     losses.approximated("response_format", "said in the system prompt: the model can't be held to a schema");
-    let kind = Val::trusted(schema).get_str("type");
-    let is_object = kind.is_none_or(|kind| kind == "object");
+    let schema_read = Val::trusted(schema);
+    let is_object = match schema_read.get_str("type") {
+        Some(kind) => kind == "object",
+        None => schema_read.get("type").is_none() && schema_read.get("properties").is_some(),
+    };
     let what = if is_object { "object" } else { "value" };
     let mut text = format!("Answer with one JSON {what} and {FORM_HINT}\n{}", compact(schema));
     if let Some(description) = description {

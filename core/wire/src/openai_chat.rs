@@ -13,8 +13,7 @@ mod thought;
 pub(crate) use answer::{Decoder, NO_FILES};
 pub(crate) use body::body;
 pub(crate) use decode::{
-    cache, detail_of, field, must_be_parts, must_be_text, nameless, object_or_wrapped, request, result,
-    system_texts,
+    cache, detail_of, field, must_be_parts, must_be_text, nameless, object_or_wrapped, request, system_texts,
 };
 pub(crate) use encode::{
     NO_LOGPROBS, TEXT_SCHEMA, USER_MAX, audio_format, custom_description, custom_names, encode, json_schema,

@@ -155,12 +155,9 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currenci
         let Some(user) = required(load, &fields, "user") else { continue };
         let roles = [("user", Role::User), ("group_admin", Role::GroupAdmin)];
         let role = fields.get("role").and_then(|item| item.word(load, &roles)).unwrap_or_default();
-        let mut limits = limits(load, &fields, declared);
-        for given in &given {
-            if !limits.iter().any(|own| own.holds_same(given)) {
-                limits.push(given.clone());
-            }
-        }
+        let own = limits(load, &fields, declared);
+        let given = given.iter().filter(|given| !own.iter().any(|own| own.holds_same(given)));
+        let limits = own.iter().chain(given).cloned().collect();
         let group = GroupId::from(id.as_str());
         declared.memberships.push(Membership { group, user: UserId::from(user), role, limits });
     }

@@ -7,7 +7,7 @@ use crate::ir::{
 };
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
-use crate::openai_chat::{cache, must_be_parts, must_be_text, nameless, result, system_texts};
+use crate::openai_chat::{cache, must_be_parts, must_be_text, nameless, system_texts};
 use crate::scan::is_ours_in_metadata;
 use crate::search;
 
@@ -262,10 +262,10 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
             let id = text_of("tool_use_id")
                 .ok_or_else(|| WireError::invalid(format!("`{path}.tool_use_id` is missing")).at(path))?;
             let content = match block.get("content") {
-                Some(content) => match result(Some(content), &format!("{path}.content"), losses) {
-                    Some(object) => object,
-                    None => result_blocks(content, path, losses)?,
-                },
+                Some(content) => {
+                    must_be_parts(content, &format!("{path}.content"))?;
+                    result_blocks(content, path, losses)?
+                }
                 None => Vec::new(),
             };
             let is_error = block.get("is_error").and_then(Val::as_bool) == Some(true);

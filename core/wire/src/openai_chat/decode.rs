@@ -275,16 +275,14 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
                 })?;
                 let result = Block::ToolResult {
                     id: id.into_owned(),
-                    content: result(content, &format!("{path}.content"), losses)
-                        .map_or_else(|| parts(content, &path, losses), Ok)?,
+                    content: parts(content, &path, losses)?,
                     is_error: false,
                     cache: cache(message),
                 };
                 request.add(Role::User, [result]);
             }
             "function" => {
-                let object = result(content, &format!("{path}.content"), losses);
-                let content = object.map_or_else(|| parts(content, &path, losses), Ok)?;
+                let content = parts(content, &path, losses)?;
                 legacy::result(request, &mut open, message, content, &path)?;
             }
             other => {
@@ -492,13 +490,6 @@ pub(crate) fn object_or_wrapped(text: &str, path: &str, losses: &mut Losses) -> 
             crate::json::object(|o| o.str("_raw", text))
         }
     }
-}
-
-/// What a tool answers with that is neither text nor a list of parts: an object is its JSON.
-pub(crate) fn result(content: Option<Val<'_>>, path: &str, losses: &mut Losses) -> Option<Vec<Block>> {
-    let object = content.filter(|content| content.kind() == Kind::Object)?;
-    losses.approximated(path, "an object is sent as its JSON");
-    Some(vec![Block::text(object.raw())])
 }
 
 /// Content that is neither a text nor a list of parts, and text that is none: nothing of it is passed over.

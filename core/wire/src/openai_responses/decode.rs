@@ -9,7 +9,7 @@ use crate::ir::{
 use crate::json::{Kind, Val};
 use crate::loss::Losses;
 use crate::media;
-use crate::openai_chat::{detail_of, must_be_parts, must_be_text, nameless, object_or_wrapped, result};
+use crate::openai_chat::{detail_of, must_be_parts, must_be_text, nameless, object_or_wrapped};
 use crate::search;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
@@ -273,7 +273,7 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
         Some("function_call_output" | "custom_tool_call_output") => {
             let id = text("call_id").ok_or_else(|| missing("call_id"))?;
             let (output, path) = (item.get("output"), format!("{path}.output"));
-            let content = result(output, &path, losses).map_or_else(|| parts(output, &path, losses), Ok)?;
+            let content = parts(output, &path, losses)?;
             request.add(Role::User, [Block::ToolResult { id, content, is_error: false, cache: None }]);
         }
         Some("item_reference") => return Err(reference(path)),

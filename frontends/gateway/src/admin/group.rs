@@ -73,6 +73,10 @@ fn read_member_limits(data: &serde_json::Map<String, serde_json::Value>) -> Resu
     Ok(limits.0)
 }
 
+fn gives_limits(group: &Group) -> bool {
+    group.metadata.contains_key(MEMBER_LIMITS)
+}
+
 fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, limits: Vec<Limit>) {
     match serde_json::to_value(Limits(limits)) {
         Ok(value) if value.as_object().is_some_and(|map| !map.is_empty()) => {
@@ -86,8 +90,10 @@ fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, li
 /// their own stay.
 fn follow(limits: &mut Vec<Limit>, gave: &[Limit], gives: &[Limit]) {
     limits.retain(|it| !gave.contains(it) || gives.contains(it));
+    // Two budgets that a group gives are no limits of the member's own to each other.
+    let own: Vec<Limit> = limits.iter().filter(|it| !gives.contains(it)).cloned().collect();
     for given in gives {
-        if !limits.iter().any(|own| own.holds_same(given)) {
+        if !limits.contains(given) && !own.iter().any(|own| own.holds_same(given)) {
             limits.push(given.clone());
         }
     }
@@ -469,7 +475,7 @@ impl Admin {
         let members_follow = patch.edit_member_limits.is_some();
         if let Some(edit) = patch.edit_member_limits {
             let data = if after.metadata.contains_key(MEMBER_LIMITS) { &after } else { before };
-            let was = member_limits(data);
+            let was = read_member_limits(&data.metadata)?;
             let mut limits = was.clone();
             edit.edit(&mut limits);
             if limits != was || !after.metadata.contains_key(MEMBER_LIMITS) {
@@ -590,28 +596,37 @@ impl Admin {
         id_or_alias: &str,
         members: Vec<NewMember>,
     ) -> Result<Vec<MemberView>> {
-        let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let (mut deeds, mut seeds) = (Vec::with_capacity(members.len()), Seeds::new());
-        let mut seen: Vec<&UserId> = Vec::new();
-        for member in &members {
-            let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
-            if !known.is_empty() || seen.contains(&&member.user) {
-                let message = match known.is_empty() {
-                    false => format!("user `{}` is in group `{}` already", member.user, group.id),
-                    true => format!("user `{}` is named twice", member.user),
-                };
-                return Err(Error::new(ErrorKind::Conflict, message));
+        let group = retried(came_second, || async {
+            let stored = self.group_to_change(actor, id_or_alias).await?;
+            let group = &stored.value;
+            let (mut deeds, mut seeds) = (Vec::with_capacity(members.len()), Seeds::new());
+            let mut seen: Vec<&UserId> = Vec::new();
+            for member in &members {
+                let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
+                if !known.is_empty() || seen.contains(&&member.user) {
+                    let message = match known.is_empty() {
+                        false => format!("user `{}` is in group `{}` already", member.user, group.id),
+                        true => format!("user `{}` is named twice", member.user),
+                    };
+                    return Err(Error::new(ErrorKind::Conflict, message));
+                }
+                seen.push(&member.user);
+                let step = self.new_member(actor, group, member).await?;
+                seeds.extend(step.seeds);
+                // Each with an event of their own, which they find.
+                deeds.push((step.deed, step.changes));
             }
-            seen.push(&member.user);
-            let step = self.new_member(actor, &group, member).await?;
-            seeds.extend(step.seeds);
-            // Each with an event of their own, which they find.
-            deeds.push((step.deed, step.changes));
-        }
-        self.write_all(actor, deeds, seeds, Then::Callers).await?;
+            // They get what the group gives when they come, and not what it gave before.
+            if let Some((_, changes)) = deeds.first_mut().filter(|_| gives_limits(group)) {
+                changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
+            }
+            self.write_all(actor, deeds, seeds, Then::Callers).await?;
+            Ok(group.id.clone())
+        })
+        .await?;
         let mut added = Vec::with_capacity(members.len());
         for member in &members {
-            added.push(self.member(actor, &group.id, &member.user).await?);
+            added.push(self.member(actor, &group, &member.user).await?);
         }
         Ok(added)
     }
@@ -640,13 +655,18 @@ impl Admin {
         user: &UserId,
         patch: MemberPatch,
     ) -> Result<MemberView> {
-        let group = self.group_to_change(actor, id_or_alias).await?.value;
-        retried(came_second, || async {
-            let step = self.changed_member(actor, &group, user, patch.clone()).await?;
-            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await
+        let group = retried(came_second, || async {
+            let stored = self.group_to_change(actor, id_or_alias).await?;
+            let group = &stored.value;
+            let mut step = self.changed_member(actor, group, user, patch.clone()).await?;
+            if gives_limits(group) {
+                step.changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
+            }
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+            Ok(group.id.clone())
         })
         .await?;
-        self.member(actor, &group.id, user).await
+        self.member(actor, &group, user).await
     }
 
     /// What makes a membership another.
@@ -664,7 +684,7 @@ impl Admin {
         edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
         // Whose limit is taken away one by one has the group's again.
         if patch.edit_limits.is_some() {
-            follow(&mut after.limits, &[], &member_limits(group));
+            follow(&mut after.limits, &[], &read_member_limits(&group.metadata)?);
         }
         self.member_with(group, &stored, after).await
     }

@@ -247,6 +247,11 @@ impl BudgetChange {
         self.window.clone().value()
     }
 
+    /// What is said of that time.
+    pub fn said_window(&self) -> Sent<Window> {
+        self.window.clone()
+    }
+
     /// The same, with a budget that says no time over the team's.
     pub fn following(mut self, team: Option<Window>) -> Self {
         if let (Sent::Value(_), Sent::Absent, Some(window)) = (&self.max_budget, &self.window, team) {

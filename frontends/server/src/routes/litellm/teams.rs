@@ -325,7 +325,7 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupVie
     let (models, edit_models) = fields.access_change()?;
     keeps_own(fields)?;
     let (of_members, of_team) = (BudgetChange::take_of_members(fields)?, BudgetChange::take(fields)?);
-    let window = of_team.window();
+    let window = of_team.said_window();
     let mut patch = GroupPatch {
         alias: fields.text("team_alias")?.patch(),
         models,
@@ -340,8 +340,11 @@ async fn change(ask: &Ask, named: &str, fields: &mut Fields) -> Result<(GroupVie
     };
     let warnings = fields.finish()?;
     let window = match window {
-        None => Budget::of(&ask.admin().resolve_group(&ask.actor, named).await?.value.limits).window(),
-        said => said,
+        Sent::Absent => {
+            Budget::of(&ask.admin().resolve_group(&ask.actor, named).await?.value.limits).window()
+        }
+        Sent::Null => None,
+        Sent::Value(window) => Some(window),
     };
     // Without a change they stay, though the metadata is replaced.
     let edit = of_members.editor_of_members(window).unwrap_or_else(|| LimitEditor::new(|_| {}));
@@ -510,15 +513,20 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     warned(row(&view), warnings)
 }
 
+/// Nobody is looked up for whoever may add nobody.
+async fn must_run(ask: &Ask, team: &str) -> Result<()> {
+    let team = ask.admin().resolve_group(&ask.actor, team).await?.value;
+    match ask.actor.runs_group(&team.organization, &team.id) {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Forbidden, "only who administers the team may add members")),
+    }
+}
+
 async fn member_add(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = fields.required("team_id")?;
     let limits = BudgetChange::take_in_team(&mut fields)?.limits();
-    // Nobody is looked up for whoever may add nobody.
-    let team = ask.admin().resolve_group(&ask.actor, &named).await?.value;
-    if !ask.actor.runs_group(&team.organization, &team.id) {
-        return Err(Error::new(ErrorKind::Forbidden, "only who administers the team may add members"));
-    }
+    must_run(&ask, &named).await?;
     let (list, told) = members(&ask, "member", fields.take("member")).await?;
     let mut warnings = fields.finish()?;
     warnings.extend(told);
@@ -542,6 +550,7 @@ async fn bulk_member_add(ask: Ask) -> Result<Done> {
     let named = fields.required("team_id")?;
     let limits = BudgetChange::take_in_team(&mut fields)?.limits();
     let all = fields.flag("all_users")?.value().unwrap_or_default();
+    must_run(&ask, &named).await?;
     let items: Vec<Map<String, Value>> = match all {
         true => every_user(&ask).await?,
         false => fields.items("members", MEMBERS_MAX)?,
