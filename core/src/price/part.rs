@@ -354,7 +354,7 @@ mod tests {
         for (asked, unasked, want) in [
             (None, None, &[Standard][..]),
             (None, Some(Priority), &[Standard, Priority]),
-            (Some(Standard), Some(Priority), &[Standard]),
+            (Some(Standard), Some(Priority), &[Standard, Priority]),
             (Some(Flex), None, &[Standard, Flex]),
             (Some(Batch), None, &[Standard, Batch]),
             (Some(Priority), None, &[Standard, Priority]),

@@ -66,8 +66,8 @@ fn leave_untaken(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losse
         _ => takes(Parameter::ServiceTier),
     };
     if !tier_taken && let Some(tier) = request.tier.take() {
-        // As it is served unasked, at whatever tier that is.
-        if matches!(tier, Tier::Flex | Tier::Priority) {
+        // "auto" is what is served unasked, at whatever tier that is.
+        if tier != Tier::Auto {
             losses.dropped("service_tier", "the provider isn't known to have such a tier");
         }
     }
