@@ -76,7 +76,7 @@ test('the day of an organization admin: a group with a budget, somebody in it, t
 
 test('the day of a group admin: a member with a limit of their own, a key for them, and why it was refused', async ({ as, world }) => {
   test.setTimeout(120_000);
-  await person(world.api, 'newcomer', 'user', 'acme');
+  await person(world.api, 'first-day', 'user', 'acme');
   const page = await as('group_admin');
   const sheet = page.getByRole('dialog');
   await page.goto('/groups');
@@ -85,17 +85,17 @@ test('the day of a group admin: a member with a limit of their own, a key for th
   await expect(page.getByRole('heading', { name: 'Research' })).toBeVisible();
   await expect(page.locator('.head').getByRole('button', { name: 'Change', exact: true })).toHaveCount(0);
   await page.getByRole('button', { name: 'Add a member' }).click();
-  await choose(page, sheet.getByLabel('User', { exact: true }), 'newcomer');
+  await choose(page, sheet.getByLabel('User', { exact: true }), 'first-day');
   await sheet.getByRole('button', { name: 'Add a limit' }).click();
   await choose(page, sheet.getByLabel('What is limited'), 'Requests');
   await sheet.getByLabel('Amount').fill('1');
   await sheet.getByRole('button', { name: /^(Add|Create)$/ }).click();
   const members = page.getByRole('table', { name: 'Members' });
-  await expect(members).toContainText('newcomer');
+  await expect(members).toContainText('first-day');
 
   await page.goto(`/keys?group=${encodeURIComponent(world.own.group)}&create=1`);
   await sheet.getByLabel('Alias').fill('first steps');
-  await choose(page, sheet.getByLabel('User', { exact: true }), 'newcomer');
+  await choose(page, sheet.getByLabel('User', { exact: true }), 'first-day');
   await sheet.getByRole('button', { name: 'Create', exact: true }).click();
   const caller = new Api(world.gateway.url, await secretOf(page));
   await page.getByRole('button', { name: 'I have saved it' }).click();
@@ -106,9 +106,9 @@ test('the day of a group admin: a member with a limit of their own, a key for th
   await page.getByRole('row').filter({ hasText: 'first steps' }).getByRole('link').first().click();
   await expect(page.getByRole('list', { name: 'Why it went there' })).toContainText('of 1 used');
   await page.goto(`/groups/${world.own.group}`);
-  await members.getByRole('row').filter({ hasText: 'newcomer' }).getByRole('button', { name: 'Remove' }).click();
+  await members.getByRole('row').filter({ hasText: 'first-day' }).getByRole('button', { name: 'Remove' }).click();
   await confirmed(page, 'Remove');
-  await expect(members).not.toContainText('newcomer');
+  await expect(members).not.toContainText('first-day');
   await expect.poll(async () => (await caller.chat('gpt-4o-mini', 'hello')).status).not.toBe(429);
 });
 

@@ -76,7 +76,7 @@ const CASES: Case[] = [
       await page.getByRole('dialog').getByRole('button', { name: 'Switch off' }).click();
     },
     shows: (page) => page.getByRole('row', { name: /First channel/ }).locator('.tag').first(),
-    before: /Healthy|Cooling down|failed/,
+    before: /Healthy|Cooling down|failed|failure|Failing/,
     after: 'Off',
   },
 ];
