@@ -7,7 +7,7 @@ mod made;
 
 use serde::{Deserialize, Serialize};
 
-pub use made::made_image_tokens;
+pub use made::{GEMINI_PICTURE, LARGE_GEMINI_PICTURE, made_image_tokens};
 
 /// No image costs more input tokens than this at any known provider.
 ///

@@ -7,10 +7,11 @@ const USUAL: u64 = 1_024;
 /// No image has more pixels a side.
 const SIDE_MAX: u64 = 8_192;
 
-/// What an image of Gemini's takes, and one of 4K.
-// QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/pricing): the dearer of its generations.
-const GEMINI: u64 = 1_290;
-const GEMINI_LARGE: u64 = 2_000;
+/// What a picture takes that Gemini made, in output tokens: 1,290, of its third generation 1,120.
+// QUIRK(gemini, 2026-11, https://ai.google.dev/gemini-api/docs/image-generation): the dearer of its generations.
+pub const GEMINI_PICTURE: u64 = 1_290;
+/// What one of 4,096 pixels a side takes.
+pub const LARGE_GEMINI_PICTURE: u64 = 2_000;
 
 /// How many output tokens an image of a model's takes: by OpenAI's formulas, of its size and quality. What isn't said is as the model
 /// usually makes it: square, and as good as it can.
@@ -20,7 +21,7 @@ pub fn made_image_tokens(model: &str, variant: Option<&Variant>) -> u64 {
     let size = variant.and_then(|it| it.size.as_deref()).and_then(pixels);
     if model.contains("gemini") {
         let is_large = size.is_some_and(|(width, height)| width.max(height) > 2_048);
-        return if is_large { GEMINI_LARGE } else { GEMINI };
+        return if is_large { LARGE_GEMINI_PICTURE } else { GEMINI_PICTURE };
     }
     let (width, height) = size.unwrap_or((USUAL, USUAL));
     let quality = variant.and_then(|it| it.quality.as_deref());

@@ -49,8 +49,6 @@ pub enum Parameter {
     JsonSchema,
     /// Marks for the prompt cache, on what is said and on tools: `cache_control`.
     CacheControl,
-    /// And how long it is to be kept, in them.
-    CacheTtl,
     /// `top_k`.
     TopK,
 }
@@ -67,7 +65,6 @@ impl Parameter {
             Parameter::FlexTier => "flex_tier",
             Parameter::JsonSchema => "json_schema",
             Parameter::CacheControl => "cache_control",
-            Parameter::CacheTtl => "cache_ttl",
             Parameter::TopK => "top_k",
         }
     }

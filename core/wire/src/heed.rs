@@ -99,18 +99,18 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
     request.system.push(SystemText { text, cache: None });
 }
 
-/// Takes out marks for the prompt cache, or how long it is to be kept, where the provider isn't known to take them.
+/// Takes out marks for the prompt cache where the provider isn't known to take them, and everywhere how long it is to be kept: nobody who
+/// takes them in chat tells what was written for an hour.
 fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
     // Responses have no place for them.
     let taken = target == Format::OpenaiChat && takes(Parameter::CacheControl);
-    let kept = takes(Parameter::CacheTtl);
     let mut heed = |mark: &mut Option<String>, path: &str| {
         let Some(said) = mark else { return };
         let path = format!("{path}.cache_control");
         if !taken {
             losses.dropped(path, "the provider isn't known to take marks for its cache");
             *mark = None;
-        } else if !kept && Val::trusted(said).get("ttl").is_some() {
+        } else if Val::trusted(said).get("ttl").is_some() {
             losses.approximated(format!("{path}.ttl"), "the provider has one length of time");
             *said = without_ttl(said);
         }
@@ -154,7 +154,7 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
         Parameter::JsonSchema => true,
-        Parameter::CacheControl | Parameter::CacheTtl | Parameter::TopK => false,
+        Parameter::CacheControl | Parameter::TopK => false,
     })
 }
 

@@ -322,14 +322,7 @@ fn known_in(role: &str) -> &'static [&'static str] {
 /// A mark for the prompt cache that stands on a message is one on its last block.
 // QUIRK(litellm, 2026-11): its clients write it so.
 fn mark(blocks: &mut [Block], mark: Option<String>) {
-    let last = blocks.iter_mut().rev().find_map(|block| match block {
-        Block::Text { cache, .. }
-        | Block::Image { cache, .. }
-        | Block::Document { cache, .. }
-        | Block::ToolUse { cache, .. }
-        | Block::ToolResult { cache, .. } => Some(cache),
-        Block::Audio { .. } | Block::Thinking { .. } | Block::Redacted { .. } => None,
-    });
+    let last = blocks.iter_mut().rev().find_map(Block::mark);
     if let (Some(cache @ None), Some(_)) = (last, &mark) {
         *cache = mark;
     }

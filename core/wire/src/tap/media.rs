@@ -1,14 +1,11 @@
 //! Pictures and sounds that pass by: they take what their formulas say, however many bytes they are.
 
+use sluicegate_core::count::{GEMINI_PICTURE, LARGE_GEMINI_PICTURE};
+
 use super::Tap;
 use crate::json::{Kind, Val};
 use crate::scan::media::image_size;
 
-/// A picture of Gemini's takes 1,290 tokens, of its third generation 1,120
-/// (<https://ai.google.dev/gemini-api/docs/image-generation>, read 2026-11). Most that come in chats are its.
-const PICTURE: u64 = 1_290;
-/// One of 4,096 pixels a side takes so many.
-const LARGE_PICTURE: u64 = 2_000;
 /// None of 2,048 pixels a side has as many.
 const LARGE_AREA: u64 = 8_000_000;
 /// A second of speech is 25 tokens at Gemini, and 20 at OpenAI.
@@ -58,7 +55,8 @@ impl Tap {
 
     fn drawn(&mut self, data: &str) {
         let area = image_size(data).map_or(0, |size| u64::from(size.width) * u64::from(size.height));
-        self.observed.media.image += if area > LARGE_AREA { LARGE_PICTURE } else { PICTURE };
+        // Most that come in chats are Gemini's.
+        self.observed.media.image += if area > LARGE_AREA { LARGE_GEMINI_PICTURE } else { GEMINI_PICTURE };
     }
 
     /// A sound, or a piece of one.
