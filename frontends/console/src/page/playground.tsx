@@ -8,7 +8,7 @@ import { may, useMe } from '../app/session';
 import { EFFORTS, modelsOf, PLAIN, type Settings } from '../part/chat';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
-import { useName } from '../part/name';
+import { nameOf } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
@@ -198,10 +198,10 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
   const me = useMe();
   // Whoever is in one group alone talks as it.
   const client = useQueryClient();
-  const name = useName('groups');
   const [group, setGroup] = useState(me.groups.length === 1 ? me.groups[0] : undefined);
   const make = useMutation({
-    mutationFn: () => ownKey(me.user, group ? { id: group, name: name(group) } : undefined),
+    mutationFn: async () =>
+      ownKey(me.user, group ? { id: group, name: (await nameOf('groups', group))[1] } : undefined),
     onSuccess: (secret) => {
       use(secret);
       return client.invalidateQueries({ queryKey: ['keys'] });

@@ -129,8 +129,8 @@ export const TELLS: Record<Kind, Right> = {
   channels: 'super',
 };
 
-/** What is gone, or another's, keeps its id. */
-async function nameOf(kind: Kind, id: string): Promise<[string, string]> {
+/** Asks for a name now, for what is kept under it. What is gone, or another's, keeps its id. */
+export async function nameOf(kind: Kind, id: string): Promise<[string, string]> {
   try {
     return [id, await one[kind](id)];
   } catch (error) {
