@@ -1,6 +1,7 @@
 // What every spec begins with: a world for each worker, and pages that are watched.
 
 import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import { type Running, startGateway } from './process.ts';
 import { build, type Role, type World } from './world.ts';
 
 type Look = { language?: 'en' | 'zh'; colours?: 'light' | 'dark' };
@@ -10,6 +11,8 @@ type Fixtures = {
   as: (role: Role, look?: Look) => Promise<Page>;
   /** A page of somebody who isn't, of any gateway. */
   visitor: (url: string) => Promise<Page>;
+  /** A gateway of the story's own, which ends with it. */
+  alone: () => Promise<Running>;
 };
 
 export const test = base.extend<Fixtures, { world: World }>({
@@ -37,6 +40,16 @@ export const test = base.extend<Fixtures, { world: World }>({
       await context.close();
       expect(faults).toEqual([]);
     }
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures' names from the pattern
+  alone: async ({}, use) => {
+    const started: Running[] = [];
+    await use(async () => {
+      const gateway = await startGateway();
+      started.push(gateway);
+      return gateway;
+    });
+    for (const gateway of started) await gateway.stop();
   },
   as: async ({ world, visitor }, use) => {
     await use(async (role, look = {}) => {

@@ -142,16 +142,18 @@ test('what was typed is asked for before it is left, by a link and by the way ba
   const page = await as('super_admin');
   await page.clock.install();
   await page.goto('/groups');
-  await page.goto(`/policies/${world.policy}`);
+  const write = (text: string) => world.api.put('/api/v1/policies/written', { text, group: world.own.group });
+  await write('fn route(call, candidates) {}');
+  await page.goto('/policies/written');
   const editor = page.getByRole('textbox', { name: 'Text' });
   await editor.click();
   await page.keyboard.type('// mine ');
   await page.getByRole('link', { name: 'Keys', exact: true }).click();
   const question = page.getByRole('dialog', { name: 'Discard what you entered?' });
   await question.getByRole('button', { name: 'Stay' }).click();
-  await expect(page).toHaveURL(/\/policies\/quiet/);
+  await expect(page).toHaveURL(/\/policies\/written/);
   // Somebody else saves another version: mine stays, and I am told.
-  await world.api.put('/api/v1/policies/quiet', { text: 'fn route(call) {}', group: world.own.group });
+  await write('fn route(call) {}');
   await page.clock.fastForward(30_000);
   await page.evaluate(() => dispatchEvent(new Event('visibilitychange')));
   await expect(page.getByText('Version 2 was saved meanwhile')).toBeVisible();

@@ -2,12 +2,12 @@
 
 import { expect, settled, test } from '../rig/test.ts';
 import { Api } from '../rig/api.ts';
-import { startGateway, UPSTREAM_KEY } from '../rig/process.ts';
+import { UPSTREAM_KEY } from '../rig/process.ts';
 import { signIn } from '../rig/world.ts';
 
-test('the last of 130 channels and 105 organizations is listed, found and told of', async ({ visitor }) => {
+test('the last of 130 channels and 105 organizations is listed, found and told of', async ({ visitor, alone }) => {
   test.setTimeout(180_000);
-  const gateway = await startGateway();
+  const gateway = await alone();
   const api = new Api(gateway.url);
   await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: 'walrus teapot octave 93' });
   const three = (index: number) => String(index).padStart(3, '0');
@@ -45,5 +45,4 @@ test('the last of 130 channels and 105 organizations is listed, found and told o
   await page.goto('/groups?create=1');
   await page.getByRole('dialog').getByLabel('Organization').fill('Company 104');
   await expect(page.locator('.ant-select-item-option').filter({ hasText: 'Company 104' })).toBeVisible();
-  await gateway.stop();
 });

@@ -7,7 +7,7 @@ import { channel, type World } from '../rig/world.ts';
 type Case = {
   name: string;
   /** Where it is done. */
-  at: (world: World) => string;
+  at: (world: World) => string | Promise<string>;
   /** What the server is asked. */
   asks: RegExp;
   act: (page: Page) => Promise<void>;
@@ -38,7 +38,11 @@ const CASES: Case[] = [
   },
   {
     name: 'a group that is blocked, told how many keys stop',
-    at: (it) => `/groups/${it.own.group}`,
+    at: async ({ api }) => {
+      const { id } = await api.post('/api/v1/groups', { alias: 'To be blocked', organization: 'acme' });
+      await api.post('/api/v1/keys', { alias: 'Stops with its group', group: id });
+      return `/groups/${id}`;
+    },
     asks: /\/api\/v1\/groups\/[^/?]+$/,
     act: async (page) => {
       await page.getByRole('button', { name: 'Block', exact: true }).click();
@@ -99,7 +103,7 @@ for (const it of CASES) {
       const error = { message: 'not today, says the server', type: 'invalid_request_error', code: null, param: null };
       return route.fulfill({ status: 409, json: { error } });
     });
-    await page.goto(it.at(world));
+    await page.goto(await it.at(world));
     await settled(page);
     await expect(it.shows(page)).toHaveText(it.before);
     await it.act(page);

@@ -29,8 +29,10 @@ test('calls that come in do not move what is read, and are counted', async ({ as
   const one = (await world.api.get('/api/v1/records?limit=1')).items[0];
   const items = Array.from({ length: 200 }, (_, index) => ({ ...one, call: `${one.call}-${index}` }));
   await page.route(/\/api\/v1\/records\?/, (route) => route.fulfill({ json: { items, total: items.length, next: null } }));
+  const listening = page.waitForResponse(/\/records\/tail/);
   await page.goto('/requests?live=1');
   await settled(page);
+  await listening;
   const log = page.getByRole('table', { name: 'Requests' });
   await log.evaluate((it) => it.scrollTo({ top: 440 }));
   const read = page.locator('a[href$="-12"]');

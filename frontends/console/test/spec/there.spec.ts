@@ -1,7 +1,6 @@
 // Whether what is shown is there: a gateway that is down, pages and versions that aren't, sums that nobody keeps.
 
 import { expect, settled, test } from '../rig/test.ts';
-import { startGateway } from '../rig/process.ts';
 
 test('a gateway that is down is called so, not another version of the console, and comes back', async ({ as }) => {
   const page = await as('super_admin');
@@ -25,8 +24,8 @@ test('a part that is gone while the gateway answers is of another version', asyn
   await expect(page.getByText('The console was updated')).toBeVisible();
 });
 
-test("the first administrator's key that is wrong ends no session", async ({ visitor }) => {
-  const gateway = await startGateway();
+test("the first administrator's key that is wrong ends no session", async ({ visitor, alone }) => {
+  const gateway = await alone();
   const page = await visitor(gateway.url);
   await page.goto('/setup');
   await page.getByLabel("Administrator's key").fill('sk-wrong-0123456789');
@@ -34,7 +33,6 @@ test("the first administrator's key that is wrong ends no session", async ({ vis
   for (const name of ['Password', 'Repeat the password']) await page.getByLabel(name, { exact: true }).fill('walrus teapot octave 93');
   await page.getByRole('button', { name: 'Create the administrator' }).click();
   await expect(page.getByRole('alert')).toContainText("isn't known here");
-  await gateway.stop();
 });
 
 test('a page behind the last one, a version and a tab that are not there say so', async ({ as }) => {
