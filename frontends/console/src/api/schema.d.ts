@@ -2736,6 +2736,8 @@ export interface components {
             /** @enum {string} */
             role: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
             organization?: string | null;
+            /** @description What the organization is called, if it has a name for people. */
+            organization_alias?: string | null;
             user?: string | null;
             key?: string | null;
             groups: string[];

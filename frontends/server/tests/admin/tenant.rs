@@ -124,3 +124,35 @@ fn a_groups_administrator_sees_what_members_used_in_that_group_alone() {
         }
     });
 }
+
+#[test]
+fn whoever_belongs_to_an_organization_is_told_what_it_is_called() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for organization in [json!({"id": "acme", "alias": "Acme"}), json!({"id": "plain"})] {
+            rig.manage("POST", "/api/v1/organizations", organization).await;
+        }
+        for (user, organization, alias) in
+            [("ann", "acme", json!("Acme")), ("pia", "plain", Value::Null), ("dan", "default", Value::Null)]
+        {
+            let new =
+                json!({"id": user, "email": format!("{user}@example.com"), "organization": organization});
+            rig.manage("POST", "/api/v1/users", new).await;
+            let (cookie, _) = rig.signed_in(user).await;
+            let me = rig.by(&cookie, "GET", "/api/v1/me", &Value::Null).await.json();
+            assert_eq!(
+                (&me["organization"], &me["organization_alias"]),
+                (&json!(organization), &alias),
+                "{me}"
+            );
+            let session = rig.by(&cookie, "GET", "/api/v1/session", &Value::Null).await.json();
+            assert_eq!(session["me"], me);
+            // What else there is of it stays untold.
+            let path = format!("/api/v1/organizations/{organization}");
+            assert_eq!(rig.by(&cookie, "GET", &path, &Value::Null).await.status, 404);
+        }
+        let operator = rig.manage("GET", "/api/v1/me", Value::Null).await;
+        assert_eq!(operator["organization_alias"], Value::Null, "{operator}");
+        assert_eq!(operator.get("organization_alias"), Some(&Value::Null));
+    });
+}
