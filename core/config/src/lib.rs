@@ -49,7 +49,7 @@ pub use catalogue::{
     model_facts_by_name, price_list, provider, providers, quirks_of,
 };
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{CODES, Diagnostic, Severity, Unless};
 pub use draft::lists_model;
 pub use endpoint::endpoints_of;
 pub use environment::Environment;

@@ -25,7 +25,7 @@ use sluicegate_core::ids::ModelName;
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{Declared, OnUnknown, Unpriced};
 
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, Unless};
 use crate::host::{
     Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, ResponseBounds, Retention,
     TlsFiles,
@@ -62,14 +62,10 @@ pub(crate) fn listed_prices(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedP
 pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
     if matches!(root.node.value, Value::Null) {
         let message = "the file is empty: calls have nowhere to go until channels are created over the API";
-        load.report(
-            Severity::Warning,
-            "no_models",
-            root.place,
-            "",
-            message,
-            "add `version: 1` and `channels`",
-        );
+        load.report_unless(Unless::AnyServed, |load| {
+            let remedy = "add `version: 1` and `channels`";
+            load.report(Severity::Warning, "no_models", root.place, "", message, remedy);
+        });
         return;
     }
     let Some(fields) = Fields::open_section(load, root, &section::ROOT) else { return };

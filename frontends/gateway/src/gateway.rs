@@ -393,9 +393,9 @@ impl Gateway {
         &self.inner.host
     }
 
-    /// What there is to say about the configuration: warnings and notes.
-    pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.inner.diagnostics
+    /// What there is to say about the configuration file: warnings and notes, less those that channels of the database make void.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.inner.diagnostics()
     }
 
     /// The administrator's key, if this start made it. Shown once; only its hash is kept.

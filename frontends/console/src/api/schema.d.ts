@@ -2722,7 +2722,8 @@ export interface components {
         Diagnostic: {
             /** @enum {string} */
             severity: "note" | "warning" | "error";
-            code: string;
+            /** @enum {string} */
+            code: "alias_cycle" | "conflicting_keys" | "contradiction" | "differs" | "duplicate_key" | "duplicate_name" | "include" | "inline_secret" | "internal" | "invalid_override" | "invalid_url" | "invalid_value" | "kept_as_limit" | "locked_ratio" | "many_names" | "missing_key" | "missing_variable" | "no_effect" | "no_models" | "no_prices" | "not_imported" | "not_used_yet" | "placeholder_database" | "syntax" | "too_large" | "too_many" | "unknown_channel" | "unknown_credential" | "unknown_currency" | "unknown_group" | "unknown_guardrail" | "unknown_key" | "unknown_model" | "unknown_organization" | "unknown_provider" | "unpriced" | "unpriced_ratio" | "unreadable_file" | "unsupported_database" | "unsupported_guardrail" | "unsupported_key" | "unsupported_mode" | "unsupported_provider" | "unsupported_value" | "wrong_type";
             path?: string;
             line?: number;
             column?: number;

@@ -54,7 +54,7 @@ impl AdminHost for Around {
             started_at: inner.started_at,
             database: inner.database,
             host: inner.host.clone(),
-            findings: inner.diagnostics.iter().map(|it| it.severity).collect(),
+            findings: inner.diagnostics().iter().map(|it| it.severity).collect(),
             problems: problems.iter().map(|(id, error)| (id.clone(), error.message().to_owned())).collect(),
         })
     }

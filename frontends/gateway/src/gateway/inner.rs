@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sluicegate_config::Diagnostic;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ports::Alert;
 use sluicegate_core::{CallId, Error, ErrorKind, Result, Secret, Snapshot, hash};
@@ -24,6 +25,12 @@ impl Inner {
     /// Whether other calls are under way beside the one that asks.
     pub(crate) fn in_company(&self) -> bool {
         self.under_way.load(Ordering::Relaxed) > 1
+    }
+
+    /// What there is to say about the file, beside what is in force now.
+    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
+        let now = self.engine.snapshot();
+        self.diagnostics.iter().filter(|it| it.holds(&now)).cloned().collect()
     }
 
     pub(super) async fn reload(&self) -> Result<()> {

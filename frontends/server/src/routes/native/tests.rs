@@ -189,7 +189,7 @@ fn answers_are_written_as_described() {
         "Diagnostic",
         &sluicegate::config::Diagnostic {
             severity: Severity::Note,
-            code: "c",
+            code: "unpriced",
             path: String::new(),
             line: 1,
             column: 1,
@@ -197,8 +197,10 @@ fn answers_are_written_as_described() {
             message: String::new(),
             remedy: String::new(),
             paste: Some(String::new()),
+            unless: None,
         },
     );
+    assert_eq!(properties("Diagnostic")["code"]["enum"], json!(sluicegate::config::CODES));
 }
 
 #[test]
