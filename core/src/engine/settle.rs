@@ -20,7 +20,7 @@ use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
 use crate::money::format_usd;
 use crate::ports::Alert;
-use crate::price::{ServiceTier, Variant};
+use crate::price::{ServiceTier, UsedRates, Variant};
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
@@ -192,6 +192,9 @@ impl Engine {
         );
         let is_settled = matches!(charge, Charge::Settle(..));
         let (spend, cost) = if is_settled { charges.costs(&usage, tier) } else { (0, 0) };
+        let priced = is_priced(&admission.call, channel, model, &usage);
+        let rates =
+            if is_settled && priced { charges.list().used(&usage, tier) } else { UsedRates::default() };
         let service_tier = Some(tier).filter(|tier| is_settled && *tier != ServiceTier::Standard);
         let exchange = charges.list().exchange().filter(|_| is_settled);
         let ending = Ending { class, status, usage, source, spend, cost, service_tier, exchange, at: now };
@@ -209,10 +212,11 @@ impl Engine {
             reserved: open.sizes.bound.spend,
             spend,
             cost,
-            priced: is_priced(&admission.call, channel, model, &usage),
+            priced,
             service_tier,
             variant: variant.clone().filter(|_| is_settled).map(Box::new),
             exchange,
+            rates,
             usage,
             usage_source: source,
             held: matches!(charge, Charge::Hold),

@@ -588,6 +588,7 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         service_tier: None,
         variant: None,
         exchange: None,
+        rates: Default::default(),
         usage: Usage { input_uncached: input, cache_read: 1, output_visible: output, ..Usage::default() },
         usage_source: UsageSource::Reported,
         held: false,

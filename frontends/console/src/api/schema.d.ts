@@ -2543,6 +2543,24 @@ export interface components {
             /** @description What is billed besides tokens, as the call's format has it: images, characters, seconds, searches. */
             units?: number;
         };
+        /** @description What one of each kind that was used cost by the list price, in pico-USD or in that part of `exchange`'s currency. `request` is the fee for the call. */
+        UsedRates: {
+            input_uncached?: number;
+            cache_read?: number;
+            cache_read_audio?: number;
+            cache_read_image?: number;
+            cache_write?: number;
+            cache_write_1h?: number;
+            audio_in?: number;
+            image_in?: number;
+            output_visible?: number;
+            output_reasoning?: number;
+            audio_out?: number;
+            image_out?: number;
+            searches?: number;
+            units?: number;
+            request?: number;
+        };
         Attempt: {
             channel: string;
             model: string;
@@ -2578,6 +2596,7 @@ export interface components {
             } | null;
             /** @description The currency of a price that isn't in USD, and how many millionths of its unit one USD was when it was booked. */
             exchange?: Record<string, never> | null;
+            rates?: components["schemas"]["UsedRates"];
         };
         Record: {
             call: string;

@@ -35,6 +35,7 @@ pub(super) fn usage_record(
         service_tier: None,
         variant: None,
         exchange: None,
+        rates: Default::default(),
         usage,
         usage_source: UsageSource::Reported,
         held: false,
