@@ -2951,7 +2951,7 @@ export interface components {
             by_daily_sums: number;
             /** @description Counters that can't be compared, for the same reason. */
             left_out: number;
-            /** @description Balances that differ by no more than what calls used that were under way when their limit was put, which it never counts. */
+            /** @description Balances that differ by no more than what calls used that their limit never counts: those under way when it was put; of a limit of a file, those from before the node was started. */
             under_way: number;
             /** @description How many balances differ. */
             differing: number;
@@ -7188,7 +7188,7 @@ export interface operations {
     listProviders: {
         parameters: {
             query?: {
-                /** @description With this text in id, name or other names. */
+                /** @description With this text in id, name or other names, Chinese ones among them. */
                 search?: string;
                 /** @description `true`: only those that this version calls. */
                 served?: string;
