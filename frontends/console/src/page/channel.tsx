@@ -10,6 +10,7 @@ import { Author } from '../part/author';
 import { FromFile, GroupNames } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
+import { currencyOf } from '../part/cost';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
@@ -132,6 +133,13 @@ export default function ChannelPage() {
         <Figures
           figures={[
             { name: t('channel.inFlight'), value: format.whole(it.health?.in_flight ?? 0) },
+            {
+              name: t('channel.minute'),
+              value: it.recent?.calls ? format.percent(it.recent.failures / it.recent.calls) : '–',
+              more:
+                it.recent?.calls &&
+                t('channel.minuteOf', { failed: it.recent.failures, calls: format.whole(it.recent.calls) }),
+            },
             ...(['first_content', 'whole'] as const).map((of) => {
               const learnt = it.latency?.[of];
               return {
@@ -271,7 +279,7 @@ function ModelTable({ channel }: { channel: Channel }) {
             render: (_, it) =>
               it.price?.input != null ? (
                 <>
-                  {format.price(it.price.input)}
+                  {format.price(it.price.input, currencyOf(it.price))}
                   {channel.source !== 'file' && (
                     <>
                       {' '}
@@ -298,7 +306,8 @@ function ModelTable({ channel }: { channel: Channel }) {
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => (it.price?.output != null ? format.price(it.price.output) : '–'),
+            render: (_, it) =>
+              it.price?.output != null ? format.price(it.price.output, currencyOf(it.price)) : '–',
           },
           {
             title: t('price.context'),

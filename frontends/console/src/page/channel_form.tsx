@@ -12,7 +12,7 @@ import { PickGroups } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
 import { Offered } from './channel_offered';
-import { currencyOf, OwnPrice } from './channel_price';
+import { OwnPrice, writtenIn } from './channel_price';
 import { type ChannelValues, declared, edit, moves, nearer, ownOf, providers, titleOf } from './provider';
 
 type Channel = Schemas['Channel'];
@@ -301,7 +301,7 @@ function Models({ known, before, price }: { known: string[]; before?: Channel; p
                   <Form.Item name={[name, 'own']} noStyle>
                     <OwnPrice
                       model={form.getFieldValue(['models', name, 'group'])}
-                      currency={currencyOf(before, form.getFieldValue(['models', name]))}
+                      currency={writtenIn(before, form.getFieldValue(['models', name]))}
                       open={price !== undefined && price === form.getFieldValue(['models', name, 'group'])}
                     />
                   </Form.Item>

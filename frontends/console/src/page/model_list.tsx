@@ -8,11 +8,13 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { GroupNames } from '../part/badge';
+import { currencyOf } from '../part/cost';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
 import { csvOf, paging, useFilter } from '../part/query';
+import { dayNames, type Hours, hoursOf } from '../part/week';
 
 type Model = Schemas['Model'];
 type Price = Schemas['Price'];
@@ -32,7 +34,8 @@ export default function ModelList() {
     queryFn: () => take(api.GET('/api/v1/models', { params: { query } })),
     placeholderData: keepPreviousData,
   });
-  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
+  const price = (it: Model, value: number | null | undefined) =>
+    value == null ? '–' : format.price(value, currencyOf(it.price));
   return (
     <Page
       title={t('nav.models')}
@@ -92,21 +95,21 @@ export default function ModelList() {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.input),
+            render: (_, it) => price(it, it.price?.input),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.output),
+            render: (_, it) => price(it, it.price?.output),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.cache_read),
+            render: (_, it) => price(it, it.price?.cache_read),
           },
           {
             title: t('price.context'),
@@ -236,7 +239,8 @@ function Prices({ model }: { model: string }) {
     queryFn: () => take(api.GET('/api/v1/prices', { params: { query: { model, limit: '200' } } })),
   });
   if (query.isPending) return <Skeleton active />;
-  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
+  const price = (it: Schemas['ModelPrice'], value: number | null | undefined) =>
+    value == null ? '–' : format.price(value, it.currency);
   return (
     <>
       <Failure error={query.error} />
@@ -281,43 +285,51 @@ function Prices({ model }: { model: string }) {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).input),
+            render: (_, it) => price(it, (it.now ?? it.price).input),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).output),
+            render: (_, it) => price(it, (it.now ?? it.price).output),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).cache_read),
+            render: (_, it) => price(it, (it.now ?? it.price).cache_read),
           },
           {
             title: t('price.written'),
             key: 'written',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).cache_write),
+            render: (_, it) => price(it, (it.now ?? it.price).cache_write),
           },
           { title: t('price.currency'), dataIndex: 'currency' },
-          { title: t('price.more'), key: 'more', render: (_, it) => <More price={it.price} /> },
+          {
+            title: t('price.more'),
+            key: 'more',
+            render: (_, it) => <More price={it.price} currency={it.currency} />,
+          },
         ]}
       />
     </>
   );
 }
 
-/** Steps by the prompt's length, and prices that hold from a date on. */
-function More({ price }: { price: Price }) {
-  const { t } = useTranslation();
+/** Steps by the prompt's length, and prices that hold from a date on, at a tier or at times of the week. */
+function More({ price, currency }: { price: Price; currency: string }) {
+  const { t, i18n } = useTranslation();
   const format = useFormat();
+  const one = (pico: number | null | undefined) => (pico == null ? '–' : format.price(pico, currency));
   const say = (it: { input?: number | null; output?: number | null }) =>
-    `${it.input == null ? '–' : format.price(it.input)} / ${it.output == null ? '–' : format.price(it.output)}`;
+    `${one(it.input)} / ${one(it.output)}`;
+  const during = ({ days, from, to }: Hours) =>
+    `${days.length === 7 ? t('price.daily') : dayNames(days, i18n.language)} ${from}–${to}`;
+  const fee = price.per_request_nano_usd ?? 0;
   const lines = [
     ...(price.tiers ?? []).map((it) =>
       t('price.above', { tokens: format.short(it.above_input_tokens ?? 0), price: say(it) }),
@@ -326,9 +338,15 @@ function More({ price }: { price: Price }) {
       t('price.from', { date: format.day(it.from), price: say(it.price) }),
     ),
     ...(price.more?.service_tiers ?? []).map((it) => `${it.tier}: ${say(it.price)}`),
-    ...(price.more?.windows?.length ? [t('price.byTime', { count: price.more.windows.length })] : []),
-    ...(price.per_request_nano_usd
-      ? [t('price.perRequest', { price: format.money(price.per_request_nano_usd) })]
+    ...(price.more?.windows ?? []).map((it) =>
+      t('price.during', { times: hoursOf(it.times).map(during).join('; '), price: say(it.price) }),
+    ),
+    ...(fee > 0
+      ? [
+          t('price.perRequest', {
+            price: currency === 'USD' ? format.money(fee) : format.cash(fee / 1e9, currency),
+          }),
+        ]
       : []),
   ];
   return lines.length === 0 ? '–' : lines.map((line) => <div key={line}>{line}</div>);

@@ -144,7 +144,8 @@ function Ledger() {
           description={
             audit.data.differences
               .map(
-                (one) => `${one.scope.kind} ${one.scope.id} ${one.metric}: ${one.balance} ≠ ${one.expected}`,
+                (one) =>
+                  `${t(`why.scope.${one.scope.kind}`)} ${one.scope.id} ${t(`limit.metric.${one.metric}`)}: ${one.balance} ≠ ${one.expected}`,
               )
               .join('; ') || undefined
           }
@@ -164,7 +165,11 @@ function Ledger() {
                   number('position', journal.position),
                   number('lag', journal.lag),
                   number('segments', journal.segments),
-                  { key: 'd', label: t('system.durability'), children: journal.durability },
+                  {
+                    key: 'd',
+                    label: t('system.durability'),
+                    children: t(`setting.value.durability.${journal.durability}`, journal.durability),
+                  },
                   {
                     key: 'j',
                     label: t('system.journal'),
