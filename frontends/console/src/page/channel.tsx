@@ -17,6 +17,8 @@ import { HealthTag } from '../part/health';
 import { Icon } from '../part/icon';
 import { Page } from '../part/page';
 import { useStray } from '../part/pick';
+import { isPriced } from '../part/price';
+import { PriceMore } from '../part/price_more';
 import { useFilter } from '../part/query';
 import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
@@ -276,30 +278,23 @@ function ModelTable({ channel }: { channel: Channel }) {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) =>
-              it.price?.input != null ? (
-                <>
-                  {format.price(it.price.input, currencyOf(it.price))}
-                  {channel.source !== 'file' && (
-                    <>
-                      {' '}
-                      <Link
-                        to={`?price=${encodeURIComponent(it.group)}`}
-                        aria-label={t('channel.price', { model: it.group })}
-                      >
-                        <Icon of={EditOutlined} />
-                      </Link>
-                    </>
-                  )}
-                </>
-              ) : (
-                <>
-                  <Tag color="warning">{t('price.unpriced')}</Tag>
-                  {channel.source !== 'file' && (
+            render: (_, it) => (
+              <>
+                {it.price?.input != null && format.perMillion(it.price.input, currencyOf(it.price))}{' '}
+                {!isPriced(it.price) && <Tag color="warning">{t('price.unpriced')}</Tag>}
+                {channel.source !== 'file' &&
+                  (isPriced(it.price) ? (
+                    <Link
+                      to={`?price=${encodeURIComponent(it.group)}`}
+                      aria-label={t('channel.price', { model: it.group })}
+                    >
+                      <Icon of={EditOutlined} />
+                    </Link>
+                  ) : (
                     <Link to={`?price=${encodeURIComponent(it.group)}`}>{t('channel.setPrice')}</Link>
-                  )}
-                </>
-              ),
+                  ))}
+              </>
+            ),
           },
           {
             title: t('price.output'),
@@ -307,7 +302,12 @@ function ModelTable({ channel }: { channel: Channel }) {
             align: 'right',
             className: 'num',
             render: (_, it) =>
-              it.price?.output != null ? format.price(it.price.output, currencyOf(it.price)) : '–',
+              it.price?.output != null ? format.perMillion(it.price.output, currencyOf(it.price)) : '–',
+          },
+          {
+            title: t('price.more'),
+            key: 'more',
+            render: (_, it) => (it.price ? <PriceMore price={it.price} /> : '–'),
           },
           {
             title: t('price.context'),

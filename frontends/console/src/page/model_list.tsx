@@ -8,16 +8,29 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { GroupNames } from '../part/badge';
-import { currencyOf } from '../part/cost';
+import { card, currencyOf } from '../part/cost';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
+import { PriceMore } from '../part/price_more';
 import { csvOf, paging, useFilter } from '../part/query';
-import { dayNames, type Hours, hoursOf } from '../part/week';
 
 type Model = Schemas['Model'];
 type Price = Schemas['Price'];
+
+/** What holds at this moment, in the currency that it is in. */
+function useRate() {
+  const format = useFormat();
+  return (
+    whole: Price | null | undefined,
+    of: 'input' | 'output' | 'cache_read' | 'cache_write',
+    now?: Price,
+  ) => {
+    const value = whole && (now ?? card(whole, Date.now(), undefined))[of];
+    return value == null ? '–' : format.perMillion(value, currencyOf(whole));
+  };
+}
 
 export default function ModelList() {
   const { t } = useTranslation();
@@ -34,8 +47,7 @@ export default function ModelList() {
     queryFn: () => take(api.GET('/api/v1/models', { params: { query } })),
     placeholderData: keepPreviousData,
   });
-  const price = (it: Model, value: number | null | undefined) =>
-    value == null ? '–' : format.price(value, currencyOf(it.price));
+  const rate = useRate();
   return (
     <Page
       title={t('nav.models')}
@@ -95,21 +107,26 @@ export default function ModelList() {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, it.price?.input),
+            render: (_, it) => rate(it.price, 'input'),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, it.price?.output),
+            render: (_, it) => rate(it.price, 'output'),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, it.price?.cache_read),
+            render: (_, it) => rate(it.price, 'cache_read'),
+          },
+          {
+            title: t('price.currency'),
+            key: 'currency',
+            render: (_, it) => (it.price ? currencyOf(it.price) : '–'),
           },
           {
             title: t('price.context'),
@@ -233,14 +250,12 @@ function Path({ steps, none }: { steps: ReactNode[]; none: string }) {
 function Prices({ model }: { model: string }) {
   const { t } = useTranslation();
   const me = useMe();
-  const format = useFormat();
+  const rate = useRate();
   const query = useQuery({
     queryKey: ['prices', model],
     queryFn: () => take(api.GET('/api/v1/prices', { params: { query: { model, limit: '200' } } })),
   });
   if (query.isPending) return <Skeleton active />;
-  const price = (it: Schemas['ModelPrice'], value: number | null | undefined) =>
-    value == null ? '–' : format.price(value, it.currency);
   return (
     <>
       <Failure error={query.error} />
@@ -285,69 +300,33 @@ function Prices({ model }: { model: string }) {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, (it.now ?? it.price).input),
+            render: (_, it) => rate(it.price, 'input', it.now),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, (it.now ?? it.price).output),
+            render: (_, it) => rate(it.price, 'output', it.now),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, (it.now ?? it.price).cache_read),
+            render: (_, it) => rate(it.price, 'cache_read', it.now),
           },
           {
             title: t('price.written'),
             key: 'written',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it, (it.now ?? it.price).cache_write),
+            render: (_, it) => rate(it.price, 'cache_write', it.now),
           },
           { title: t('price.currency'), dataIndex: 'currency' },
-          {
-            title: t('price.more'),
-            key: 'more',
-            render: (_, it) => <More price={it.price} currency={it.currency} />,
-          },
+          { title: t('price.more'), key: 'more', render: (_, it) => <PriceMore price={it.price} /> },
         ]}
       />
     </>
   );
-}
-
-/** Steps by the prompt's length, and prices that hold from a date on, at a tier or at times of the week. */
-function More({ price, currency }: { price: Price; currency: string }) {
-  const { t, i18n } = useTranslation();
-  const format = useFormat();
-  const one = (pico: number | null | undefined) => (pico == null ? '–' : format.price(pico, currency));
-  const say = (it: { input?: number | null; output?: number | null }) =>
-    `${one(it.input)} / ${one(it.output)}`;
-  const during = ({ days, from, to }: Hours) =>
-    `${days.length === 7 ? t('price.daily') : dayNames(days, i18n.language)} ${from}–${to}`;
-  const fee = price.per_request_nano_usd ?? 0;
-  const lines = [
-    ...(price.tiers ?? []).map((it) =>
-      t('price.above', { tokens: format.short(it.above_input_tokens ?? 0), price: say(it) }),
-    ),
-    ...(price.more?.changes ?? []).map((it) =>
-      t('price.from', { date: format.day(it.from), price: say(it.price) }),
-    ),
-    ...(price.more?.service_tiers ?? []).map((it) => `${it.tier}: ${say(it.price)}`),
-    ...(price.more?.windows ?? []).map((it) =>
-      t('price.during', { times: hoursOf(it.times).map(during).join('; '), price: say(it.price) }),
-    ),
-    ...(fee > 0
-      ? [
-          t('price.perRequest', {
-            price: currency === 'USD' ? format.money(fee) : format.cash(fee / 1e9, currency),
-          }),
-        ]
-      : []),
-  ];
-  return lines.length === 0 ? '–' : lines.map((line) => <div key={line}>{line}</div>);
 }

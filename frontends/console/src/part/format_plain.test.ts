@@ -53,3 +53,15 @@ test('a price is said in the currency that it was agreed in, and no rate is laid
     ]);
   }
 });
+
+test('a price is said for a million tokens in its own currency, whichever the reader has chosen', () => {
+  const it = formats('en', 'UTC', 'CNY', 7.1);
+  const cases: [number, string, string][] = [
+    [0, 'USD', '$0.00'],
+    [7_200_000, 'CNY', '¥7.20'],
+    [1_125_000, 'USD', '$1.125'],
+    [3_500, 'USD', '$0.0035'],
+    [12, 'USD', '$0.000012'],
+  ];
+  for (const [pico, currency, want] of cases) expect(it.perMillion(pico, currency), want).toBe(want);
+});

@@ -87,6 +87,17 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
       maximumFractionDigits: digits,
     }).format(amount);
   };
+  /** Pico of a currency for a token, as people say it: for a million of them, in that currency. */
+  const perMillion = (pico: number, of: string) => {
+    const amount = pico / 1e6;
+    return new Intl.NumberFormat(locale, {
+      style: 'currency',
+      currency: of,
+      currencyDisplay: 'narrowSymbol',
+      minimumFractionDigits: 2,
+      maximumFractionDigits: amount === 0 || amount >= 0.01 ? 4 : 8,
+    }).format(amount);
+  };
   const units = new Map<string, Intl.NumberFormat>();
   /** A length in one unit. English ones are shorter than what browsers have for them. */
   const length = (amount: number, unit: Unit, digits = 0) => {
@@ -137,6 +148,7 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     money,
     cash,
     price,
+    perMillion,
     duration,
     span,
     ago,
