@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { changesPolicy, keyRight, policyNarrows, policyPlace, runs } from './right';
+import { changesPolicy, keyOwner, keyRight, namesGroup, policyNarrows, policyPlace, runs } from './right';
 import type { Me } from './session';
 
 const me = (part: Partial<Me>): Me => ({
@@ -60,3 +60,18 @@ test.each([
   ];
   expect(whom.map((it) => changesPolicy(it, policy))).toEqual(want);
 });
+
+test.each([
+  ['a user in none', me({}), undefined, 'ada', false],
+  ['a member of it', me({ groups: ['g', 'h'] }), 'g', 'ada', true],
+  ['its administrator', me({ groups: ['g'], administers: ['g'] }), 'g', 'ada', true],
+  ['an administrator who is in it', me({ role: 'organization_admin', groups: ['g'] }), 'g', 'ada', false],
+  ['an administrator who is not', me({ role: 'super_admin', groups: ['h'] }), 'g', undefined, false],
+  ['a super administrator without a group', me({ role: 'super_admin' }), undefined, 'ada', false],
+  ['the key of the installation', me({ role: 'super_admin', user: null }), 'g', undefined, false],
+] as const)(
+  'whose a new key is that %s makes, and whether it needs a group',
+  (_, who, group, owner, must) => {
+    expect([keyOwner(who, group), namesGroup(who)]).toEqual([owner, must]);
+  },
+);

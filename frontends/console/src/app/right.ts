@@ -21,6 +21,17 @@ export function keyRight(me: Me, key: Key): KeyRight {
   return key.created_by === me.name ? 'maker' : 'owner';
 }
 
+/** Whose a new key of a group is: of a group that one isn't in it is for others, and of nobody unless one says so. */
+export function keyOwner(me: Me, group: string | undefined): string | undefined {
+  return !group || me.groups.includes(group) ? (me.user ?? undefined) : undefined;
+}
+
+/** Whether a key of theirs must say for which of their groups it spends. */
+export function namesGroup(me: Me): boolean {
+  const runs = me.role === 'super_admin' || me.role === 'organization_admin';
+  return !runs && me.groups.length > 0;
+}
+
 /** Whose calls a policy steers; everybody's where it names nobody. */
 export type Place = { organization: string | null; group: string | null; key: string | null };
 
