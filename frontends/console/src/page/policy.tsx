@@ -211,7 +211,13 @@ export default function PolicyPage() {
                     children: <PolicyVersions name={name} policy={policy} write={write} />,
                   },
                   ...(policy.shadow != null
-                    ? [{ key: 'shadow', label: t('policy.shadow'), children: <Shadow name={name} /> }]
+                    ? [
+                        {
+                          key: 'shadow',
+                          label: t('policy.shadow'),
+                          children: <Shadow name={name} version={policy.shadow} write={write} />,
+                        },
+                      ]
                     : []),
                 ]
               : []),
