@@ -138,14 +138,14 @@ impl Way {
 pub(crate) enum Tried {
     /// Takes the place of the script of its name with what that is attached to and does on an error, else runs for everybody.
     Text(PolicySource),
-    /// A stored version, with what it is attached to.
-    Version(PolicySource),
+    /// Takes its place with what it is itself attached to and does on an error.
+    Whole(PolicySource),
 }
 
 impl Tried {
     fn source(&self) -> &PolicySource {
         match self {
-            Self::Text(source) | Self::Version(source) => source,
+            Self::Text(source) | Self::Whole(source) => source,
         }
     }
 }
@@ -393,7 +393,7 @@ fn take_policies(
     let mut all = script::joined(&declared.policies, stored);
     for it in tried {
         match it {
-            Tried::Version(source) => all = script::with(&all, files, source),
+            Tried::Whole(source) => all = script::with(&all, files, source),
             Tried::Text(source) => match all.iter_mut().find(|known| known.name == source.name) {
                 Some(known) => known.text.clone_from(&source.text),
                 None => all.push(source.clone()),

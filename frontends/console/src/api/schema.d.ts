@@ -2124,7 +2124,6 @@ export interface components {
             images?: boolean;
             audio?: boolean;
             json_schema?: boolean;
-            stops?: boolean;
         };
         /** @description What a model costs at a channel, in pico-USD per token; null or left out is unknown, 0 is free. */
         Price: {
@@ -3167,12 +3166,23 @@ export interface components {
             total: number;
         };
         ReplayPolicy: {
-            /** @description The policy's name. A text takes the place of the script in force of that name, with what it is attached to; one of another name runs for everybody. */
+            /** @description The policy's name. A text takes the place of the script in force of that name. */
             name: string;
-            /** @description The script. Without it a stored version is meant. */
+            /** @description The script. Without it a stored version is meant, with what it is attached to and does on an error. */
             text?: string | null;
             /** @description The stored version's number. Default: the newest. */
             version?: number | null;
+            /** @description The organization whose calls a text steers. With none of organization, group and key it steers those that the policy of its name does, and every call where there is none. */
+            organization?: string | null;
+            /** @description The group whose calls a text steers, by id or alias. */
+            group?: string | null;
+            /** @description The key whose calls a text steers, by id. */
+            key?: string | null;
+            /**
+             * @description What happens to a call when a text fails. Default: as with the policy of its name, else fail_open.
+             * @enum {string|null}
+             */
+            on_error?: "fail_open" | "fail_closed" | null;
         };
         ReplayQuestion: {
             /** @description From when on: RFC 3339, a date (its start in the configuration's time zone), or now. */

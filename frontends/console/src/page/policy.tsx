@@ -340,7 +340,7 @@ function Write(props: {
         </div>
       )}
       <PolicyTry policy={props.name} draft={sample} />
-      {may(me, 'super') && <PolicyReplay name={props.name} text={draft.text} />}
+      {may(me, 'super') && <PolicyReplay draft={{ ...attached, name: props.name }} />}
     </div>
   );
 }

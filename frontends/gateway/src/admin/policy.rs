@@ -23,7 +23,7 @@ pub use view::{
 };
 use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
-use super::{Access, Actor, Admin, Deed, Then, forbidden, invalid, not_found, retried};
+use super::{Access, Actor, Admin, Deed, ReplayPolicy, Then, forbidden, invalid, not_found, retried};
 use crate::script;
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
@@ -119,6 +119,39 @@ impl Admin {
             None => stored.len().saturating_sub(1),
         };
         Ok(stored.swap_remove(at).value.draft.source)
+    }
+
+    /// A script that isn't stored, as it would be put: where the policy of its name stands, unless it says where itself.
+    pub(super) async fn drafted_source(&self, actor: &Actor, draft: ReplayPolicy) -> Result<PolicySource> {
+        let is_placed = draft.is_placed();
+        let ReplayPolicy { name, text, organization, group, key, on_error, version: _ } = draft;
+        let of = PolicyFilter { name: Some(&name), in_use: false };
+        let stored = self.store().policy_versions(&of, &actor.reach()).await?;
+        let known = stored.get(running(&stored).unwrap_or(stored.len().saturating_sub(1)));
+        let declared = self.file_policies().into_iter().find(|it| it.name == name);
+        let mut source = match (&declared, known) {
+            (Some(declared), _) => declared.clone(),
+            (None, Some(known)) => known.value.draft.source.clone(),
+            (None, None) => PolicySource::new(name, String::new()),
+        };
+        source.text = text.unwrap_or_default();
+        source.on_error = on_error.unwrap_or(source.on_error);
+        if !is_placed {
+            return Ok(source);
+        }
+        if declared.is_some() {
+            let message = format!(
+                "policy `{}` is declared in the configuration file, which says whose calls it steers; leave out organization, group \
+                 and key, or try the text under another name",
+                source.name
+            );
+            return Err(invalid("policies", message));
+        }
+        let new = NewPolicyVersion { organization, group, key, ..NewPolicyVersion::default() };
+        let home = self.home(actor, &new).await?;
+        source.attached = home.attached;
+        self.refuse_moved(actor, known, home.organization.as_ref(), &source)?;
+        Ok(source)
     }
 
     /// What differs between two versions. `from` is by default the one that runs, `to` the newest.
