@@ -18,7 +18,8 @@ export type How = 'off' | 'deleted';
 /** Models that nobody serves any more, and those that only some are still served. */
 export type Lost = { whole: string[]; partly: string[] };
 
-function isFor(pattern: string, model: string): boolean {
+/** Whether a name, or one that ends in `*`, stands for this model. */
+export function isFor(pattern: string, model: string): boolean {
   return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
 }
 
