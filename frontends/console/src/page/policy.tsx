@@ -10,6 +10,7 @@ import { changesPolicy, policyNarrows, policyPlace, type Place as Whose } from '
 import { may, useMe } from '../app/session';
 import { giveUp, useUnsaved } from '../app/unsaved';
 import { FromFile } from '../part/badge';
+import { policyBreaks } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import type { Finding } from '../part/editor';
 import { Failure } from '../part/failure';
@@ -139,7 +140,7 @@ export default function PolicyPage() {
             onClick={() =>
               confirm({
                 title: t('policy.deleteTitle', { name }),
-                breaks: t(policy.active != null ? 'policy.deleteRunning' : 'policy.deleteBreaks'),
+                breaks: () => policyBreaks(t, policy),
                 action: t('form.delete'),
                 run: async () => {
                   await take(api.DELETE('/api/v1/policies/{policy}', { params: { path } }));

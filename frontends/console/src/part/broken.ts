@@ -3,11 +3,45 @@
 import type { TFunction } from 'i18next';
 import { api, type Schemas, take } from '../api/client';
 import { allOf } from './all';
+import { nameOf } from './name';
 
 /** How many keys are of a group, a user or an organization. */
 export async function keysOf(of: { group?: string; user?: string; organization?: string }): Promise<number> {
   const found = await take(api.GET('/api/v1/keys', { params: { query: { ...of, limit: '1' } } }));
   return found.total;
+}
+
+/** What goes with somebody who is taken out of a group. */
+export async function memberBreaks(t: TFunction, group: string, user: string): Promise<string> {
+  return t('group.removeBreaks', { count: await keysOf({ group, user }) });
+}
+
+type Policy = Pick<Schemas['Policy'], 'name' | 'active' | 'shadow' | 'organization' | 'group' | 'key'>;
+
+/** Whose calls a policy steers, by name. */
+export async function whoseCalls(t: TFunction, it: Policy): Promise<string> {
+  if (it.key) return t('policy.of.key', { name: (await nameOf('keys', it.key))[1] });
+  if (it.group) return t('policy.of.group', { name: (await nameOf('groups', it.group))[1] });
+  if (it.organization) {
+    return t('policy.of.organization', { name: (await nameOf('organizations', it.organization))[1] });
+  }
+  return t('policy.of.everybody');
+}
+
+/** What goes with a policy: what it decides, what is tried of it, and its versions. */
+export async function policyBreaks(t: TFunction, it: Policy): Promise<string> {
+  const path = { policy: it.name };
+  const [whose, versions] = await Promise.all([
+    it.active == null ? '' : whoseCalls(t, it),
+    take(api.GET('/api/v1/policies/{policy}/versions', { params: { path } })),
+  ]);
+  return [
+    it.active != null && t('policy.deleteRunning', { whose, number: it.active }),
+    it.shadow != null && t('policy.deleteShadow', { number: it.shadow }),
+    t('policy.deleteBreaks', { count: versions.total }),
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'models' | 'groups'>;

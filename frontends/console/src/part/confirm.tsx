@@ -13,10 +13,10 @@ export function useConfirm() {
   const { modal, message } = App.useApp();
   const { t } = useTranslation();
   const say = useWords();
-  return (what: { title: string; breaks: Words; action: string; run: () => Promise<unknown> }) =>
+  return (what: { title: Words; breaks: Words; action: string; run: () => Promise<unknown> }) =>
     modal.confirm({
-      title: what.title,
-      content: typeof what.breaks === 'string' ? what.breaks : <Counted words={what.breaks} />,
+      title: said(what.title),
+      content: said(what.breaks),
       okText: what.action,
       cancelText: t('form.cancel'),
       okButtonProps: { danger: true },
@@ -26,6 +26,10 @@ export function useConfirm() {
           message.error(say(error));
         }),
     });
+}
+
+function said(words: Words) {
+  return typeof words === 'string' ? words : <Counted words={words} />;
 }
 
 /** What is asked in front of whatever leads away from what was typed. */
