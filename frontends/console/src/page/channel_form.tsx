@@ -7,6 +7,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
+import { channelAsked } from '../part/broken';
 import { Failure } from '../part/failure';
 import { PickGroups } from '../part/pick';
 import { Sheet } from '../part/sheet';
@@ -56,6 +57,7 @@ export function ChannelForm(props: {
             }
           : { models: [{ group: '' }], priority: 0, weight: 1, enabled: true }
       }
+      asked={(values) => (before ? channelAsked(t, before, values) : undefined)}
       run={(values) => {
         const card = catalogue.data?.find((it) => it.id === values.provider);
         if (!before) {

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
+import { blockAsked } from '../part/broken';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels, PickOrganization } from '../part/pick';
 import { type PreferenceRow, Preferences, preferenceRows, preferencesOf } from '../part/preference_form';
@@ -47,6 +48,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           : { limits: [], ratio: 1 }
       }
       doubt={doubt}
+      asked={(values) => blockAsked(t, group, values, group?.alias ?? group?.id ?? '', { group: group?.id })}
       fields={{ price_ratio_ppm: 'ratio' }}
       run={(values) => {
         const body = {

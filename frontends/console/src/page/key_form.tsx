@@ -77,6 +77,15 @@ export function KeyForm(props: {
           : { group: props.group, limits: [], user: mine(props.group) }
       }
       doubt={doubt}
+      asked={(values) =>
+        key && !key.blocked && values.blocked
+          ? {
+              title: t('key.blockTitle', { name: key.alias || key.hint || key.id }),
+              breaks: t('key.blockBreaks'),
+              action: t('state.block'),
+            }
+          : undefined
+      }
       fields={{ expires_at: 'expires' }}
       run={run}
       done={(issued) => issued && props.done?.(issued)}

@@ -6,14 +6,17 @@ import type { What } from '../app/unsaved';
 import { useWords } from './failure';
 import { Waiting } from './plain';
 
-type Words = string | (() => Promise<string>);
+export type Words = string | (() => Promise<string>);
+
+/** A question: what is about to happen, what it breaks, and what the button says. */
+export type Asked = { title: Words; breaks: Words; action: string };
 
 /** Asks before something is broken, and says what will be; what has to be counted first is counted while it asks. */
 export function useConfirm() {
   const { modal, message } = App.useApp();
   const { t } = useTranslation();
   const say = useWords();
-  return (what: { title: Words; breaks: Words; action: string; run: () => Promise<unknown> }) =>
+  return (what: Asked & { run: () => Promise<unknown> }) =>
     modal.confirm({
       title: said(what.title),
       content: said(what.breaks),

@@ -1,7 +1,7 @@
 // What a question says is what happens: by name, and counted.
 
 import { expect, settled, test } from '../rig/test.ts';
-import { member } from '../rig/world.ts';
+import { channel, member } from '../rig/world.ts';
 
 test('who is taken out of a group is named, and so many keys are deleted', async ({ as, world }) => {
   try {
@@ -57,5 +57,48 @@ test('a policy that goes says whose calls it decides, and a trial is ended after
     expect((await world.api.get(path)).shadow).toBeNull();
   } finally {
     await world.api.ask('DELETE', path);
+  }
+});
+
+test('a form asks before it blocks, and before it takes out what nobody else serves', async ({ as, world }) => {
+  const group = (await world.api.post('/api/v1/groups', { alias: 'Told group', organization: 'acme' })).id;
+  const made = channel('Told channel', world.upstream.url);
+  const declared = { ...made.declared, models: ['told-model', 'gpt-4o-mini'] };
+  const id = (await world.api.post('/api/v1/channels', { ...made, declared })).id;
+  try {
+    await world.api.post('/api/v1/keys', { alias: 'told key', group });
+    const page = await as('super_admin');
+    const form = page.getByRole('dialog').first();
+    const asked = page.locator('.ant-modal-confirm');
+    await page.goto(`/groups/${group}`);
+    await settled(page);
+    await page.locator('.head').getByRole('button', { name: 'Change', exact: true }).click();
+    await form.getByRole('switch', { name: /^Blocked/ }).click();
+    await form.getByRole('button', { name: 'Save' }).click();
+    await expect(asked).toContainText('Block Told group?');
+    await expect(asked).toContainText('1 key stops working at once');
+    await asked.getByRole('button', { name: 'Cancel' }).click();
+    await expect(asked).toHaveCount(0);
+    expect((await world.api.get(`/api/v1/groups/${group}`)).blocked).toBe(false);
+    await form.getByRole('button', { name: 'Save' }).click();
+    await asked.getByRole('button', { name: 'Block' }).click();
+    await expect(form).toHaveCount(0);
+    expect((await world.api.get(`/api/v1/groups/${group}`)).blocked).toBe(true);
+
+    await page.goto(`/channels/${id}`);
+    await settled(page);
+    await page.getByRole('button', { name: 'Change', exact: true }).click();
+    const row = form.locator('.model-row').filter({ has: page.locator('input[value="told-model"]') });
+    await row.getByRole('button', { name: 'Remove' }).click();
+    await form.getByRole('button', { name: 'Save' }).click();
+    await expect(asked).toContainText('Take told-model out of Told channel?');
+    await expect(asked).toContainText(/refused.*told-model/);
+    await asked.getByRole('button', { name: 'Save' }).click();
+    await expect(form).toHaveCount(0);
+    const { models } = await world.api.get(`/api/v1/channels/${id}`);
+    expect(models.map((it: { group: string }) => it.group)).toEqual(['gpt-4o-mini']);
+  } finally {
+    await world.api.ask('DELETE', `/api/v1/channels/${id}`);
+    await world.api.ask('DELETE', `/api/v1/groups/${group}`);
   }
 });
