@@ -140,6 +140,7 @@ fn named(scopes: &sluicegate_core::snapshot::NamedScopes) -> serde_json::Value {
 }
 
 /// Every case, with its file's name.
+#[expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 fn cases() -> Vec<(String, Case)> {
     let mut files: Vec<_> =
         std::fs::read_dir(data().join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
