@@ -56,6 +56,16 @@ pub struct Price {
     pub more: Option<Box<PriceParts>>,
 }
 
+impl Price {
+    /// Takes the rate of its currency from these; without one it keeps its own.
+    pub fn value_at(&mut self, rates: &[Exchange]) {
+        let Some(exchange) = self.more.as_mut().and_then(|more| more.exchange.as_mut()) else { return };
+        if let Some(rate) = rates.iter().find(|rate| rate.currency == exchange.currency) {
+            *exchange = *rate;
+        }
+    }
+}
+
 /// Prices for long prompts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

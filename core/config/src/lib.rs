@@ -36,6 +36,7 @@ mod pricing;
 mod quantity;
 mod reader;
 mod routes;
+mod setting;
 mod suggest;
 mod terms;
 mod yaml;
@@ -64,6 +65,7 @@ pub use price_file::{
     compare_prices, price_yaml, read_prices, write_prices,
 };
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
+pub use setting::{Fixed, SETTINGS, SaidBy, Setting, SettingKind, overlay};
 pub use suggest::nearest;
 pub use terms::unlisted_model;
 
@@ -83,10 +85,11 @@ pub struct Source<'a> {
 }
 
 /// Whose configuration format a file is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// Ours.
+    #[default]
     Native,
     /// LiteLLM's `config.yaml`.
     Litellm,
@@ -106,7 +109,7 @@ impl Dialect {
 }
 
 /// What a file says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Whose format it is in.
     pub dialect: Dialect,
@@ -114,6 +117,8 @@ pub struct Loaded {
     pub declared: Declared,
     /// What it says to the host, completed from the environment.
     pub host: HostSettings,
+    /// Which of the settings that may be changed while the gateway runs it says, and so keeps.
+    pub fixed: Fixed,
     /// Everything there is to say about it, errors first.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -141,7 +146,8 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
         Ok(root) => root,
         Err(refusal) => {
             load.refuse(Severity::Error, refusal);
-            return Loaded { dialect: Dialect::Native, declared, host, diagnostics: load.finish() };
+            let fixed = Fixed::default();
+            return Loaded { dialect: Dialect::Native, declared, host, fixed, diagnostics: load.finish() };
         }
     };
     include::resolve(&mut load, &mut root);
@@ -154,7 +160,8 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
     host.take_environment(&mut load);
     draft::name_channels(&mut declared.channels);
     know_quirks(&mut declared.channels);
-    Loaded { dialect, declared, host, diagnostics: load.finish() }
+    let fixed = Fixed::by(dialect, &Item::root(&root), &load);
+    Loaded { dialect, declared, host, fixed, diagnostics: load.finish() }
 }
 
 /// The settings of a host without a file: defaults, completed from the environment.
@@ -162,7 +169,8 @@ pub fn load_environment(environment: &Environment<'_>) -> Loaded {
     let mut load = Load::new("environment", environment);
     let mut host = HostSettings::default();
     host.take_environment(&mut load);
-    Loaded { dialect: Dialect::Native, declared: Declared::default(), host, diagnostics: load.finish() }
+    let (declared, fixed) = (Declared::default(), Fixed::default());
+    Loaded { dialect: Dialect::Native, declared, host, fixed, diagnostics: load.finish() }
 }
 
 /// Tells dialects apart by their top-level keys; only `channels` is in two of them, and there the channels' own keys

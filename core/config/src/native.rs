@@ -94,6 +94,7 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
         auth::lower(load, &item, &mut host.auth);
     }
     let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    declared.currencies = currencies.all().to_vec();
     let overrides =
         fields.get("prices").map(|item| channel::prices(load, &item, &currencies)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
