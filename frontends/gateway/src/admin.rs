@@ -37,6 +37,7 @@ mod scope;
 mod seed;
 mod seen;
 mod set_back;
+mod setting;
 mod shared_credential;
 mod system;
 mod usage;
@@ -46,11 +47,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use sluicegate_config::AuthSettings;
+use sluicegate_config::{AuthSettings, Loaded};
 use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Role, Scope, ScopeLimits,
@@ -105,6 +107,8 @@ pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use seen::{Seen, etag};
 pub use set_back::SetBack;
+pub(crate) use setting::kept_settings;
+pub use setting::{SettingView, SettingsPatch, SettingsView};
 pub use shared_credential::{CredentialChange, SharedCredential};
 pub use system::{About, SystemView};
 pub use usage::{LimitUse, SpendQuery};
@@ -171,8 +175,8 @@ pub trait AdminHost: Send + Sync {
     /// The policies that the configuration file declares.
     fn file_policies(&self) -> Vec<PolicySource>;
 
-    /// What the configuration file declares, its tenants included.
-    fn file(&self) -> Declared;
+    /// What the configuration file says, its tenants included.
+    fn file(&self) -> Arc<Loaded>;
 
     /// What scripts may import.
     fn policy_modules(&self) -> Vec<ModuleSource>;
@@ -221,8 +225,8 @@ pub struct AdminParts {
     pub clock: Arc<dyn Clock>,
     /// Links audit events.
     pub chain: Arc<dyn AuditChain>,
-    /// How people sign in.
-    pub auth: Arc<AuthSettings>,
+    /// How people sign in, now.
+    pub auth: Arc<ArcSwap<AuthSettings>>,
     /// Whom they sign in through.
     pub providers: Arc<Providers>,
     /// The gateway around.
@@ -268,6 +272,10 @@ impl Admin {
 
     fn declared(&self) -> Arc<DeclaredTenants> {
         self.0.directory.declared()
+    }
+
+    fn auth(&self) -> Arc<AuthSettings> {
+        self.0.auth.load_full()
     }
 
     fn now(&self) -> sluicegate_core::Timestamp {

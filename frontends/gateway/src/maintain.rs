@@ -99,7 +99,7 @@ async fn run(gateway: Weak<Inner>) {
 /// replaced; whether there is more. Without a setting records and sums stay: they are what was charged.
 async fn clear(gateway: &Inner) -> Result<bool> {
     let now = gateway.clock.now();
-    let retention = gateway.host.retention;
+    let retention = gateway.host.load().retention;
     let before = |kept: Option<u64>| {
         kept.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX).saturating_neg()))
     };
@@ -222,6 +222,13 @@ mod tests {
         b.caller(Some(&mine.secret)).await.unwrap();
         b.inner.follow().await.unwrap();
         assert!(b.inner.directory.cached(&KeyHash::of(mine.secret.expose())).is_some());
+        // Settings are of all nodes.
+        let patch =
+            serde_json::from_value(serde_json::json!({"auth.keys_per_user": 7, "routing.retries": 9}));
+        a.admin().change_settings(&operator, patch.unwrap()).await.unwrap();
+        b.inner.follow().await.unwrap();
+        assert_eq!(b.engine().snapshot().declared.routing.retries, 9);
+        assert_eq!(b.host_in_force().auth.keys_per_user, 7);
     }
 
     /// A record of a call at this time: nothing served it.

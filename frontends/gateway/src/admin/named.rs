@@ -474,16 +474,17 @@ impl Admin {
 
     fn declared_names(&self, kind: NamedKind) -> indexmap::IndexMap<String, NamedScope> {
         let file = self.0.host.file();
-        let limited = |all: indexmap::IndexMap<String, Vec<Limit>>| {
-            let scope = |limits| NamedScope { limits, ..NamedScope::default() };
-            all.into_iter().map(|(name, limits)| (name, scope(limits))).collect()
+        let file = &file.declared;
+        let limited = |all: &indexmap::IndexMap<String, Vec<Limit>>| {
+            let scope = |limits: &Vec<Limit>| NamedScope { limits: limits.clone(), ..NamedScope::default() };
+            all.iter().map(|(name, limits)| (name.clone(), scope(limits))).collect()
         };
         match kind {
-            NamedKind::Customer => limited(file.customers.declared),
-            NamedKind::Tag => limited(file.tags.declared),
+            NamedKind::Customer => limited(&file.customers.declared),
+            NamedKind::Tag => limited(&file.tags.declared),
             NamedKind::AccessGroup => {
-                let scope = |models| NamedScope { models, ..NamedScope::default() };
-                file.access_groups.into_iter().map(|(name, models)| (name, scope(models))).collect()
+                let scope = |models: &Vec<_>| NamedScope { models: models.clone(), ..NamedScope::default() };
+                file.access_groups.iter().map(|(name, models)| (name.clone(), scope(models))).collect()
             }
             NamedKind::Budget | NamedKind::Model => indexmap::IndexMap::new(),
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use sluicegate_config::Loaded;
 use sluicegate_core::snapshot::OnPolicyError;
 use sluicegate_core::{Error, ErrorKind, KeyId, OrganizationId, Result, Retry, Timestamp};
 use tokio::runtime::Handle;
@@ -121,9 +122,10 @@ impl Admin {
         if !(1..=MAX_REPLAYED).contains(&limit) {
             return Err(invalid("limit", format!("`limit` must be between 1 and {MAX_REPLAYED}")));
         }
-        let declared = self.0.host.file();
+        let file = self.0.host.file();
         let time = |param, text: &str| {
-            time_of(text, &declared.quota.time_zone, self.now()).map_err(|error| error.with("param", param))
+            time_of(text, &file.declared.quota.time_zone, self.now())
+                .map_err(|error| error.with("param", param))
         };
         let span = (time("from", &question.from)?, time("to", question.to.as_deref().unwrap_or("now"))?);
         let tried = self.tried(actor, question.policies).await?;
@@ -135,7 +137,7 @@ impl Admin {
         let shown = Shown::begin(Arc::clone(&self.0.replaying), actor.name(), self.now());
         self.0.host.flush_records().await?;
         let beside = Beside {
-            declared,
+            file: Loaded::clone(&file),
             store: Arc::clone(&self.0.store),
             clock: Arc::clone(&self.0.clock),
             tried,

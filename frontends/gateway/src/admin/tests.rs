@@ -83,8 +83,8 @@ impl AdminHost for Host {
         vec![from_json(serde_json::json!({"name": "pf", "text": "fn route(call) {}"}))]
     }
 
-    fn file(&self) -> Declared {
-        Declared::default()
+    fn file(&self) -> Arc<Loaded> {
+        Arc::default()
     }
 
     fn policy_modules(&self) -> Vec<ModuleSource> {
@@ -205,7 +205,7 @@ async fn world_with(auth: AuthSettings) -> World {
         engine: Arc::clone(&engine),
         clock: clock.clone(),
         chain: Arc::new(master().audit_chain()),
-        auth: Arc::new(auth),
+        auth: Arc::new(ArcSwap::from_pointee(auth)),
         providers: Arc::default(),
         host: host.clone(),
     });

@@ -89,7 +89,7 @@ impl Admin {
             role: Role::SuperAdmin,
             ..plain(id.clone(), DEFAULT_ORGANIZATION.into(), self.now())?
         };
-        password::check(&new.password, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&new.password, self.auth().password.min_length, &about_user(&user))?;
         let account = fresh(&user, password::hash(&new.password).await?);
         if !self.needs_set_up().await? {
             let message = "there is a super administrator already; sign in, or have their password reset";
@@ -169,7 +169,7 @@ impl Admin {
         let known = Account { totp: None, ..stored.value.clone() };
         let proof = Proof { password: change.current.clone(), code: None };
         self.prove(&known, &proof, self.now()).await?;
-        password::check(&change.new, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&change.new, self.auth().password.min_length, &about_user(&user))?;
         if change.new == change.current {
             return Err(invalid("new", "the new password is the old one; take another"));
         }
@@ -223,7 +223,7 @@ impl Admin {
             Some(password) => password,
             None => second_step::backup_codes()?.into_iter().next().ok_or_else(sign_in_first)?,
         };
-        password::check(&chosen, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&chosen, self.auth().password.min_length, &about_user(&user))?;
         let before = self.store().account(id).await?;
         let expect = before.as_ref().map_or(Expect::New, |stored| Expect::Version(stored.version));
         let hash = password::hash(&chosen).await?;

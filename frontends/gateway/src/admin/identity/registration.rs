@@ -37,8 +37,8 @@ pub struct NewRegistration {
 
 impl Admin {
     /// Who may register; `None` where nobody may.
-    fn registration(&self) -> Option<&Registration> {
-        self.0.auth.registration.as_ref().filter(|_| self.takes_passwords())
+    fn registration(&self) -> Option<Registration> {
+        self.auth().registration.clone().filter(|_| self.takes_passwords())
     }
 
     /// Whether anybody may make a user of themselves.
@@ -70,7 +70,7 @@ impl Admin {
             alias: alias.filter(|alias| !alias.is_empty()),
             ..plain(id, settings.organization.clone(), now)?
         };
-        password::check(&new.password, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&new.password, self.auth().password.min_length, &about_user(&user))?;
         if self.user_of_address(email).await?.is_some() {
             let message = "this address has an account already; sign in, or ask an administrator";
             return Err(Error::new(ErrorKind::Conflict, message).with("param", "email"));
@@ -79,7 +79,7 @@ impl Admin {
             Change::PutUser(user.clone(), Expect::New),
             Change::PutAccount(fresh(&user, password::hash(&new.password).await?), Expect::New),
         ];
-        changes.extend(self.first_membership(settings, &user).await?);
+        changes.extend(self.first_membership(&settings, &user).await?);
         self.refuse_blocked(&user).await?;
         let actor = Actor::registration().from(origin.address);
         self.commit(&actor, about("account.register", &user).whole(&user), changes).await?;

@@ -156,18 +156,18 @@ impl Admin {
     }
 
     /// Where people reach the gateway, as the configuration says.
-    pub fn public_url(&self) -> Option<&str> {
-        self.0.auth.public_url.as_deref()
+    pub fn public_url(&self) -> Option<String> {
+        self.auth().public_url.clone()
     }
 
     /// Whether browsers reach this gateway by TLS, whoever ends it: its public address says so.
     pub fn is_public_by_tls(&self) -> bool {
-        self.0.auth.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+        self.auth().public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Whether passwords open sessions.
     pub fn takes_passwords(&self) -> bool {
-        self.0.auth.password.sign_in
+        self.auth().password.sign_in
     }
 
     fn provider(&self, id: &str) -> Result<&Provider> {
@@ -176,7 +176,7 @@ impl Admin {
     }
 
     fn comes_back(&self, provider: &str) -> String {
-        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        let public = self.public_url().unwrap_or_default();
         format!("{public}/api/v1/session/oidc/{provider}/callback")
     }
 
@@ -266,7 +266,7 @@ impl Admin {
     /// `NotFound` when there is no such provider, or it has no such place; `UpstreamUnavailable`.
     pub async fn sign_out_at(&self, provider: &str) -> Result<String> {
         let provider = self.provider(provider)?;
-        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        let public = self.public_url().unwrap_or_default();
         let way_out = provider.way_out(&format!("{public}/"), self.now()).await?;
         way_out.ok_or_else(|| not_found("way to sign out at", &provider.settings.id))
     }
