@@ -227,7 +227,7 @@ async fn finish(
     match answer {
         Ok(mut answer) => {
             let told = answer.facts.told.take();
-            let facts = state.gateway.host().compat.litellm.map(|version| (version, answer.facts.clone()));
+            let facts = state.gateway.compat().litellm.map(|version| (version, answer.facts.clone()));
             let mut response = respond(req, face, answer);
             if let Some((version, facts)) = facts {
                 let sent = extract::credential(req.headers());
@@ -239,8 +239,7 @@ async fn finish(
         }
         Err(mut rejection) => {
             let told = rejection.facts.told.take();
-            if state.gateway.host().compat.litellm.is_some()
-                && rejection.error.kind() == ErrorKind::ModelNotFound
+            if state.gateway.compat().litellm.is_some() && rejection.error.kind() == ErrorKind::ModelNotFound
             {
                 mark_model_access(req, state, &mut rejection).await;
             }

@@ -19,6 +19,7 @@ mod rig;
 mod roles;
 mod safety;
 mod session;
+mod setting;
 mod sight;
 mod spend_list;
 mod tenant;

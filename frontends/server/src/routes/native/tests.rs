@@ -13,7 +13,7 @@ use sluicegate::admin::{
     PolicyShadow, PolicyVersionView, PolicyView, Proof, Reconcile, Regenerate, ReplayPolicy, ReplayQuestion,
     SecondStepOffer, SessionView, SetUp, TokenView, UserPatch,
 };
-use sluicegate::config::Severity;
+use sluicegate::config::{SETTINGS, Setting, SettingKind, Severity};
 use sluicegate::core::health::HealthView;
 use sluicegate::core::ledger::Held;
 use sluicegate::store::{AuditEvent, Sums};
@@ -111,6 +111,33 @@ fn channel() -> Channel {
         "models": [{"group": "m", "upstream": "m"}],
     }))
     .unwrap()
+}
+
+#[test]
+fn every_setting_that_may_be_changed_is_described_with_its_range() {
+    let described = properties("SettingsPatch");
+    let names: BTreeSet<String> = SETTINGS.iter().map(|it| it.name().to_owned()).collect();
+    assert_eq!(names, self::names(&described));
+    for setting in SETTINGS {
+        let schema = &described[setting.name()];
+        match setting.kind() {
+            SettingKind::Number { min, max } => {
+                assert_eq!(
+                    (&schema["minimum"], &schema["maximum"]),
+                    (&json!(min), &json!(max)),
+                    "{setting:?}"
+                );
+            }
+            SettingKind::Word(words) => {
+                let mut all: Vec<Value> = words.iter().map(|&word| word.into()).collect();
+                all.push(Value::Null);
+                assert_eq!(schema["enum"], json!(all), "{setting:?}");
+            }
+            SettingKind::Registration => assert!(schema["anyOf"].is_array(), "{setting:?}"),
+        }
+    }
+    let named = properties("ChangeableSetting")["name"]["enum"].clone();
+    assert_eq!(named, json!(SETTINGS.map(Setting::name)));
 }
 
 #[test]
