@@ -1655,14 +1655,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The settings in force that no other operation shows. The file declares them; no secret is among them. */
+        /** The settings in force that no other operation shows, none of them a secret, and those that may be changed. */
         get: operations["getSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes settings that the file doesn't say, all or none; null takes one back to its default. In force at once. */
+        patch: operations["updateSettings"];
         trace?: never;
     };
     "/api/v1/docs": {
@@ -2672,7 +2673,7 @@ export interface components {
             at: number;
             actor: string;
             /** @enum {string} */
-            action: "access_group.create" | "access_group.delete" | "access_group.update" | "account.accept_invitation" | "account.backup_codes" | "account.end_second_step" | "account.invite" | "account.offer_second_step" | "account.password" | "account.register" | "account.reset_password" | "account.reset_second_step" | "account.revoke_invitation" | "account.second_step" | "account.set_up" | "account.sign_in" | "budget.create" | "budget.delete" | "budget.update" | "channel.create" | "channel.credential" | "channel.delete" | "channel.keys.add" | "channel.keys.enable" | "channel.keys.remove" | "channel.test" | "channel.update" | "customer.create" | "customer.delete" | "customer.update" | "group.create" | "group.delete" | "group.set_back" | "group.update" | "key.create" | "key.delete" | "key.leave" | "key.regenerate" | "key.set_back" | "key.update" | "ledger.reconcile" | "master_key.create" | "member.add" | "member.remove" | "member.set_back" | "member.update" | "model.create" | "model.delete" | "model.update" | "organization.create" | "organization.delete" | "organization.update" | "policy.activate" | "policy.delete" | "policy.end_shadow" | "policy.put" | "policy.rollback" | "policy.shadow" | "secret.rotate" | "session.begin" | "session.end" | "session.end_all" | "session.refuse" | "tag.create" | "tag.delete" | "tag.update" | "token.create" | "token.delete" | "user.create" | "user.delete" | "user.update";
+            action: "access_group.create" | "access_group.delete" | "access_group.update" | "account.accept_invitation" | "account.backup_codes" | "account.end_second_step" | "account.invite" | "account.offer_second_step" | "account.password" | "account.register" | "account.reset_password" | "account.reset_second_step" | "account.revoke_invitation" | "account.second_step" | "account.set_up" | "account.sign_in" | "budget.create" | "budget.delete" | "budget.update" | "channel.create" | "channel.credential" | "channel.delete" | "channel.keys.add" | "channel.keys.enable" | "channel.keys.remove" | "channel.test" | "channel.update" | "customer.create" | "customer.delete" | "customer.update" | "group.create" | "group.delete" | "group.set_back" | "group.update" | "key.create" | "key.delete" | "key.leave" | "key.regenerate" | "key.set_back" | "key.update" | "ledger.reconcile" | "master_key.create" | "member.add" | "member.remove" | "member.set_back" | "member.update" | "model.create" | "model.delete" | "model.update" | "organization.create" | "organization.delete" | "organization.update" | "policy.activate" | "policy.delete" | "policy.end_shadow" | "policy.put" | "policy.rollback" | "policy.shadow" | "secret.rotate" | "session.begin" | "session.end" | "session.end_all" | "session.refuse" | "settings.update" | "tag.create" | "tag.delete" | "tag.update" | "token.create" | "token.delete" | "user.create" | "user.delete" | "user.update";
             target: string;
             organization?: string | null;
             group?: string | null;
@@ -3756,6 +3757,13 @@ export interface components {
             };
         };
         Settings: {
+            /** @description The tag of what is kept of them, for `if-match`. */
+            etag: string;
+            /** @description When what is kept was last changed. */
+            updated_at: number | null;
+            updated_by: string | null;
+            /** @description Those that may be changed while the gateway runs. */
+            changeable: components["schemas"]["ChangeableSetting"][];
             file: string | null;
             server: {
                 [key: string]: unknown;
@@ -3776,6 +3784,91 @@ export interface components {
                 [key: string]: unknown;
             };
             guardrails: string[];
+        };
+        ChangeableSetting: {
+            /** @enum {string} */
+            name: "routing.retries" | "routing.max_attempts" | "routing.allowed_fails" | "routing.failure_min_percent" | "routing.cooldown_ms" | "quotas.unpriced" | "currencies.cny_per_usd_ppm" | "retention.records_ms" | "retention.daily_sums_ms" | "retention.responses_ms" | "auth.registration" | "auth.keys_per_user" | "auth.password.min_length" | "auth.session.idle_ms" | "auth.session.absolute_ms" | "compat.litellm";
+            /** @description Its key in a configuration file of ours. */
+            file_key: string;
+            /** @enum {string} */
+            kind: "number" | "word" | "registration";
+            /**
+             * @description What a number of it counts; null is the thing itself.
+             * @enum {string|null}
+             */
+            unit: "ms" | "percent" | "ppm" | "characters" | null;
+            min: number | null;
+            max: number | null;
+            words: string[] | null;
+            /** @description What holds when nobody says it. */
+            default: unknown;
+            /** @description What is in force. */
+            value: unknown;
+            /** @enum {string} */
+            source: "file" | "database" | "default";
+            /** @description Where the file says it: it can't be changed here then. */
+            fixed_by: components["schemas"]["FixedBy"] | null;
+            /** @description Why what is kept of it isn't in force. */
+            unused: string | null;
+        };
+        FixedBy: {
+            /** @description The key, in the file's own dialect. */
+            key: string;
+            file: string;
+            line: number;
+        };
+        SettingsPatch: {
+            /** @description Retries of one model beyond the first attempt. */
+            "routing.retries"?: number | null;
+            /** @description Attempts of one call over all fallbacks, at most. */
+            "routing.max_attempts"?: number | null;
+            /** @description More failures than this within a minute bench a channel. */
+            "routing.allowed_fails"?: number | null;
+            /** @description If they are also a larger share of the minute's attempts than this, in percent. */
+            "routing.failure_min_percent"?: number | null;
+            /** @description How long a channel is benched, in milliseconds; 0 benches none. */
+            "routing.cooldown_ms"?: number | null;
+            /**
+             * @description What becomes of calls of models without a price.
+             * @enum {string|null}
+             */
+            "quotas.unpriced"?: "allow" | "deny" | null;
+            /** @description How many millionths of a CNY are one USD: 7,120,000 when it is 7.12. Null: each price in CNY has its own. */
+            "currencies.cny_per_usd_ppm"?: number | null;
+            /** @description How long usage records are kept, in milliseconds. Null: for ever. */
+            "retention.records_ms"?: number | null;
+            /** @description How long daily sums are kept, in milliseconds: no shorter than the records. Null: for ever. */
+            "retention.daily_sums_ms"?: number | null;
+            /** @description How long responses that callers want kept are, in milliseconds, from their beginning; 0 keeps none. */
+            "retention.responses_ms"?: number | null;
+            /** @description Who may make a user of themselves, by an e-mail address and a password. Null: nobody. */
+            "auth.registration"?: components["schemas"]["RegistrationSetting"] | null;
+            /** @description A user has no more keys than this, unless an administrator makes them. */
+            "auth.keys_per_user"?: number | null;
+            /** @description A password that is set from then on has so many characters at least. */
+            "auth.password.min_length"?: number | null;
+            /** @description A session that isn't used for so long is over, in milliseconds. */
+            "auth.session.idle_ms"?: number | null;
+            /** @description A session that begins from then on is over after so long, in milliseconds. */
+            "auth.session.absolute_ms"?: number | null;
+            /**
+             * @description The LiteLLM generation that refusals look like. Null: our own.
+             * @enum {string|null}
+             */
+            "compat.litellm"?: "1.80" | "1.106" | null;
+        };
+        RegistrationSetting: {
+            /** @description The domains of their addresses, in lower case. */
+            email_domains: string[];
+            /** @description Whose they are. Default `default`. */
+            organization?: string;
+            /** @description The group that they are in, by id. */
+            group?: string | null;
+            /**
+             * @description What they may do in it. Default `user`.
+             * @enum {string}
+             */
+            role?: "user" | "group_admin";
         };
         ChannelTrial: {
             /** @description As it is asked for here, or the upstream's name. Default: the channel's first. */
@@ -9628,7 +9721,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The settings in force that no other operation shows. The file declares them; no secret is among them. */
+            /** @description The settings in force that no other operation shows, none of them a secret, and those that may be changed. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9641,6 +9734,43 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes settings that the file doesn't say, all or none; null takes one back to its default. In force at once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];

@@ -11,6 +11,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
+import { ChangeableSettings } from './system_change';
 import { FINDINGS, Findings } from './system_finding';
 import { SETTINGS, SettingsInForce } from './system_setting';
 
@@ -42,6 +43,7 @@ export default function SystemPage() {
           <>
             <Installation />
             <Findings />
+            <Changeable />
             <SettingsInForce />
             <Ledger />
             <Held />
@@ -108,6 +110,11 @@ function Installation() {
       />
     </Card>
   );
+}
+
+function Changeable() {
+  const { data } = useQuery(SETTINGS);
+  return data ? <ChangeableSettings settings={data} /> : null;
 }
 
 function Ledger() {
