@@ -536,7 +536,7 @@ pub struct ThinkingQuirk {
     /// They don't think at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub never: bool,
-    /// While they think, no call of a tool can be demanded.
+    /// While they think, no call of a tool can be demanded: they don't where one is, and where nothing keeps them from it none is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unforced: bool,
 }

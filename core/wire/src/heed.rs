@@ -1,11 +1,13 @@
 //! What a request says that some formats have no place for, whatever it came in: put otherwise, or named, before it is written.
 
+use std::collections::HashSet;
+
 use sluicegate_core::Format;
 use sluicegate_core::ids::own_name;
 use sluicegate_core::openai::is_openais;
-use sluicegate_core::quirk::{Parameter, Quirks};
+use sluicegate_core::quirk::{Parameter, Quirks, ThinkingQuirk};
 
-use crate::ir::{Block, OutputFormat, Request, Role, SystemText, Tier};
+use crate::ir::{Block, OutputFormat, Reasoning, Request, Role, SystemText, Tier, ToolChoice};
 use crate::json::{Val, compact, object};
 use crate::loss::Losses;
 
@@ -40,6 +42,66 @@ pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks
     }
     if matches!(target, Format::AnthropicMessages | Format::GeminiGenerate) {
         speak(request, losses);
+    }
+}
+
+/// Puts which tools may be called, and which must be, as the target can be told it. Those that are chosen are declared.
+pub(crate) fn heed_choice(
+    request: &mut Request,
+    target: Format,
+    quirks: Option<&Quirks>,
+    losses: &mut Losses,
+) {
+    if let Some(how) = quirks.and_then(|quirks| quirks.thinking_of(&request.model)).filter(|how| how.unforced)
+    {
+        unforce(request, target, how, losses);
+    }
+    let is_openais = matches!(target, Format::OpenaiChat | Format::OpenaiResponses);
+    if is_openais && !takes(quirks, Parameter::AllowedTools, target, &request.model) {
+        let allowed = std::mem::take(&mut request.allowed_tools);
+        if !allowed.is_empty() {
+            declare_only(request, &allowed, losses);
+        }
+    }
+}
+
+/// Demands no call of a model that thinks whatever it is told, and keeps one from thinking that would refuse the demand.
+// QUIRK(deepseek, 2026-11, https://github.com/deepseek-ai/awesome-deepseek-integration/issues/598): 400 in Anthropic's format as well.
+fn unforce(request: &mut Request, target: Format, how: &ThinkingQuirk, losses: &mut Losses) {
+    if request.tools.is_empty() {
+        return;
+    }
+    let named = match &request.tool_choice {
+        Some(ToolChoice::Named(name)) => Some(name.clone()),
+        Some(ToolChoice::Required) => None,
+        _ => return,
+    };
+    match target {
+        Format::OpenaiChat if how.off.is_empty() => {
+            losses.approximated("tool_choice", "the model thinks: it can't be made to call a tool");
+            if let Some(name) = named {
+                declare_only(request, &[name], losses);
+            }
+            request.tool_choice = Some(ToolChoice::Auto);
+        }
+        // Where it is kept from thinking in Anthropic's own words.
+        Format::AnthropicMessages if how.off.contains_key("thinking") => {
+            if request.reasoning.is_some_and(|asked| asked != Reasoning::Off) {
+                losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
+            }
+            request.reasoning = Some(Reasoning::Off);
+        }
+        _ => {}
+    }
+}
+
+/// Leaves these tools alone declared.
+fn declare_only(request: &mut Request, allowed: &[String], losses: &mut Losses) {
+    let all = request.tools.len();
+    let allowed: HashSet<&str> = allowed.iter().map(String::as_str).collect();
+    request.tools.retain(|tool| allowed.contains(tool.name.as_str()));
+    if request.tools.len() < all {
+        losses.approximated("tool_choice", "only the tools that may be called are declared");
     }
 }
 
@@ -154,7 +216,10 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
         Parameter::JsonSchema => true,
-        Parameter::CacheControl | Parameter::TopK => false,
+        Parameter::CacheControl
+        | Parameter::PromptCacheControl
+        | Parameter::TopK
+        | Parameter::AllowedTools => false,
     })
 }
 

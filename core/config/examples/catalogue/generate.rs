@@ -435,7 +435,13 @@ fn thinking(rule: &ThinkingQuirk) -> String {
         said.push(format!("efforts{field} are {}", quoted(rule.efforts.iter().map(String::as_str))));
     }
     if rule.unforced {
-        said.push("never where a call of a tool is demanded".to_owned());
+        let may_stop = !rule.off.is_empty();
+        let how = if may_stop {
+            "never where a call of a tool is demanded"
+        } else {
+            "no call of a tool can be demanded"
+        };
+        said.push(how.to_owned());
     }
     format!("`{}`: {}{}; in translation", rule.id, said.join(", "), models(&rule.models))
 }
