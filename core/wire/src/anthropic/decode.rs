@@ -33,7 +33,7 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
     match name {
         "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
         "messages" => messages(request, value, losses)?,
-        "system" => system(request, value, losses),
+        "system" => system(request, value, losses)?,
         "max_tokens" => request.max_output = value.as_u64(),
         "temperature" => request.temperature = number(),
         "top_p" => request.top_p = number(),
@@ -132,13 +132,14 @@ fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     }
 }
 
-fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
-    let mut texts = system_texts(value, "system", losses);
+fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let mut texts = system_texts(value, "system", losses)?;
     // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
     // spoil the prompt cache of any other provider; it says nothing to a model.
     texts.retain(|s| !s.text.starts_with("x-anthropic-billing-header"));
     // Before those that lead the messages.
     request.system.splice(0..0, texts);
+    Ok(())
 }
 
 fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<Tool>> {

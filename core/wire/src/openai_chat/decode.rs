@@ -249,7 +249,7 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             losses.dropped(format!("{path}.name"), "the target has no names of speakers");
         }
         match &*role {
-            "system" | "developer" => system(request, message, &path, losses),
+            "system" | "developer" => system(request, message, &path, losses)?,
             "user" => {
                 let mut blocks = parts(content, &path, losses)?;
                 mark(&mut blocks, cache(message));
@@ -329,11 +329,16 @@ fn mark(blocks: &mut [Block], mark: Option<String>) {
 }
 
 /// The texts of a system prompt: one, or a list of parts.
-pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) -> Vec<SystemText> {
+///
+/// # Errors
+/// It is neither, or a text in it is none.
+pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<SystemText>> {
+    must_be_parts(content, path)?;
     let mut texts: Vec<SystemText> = Vec::new();
     texts.extend(content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None }));
     for (n, part) in content.elements().enumerate() {
         let path = format!("{path}[{n}]");
+        must_be_text(part.get("text"), &format!("{path}.text"))?;
         match part.get_str("text") {
             Some(text) => {
                 losses.unread(part, &path, &["type", "text", "cache_control"]);
@@ -342,28 +347,29 @@ pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) ->
             None => losses.dropped(path, "a system prompt is text"),
         }
     }
-    texts
+    Ok(texts)
 }
 
 /// Leading system texts are the system prompt; later ones become marked user text, where they stand.
-fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) {
+fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) -> Result<()> {
     let Some(content) = message.get("content") else {
-        return;
+        return Ok(());
     };
-    let mut texts = system_texts(content, &format!("{path}.content"), losses);
+    let mut texts = system_texts(content, &format!("{path}.content"), losses)?;
     texts.retain(|t| !t.text.trim().is_empty());
     if let Some(last) = texts.last_mut().filter(|last| last.cache.is_none()) {
         last.cache = cache(message);
     }
     if request.messages.is_empty() {
         request.system.extend(texts);
-        return;
+        return Ok(());
     }
     losses.approximated(path, "a system message after the first turn becomes marked user text");
     let blocks = texts
         .into_iter()
         .map(|t| Block::Text { text: format!("<system>\n{}\n</system>", t.text), cache: t.cache });
     request.add(Role::User, blocks.collect::<Vec<_>>());
+    Ok(())
 }
 
 fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {

@@ -16,7 +16,9 @@ use crate::search;
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
     let mut request = Request::default();
     // They stand before the input, wherever their field does.
-    if let Some(text) = body.get_str("instructions").filter(|text| !text.trim().is_empty()) {
+    let instructions = body.get("instructions").filter(|_| !skip.contains(&"instructions"));
+    must_be_text(instructions, "instructions")?;
+    if let Some(text) = instructions.and_then(Val::as_str).filter(|text| !text.trim().is_empty()) {
         request.system.push(SystemText { text: text.into_owned(), cache: None });
     }
     for (name, value) in body.members() {
@@ -227,6 +229,7 @@ fn input(request: &mut Request, value: Val<'_>, losses: &mut Losses) -> Result<(
         }
         return Ok(());
     }
+    must_be_parts(value, "input")?;
     for (at, element) in value.elements().enumerate() {
         item(request, element, &format!("input[{at}]"), losses)?;
     }
