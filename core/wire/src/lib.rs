@@ -81,6 +81,7 @@ mod tier;
 mod translate;
 mod unwrap;
 mod usage;
+mod value;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};

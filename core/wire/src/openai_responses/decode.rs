@@ -6,11 +6,12 @@ use crate::ir::{
     Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
     ToolChoice, ToolKind,
 };
-use crate::json::{Kind, Val};
+use crate::json::Val;
 use crate::loss::Losses;
 use crate::media;
 use crate::openai_chat::{detail_of, must_be_parts, must_be_text, nameless, object_or_wrapped};
 use crate::search;
+use crate::value;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -40,7 +41,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
 }
 
 fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
-    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    let number = |losses: &mut Losses| value::number(value, name, losses);
     let text = || value.as_str().map(|s| s.into_owned());
     match name {
         "model" => request.model = text().unwrap_or_default(),
@@ -59,8 +60,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "tool_choice" => tool_choice(request, value, losses),
         "parallel_tool_calls" => request.parallel_tools = value.as_bool(),
         "max_output_tokens" => request.max_output = value.as_u64(),
-        "temperature" => request.temperature = number(),
-        "top_p" => request.top_p = number(),
+        "temperature" => request.temperature = number(losses),
+        "top_p" => request.top_p = number(losses),
         "top_logprobs" => request.logprobs.get_or_insert_default().top = value.as_u64(),
         "include" => {
             for wanted in value.elements().filter_map(Val::as_str) {
