@@ -44,7 +44,7 @@ pub struct Outcome {
     /// What we counted: what we sent and what was delivered. Charged when nothing credible was reported and a
     /// successful answer had begun.
     pub counted: Usage,
-    /// When the first content came.
+    /// When the first content came; `None` when none did: then no image was made either.
     pub first_byte_at: Option<Timestamp>,
     /// The tier that the upstream says it served the call at; `None` when it says nothing of it.
     pub served_tier: Option<ServiceTier>,
@@ -417,7 +417,11 @@ fn made_unsaid(usage: &Usage, admission: &Admission, open: &Open, outcome: &Outc
 /// The same with the tokens of the images, by their formula, and those of the prompt.
 fn with_made(usage: Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> Usage {
     let call = &admission.call;
-    let units = if usage.units > 0 { usage.units } else { call.units };
+    let units = match usage.units {
+        // Where no content came, no image did.
+        0 if outcome.first_byte_at.is_some() => call.units,
+        came => came,
+    };
     let variant = served_variant(admission, open, outcome);
     let each = made_image_tokens(open.upstream_model.as_str(), variant.as_ref());
     let input_uncached =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use sluicegate_core::call::Unit;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::record::told_losses;
 use sluicegate_core::{
@@ -207,13 +208,14 @@ impl Running {
             }
             None => (Usage::default(), UsageSource::None),
         };
-        let usage = with_expected(usage, source, &self.expected);
+        let expected = expected_of(&self.expected, admission.call(), observed);
+        let usage = with_expected(usage, source, &expected);
         // What is charged should the engine not believe the report.
         let counted = match observed.filter(|_| source == UsageSource::Reported) {
             Some(observed) => {
                 let own = observed.counted(admission.input_estimate());
                 let own = no_more_than(own, usage.output_tokens());
-                with_expected(own, UsageSource::Counted, &self.expected)
+                with_expected(own, UsageSource::Counted, &expected)
             }
             None => usage,
         };
@@ -340,6 +342,12 @@ pub(crate) fn told(
     let mut ledger = inner.engine.ledger();
     let limits = caller.limits().iter().map(|bound| ledger.state(bound, now)).collect();
     Box::new(Told { caller: Arc::clone(caller), explanation: explanation.clone(), limits })
+}
+
+/// What an answer is taken to have used where it doesn't say: no images, where no content came.
+fn expected_of(expected: &Usage, call: &Call, observed: Option<&Observed>) -> Usage {
+    let came = observed.is_some_and(|observed| observed.first_content);
+    if call.format.unit() == Some(Unit::Image) && !came { Usage::default() } else { *expected }
 }
 
 /// What was counted, with what is billed of such a call besides. Units are billed by what was asked, and few say them.

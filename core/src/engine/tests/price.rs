@@ -137,7 +137,13 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
     let by_unit = || Price { per_unit: Some(40_000_000_000), ..priced() };
     let (ok, gone) = (OutcomeClass::Ok, OutcomeClass::ClientGone);
     let units = |units| Usage { units, ..Usage::default() };
+    let nothing = "no content";
     for (note, price, class, reported, (size, quality), charged) in [
+        (nothing, priced(), ok, None, (None, None), (90, 0)),
+        (nothing, priced(), ok, Some(units(0)), (None, None), (90, 0)),
+        (nothing, priced(), gone, None, (None, None), (90, 0)),
+        (nothing, priced(), OutcomeClass::Timeout, None, (None, None), (90, 0)),
+        ("content, and how much of it isn't said", priced(), ok, None, (None, None), (90, 2 * 4_160)),
         ("nothing said", priced(), ok, Some(units(2)), (None, None), (90, 2 * 4_160)),
         ("one of two came", priced(), ok, Some(units(1)), (None, Some("low")), (90, 272)),
         (
@@ -177,7 +183,14 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
         let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
         let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
         let served_variant = Variant::of(size, quality).map(Box::new);
-        let outcome = Outcome { reported, served_variant, sent: true, ..Outcome::failed(class, Some(200)) };
+        let first_byte_at = (note != nothing).then_some(NOW);
+        let outcome = Outcome {
+            reported,
+            served_variant,
+            first_byte_at,
+            sent: true,
+            ..Outcome::failed(class, Some(200))
+        };
         engine.observe(&mut admission, &outcome, NOW);
         let record = engine.finish(admission, None, NOW);
         let (usage, source) = (record.attempts[0].usage, record.attempts[0].usage_source);

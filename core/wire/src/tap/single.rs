@@ -33,9 +33,11 @@ impl Tap {
         if let Some(text) = root.get("text").filter(|_| transcript) {
             self.observed.output_bytes = decoded_len(text.raw()) as u64;
         }
-        self.observed.first_content = true;
-        self.observed.finished = true;
         let images = root.get("data").map_or(0, |data| data.elements().count()) as u64;
+        let makes_images = self.format.unit() == Some(Unit::Image);
+        let is_empty = root.get("data").is_some_and(|data| data.kind() == Kind::Array) && images == 0;
+        self.observed.first_content = !(makes_images && is_empty);
+        self.observed.finished = true;
         self.used(root, images);
     }
 
@@ -202,6 +204,25 @@ mod tests {
         let mut tap = Tap::new(Format::OpenaiImages, None);
         tap.body(br#"{"data":[{}],"usage":{"input_tokens":-1,"output_tokens":7}}"#);
         assert!(tap.observed.usage_rejected && tap.observed.usage.is_none());
+    }
+
+    #[test]
+    fn no_images_are_no_content() {
+        for (format, body, want) in [
+            (Format::OpenaiImages, r#"{"created":1,"data":[]}"#, false),
+            (Format::OpenaiImageEdits, r#"{"data":[],"usage":{"input_tokens":5}}"#, false),
+            (Format::OpenaiImages, r#"{"data":[{"url":"u"}]}"#, true),
+            (Format::OpenaiModerations, r#"{"results":[],"data":[]}"#, true),
+        ] {
+            let mut tap = Tap::new(format, None);
+            tap.body(body.as_bytes());
+            let observed = &tap.observed;
+            assert_eq!(
+                (&observed.error, observed.finished, observed.first_content),
+                (&None, true, want),
+                "{body}"
+            );
+        }
     }
 
     #[test]

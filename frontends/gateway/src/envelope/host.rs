@@ -598,6 +598,7 @@ fn outcome_of(
         ..Usage::default()
     };
     let mut usage_rejected = false;
+    let mut came = success;
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
@@ -612,6 +613,7 @@ fn outcome_of(
                 let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
                 served_tier = served_tier.or(tier);
                 served_variant = observed.served_variant;
+                came = observed.first_content;
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -634,7 +636,7 @@ fn outcome_of(
         reported: usage,
         usage_rejected,
         counted,
-        first_byte_at: success.then_some(now),
+        first_byte_at: came.then_some(now),
         served_tier,
         served_variant,
     };

@@ -37,6 +37,43 @@ async fn an_image_costs_what_its_channel_asks_for_and_never_more_than_was_reserv
 }
 
 #[tokio::test]
+async fn images_that_never_came_cost_nothing() {
+    for (price, answer, spend) in [
+        ("per_image: [{price: 0.04}]", IMAGE, 40_000_000),
+        ("per_image: [{price: 0.04}]", r#"{"created":1,"data":[]}"#, 0),
+        ("image_output: 8", r#"{"created":1,"data":[]}"#, 0),
+    ] {
+        let gateway = gateway_of(format!(
+            "version: 1\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+             models: [{{name: m, price: {{{price}}}}}]\n\
+             keys: [{{id: k, credential: {KEY}}}]\n"
+        ))
+        .await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(answer, true))));
+        let body = r#"{"model":"m","prompt":"a cat","n":3}"#.to_owned();
+        worker.call(Inbound::new(Format::OpenaiImages, KEY, body)).await.unwrap();
+        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_faster_mode_costs_its_list_price_and_passes_no_strict_budget() {
+    for (limit, spend) in [("requests: {day: 9}", Some(4_500_000)), ("spend: {month: 5}", None)] {
+        let gateway = limited("anthropic", "claude-sonnet-4-5", limit).await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(CLAUDE, true))));
+        let body = r#"{"model":"claude-sonnet-4-5","max_tokens":200,"speed":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+        let answer = worker.call(Inbound::new(Format::AnthropicMessages, KEY, body.to_owned())).await;
+        match (answer, spend) {
+            (Ok(_), Some(spend)) => assert_eq!(records(&gateway).await[0].spend, spend, "{limit}"),
+            (Err(refused), None) => {
+                assert!(refused.error.to_string().contains("speed"), "{}", refused.error);
+            }
+            (answer, _) => panic!("{limit}: {}", answer.is_ok()),
+        }
+    }
+}
+
+#[tokio::test]
 async fn searches_of_models_that_always_search_pass_no_strict_budget() {
     let gateway = limited("openai", "gpt-4o-mini-search-preview", "spend: {month: 0.05}").await;
     let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(SEARCHED, true))));
