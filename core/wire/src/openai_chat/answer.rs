@@ -75,10 +75,11 @@ impl Decoder {
                     think.finish(&mut emit);
                 }
                 let own = ended(self.quirks.as_deref(), &reason);
+                let calls = self.calls(index);
                 let reason = match (own, &*reason) {
                     (Ended::By(stop), _) => stop,
                     (_, "length" | "max_tokens") => Stop::Length,
-                    (_, "tool_calls" | "function_call") => Stop::ToolUse,
+                    (_, "tool_calls" | "function_call") if calls => Stop::ToolUse,
                     (_, "content_filter" | "sensitive") => Stop::Refusal,
                     _ => Stop::End,
                 };
@@ -91,8 +92,9 @@ impl Decoder {
         match delta.get("content") {
             // QUIRK(mistral, 2026-05): reasoning models stream lists of typed parts.
             Some(content) if content.kind() == Kind::Array => {
-                content.elements().for_each(|part| list_part(part, emit))
+                content.elements().for_each(|part| self.part(part, emit))
             }
+            Some(part) if part.kind() == Kind::Object => self.part(part, emit),
             Some(content) => {
                 if let Some(text) = non_empty(content.as_str()) {
                     match self.think(choice) {
@@ -120,12 +122,7 @@ impl Decoder {
         // QUIRK(openrouter, 2026-11, https://openrouter.ai/docs/features/multimodal/image-generation): pictures that models make stand
         // beside the text; LiteLLM has them in the same place.
         for picture in delta.get("images").into_iter().flat_map(Val::elements) {
-            let url =
-                picture.get("image_url").and_then(|inner| inner.get_str("url").or_else(|| inner.as_str()));
-            match url.map(|url| image_source(&url, "images[]", &mut self.losses)) {
-                Some(Ok(source)) => emit(Event::Image(source)),
-                _ => self.losses.dropped("images[]", "a picture that can't be read"),
-            }
+            self.picture(picture, "images[]", emit);
         }
         if let Some(audio) = delta.get("audio") {
             if let Some(words) = non_empty(audio.get_str("transcript")) {
@@ -143,6 +140,49 @@ impl Decoder {
             let call = object(|o| o.raw("function", function.raw()));
             self.call(choice, 0, Val::trusted(&call), emit);
         }
+    }
+
+    /// A part of a list, or one that stands alone.
+    fn part(&mut self, part: Val<'_>, emit: &mut impl FnMut(Event)) {
+        match part.get_str("type").as_deref() {
+            Some("thinking") => {
+                let inner = part.get("thinking");
+                let whole = inner.and_then(Val::as_str);
+                let pieces =
+                    inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
+                whole.into_iter().chain(pieces).for_each(|text| emit(Event::Thinking(text.into_owned())));
+            }
+            Some("refusal") => {
+                let text = non_empty(part.get_str("refusal"));
+                text.into_iter().for_each(|text| emit(Event::Refusal(text.into_owned())));
+            }
+            Some("image_url") => self.picture(part, "content[]", emit),
+            _ => match part.get("text").filter(|text| text.kind() == Kind::String) {
+                Some(text) => {
+                    let text = non_empty(text.as_str());
+                    text.into_iter().for_each(|text| emit(Event::Text(text.into_owned())));
+                }
+                None => self.losses.dropped("content[]", "a part of a kind that we don't know"),
+            },
+        }
+    }
+
+    /// A picture that the model made.
+    fn picture(&mut self, picture: Val<'_>, path: &str, emit: &mut impl FnMut(Event)) {
+        let url = picture.get("image_url").and_then(|inner| inner.get_str("url").or_else(|| inner.as_str()));
+        match url.map(|url| image_source(&url, path, &mut self.losses)) {
+            Some(Ok(source)) => emit(Event::Image(source)),
+            _ => self.losses.dropped(path, "a picture that can't be read"),
+        }
+    }
+
+    /// Whether a choice calls tools. Calls that nobody named are none.
+    fn calls(&mut self, choice: u32) -> bool {
+        let of_choice = |tool: &&Tool| tool.choice == choice;
+        if self.tools.iter().filter(of_choice).any(|tool| !tool.started) {
+            self.losses.dropped("tool_calls[]", "a call that names no tool");
+        }
+        self.tools.iter().filter(of_choice).any(|tool| tool.started)
     }
 
     /// What tells reasoning from text in a choice, if they stand together.
@@ -242,22 +282,6 @@ impl Decoder {
             named && tool.started && id.is_some_and(|id| tool.id != id && !tool.id.starts_with(id))
         });
         found.filter(|_| !other_call).map(|(at, _)| at)
-    }
-}
-
-fn list_part(part: Val<'_>, emit: &mut impl FnMut(Event)) {
-    match part.get_str("type").as_deref() {
-        Some("thinking") => {
-            let inner = part.get("thinking");
-            let whole = inner.and_then(Val::as_str);
-            let pieces = inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
-            whole.into_iter().chain(pieces).for_each(|text| emit(Event::Thinking(text.into_owned())));
-        }
-        _ => {
-            if let Some(text) = non_empty(part.get_str("text")) {
-                emit(Event::Text(text.into_owned()));
-            }
-        }
     }
 }
 
