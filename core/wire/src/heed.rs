@@ -165,11 +165,13 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
 /// takes them in chat tells what was written for an hour.
 fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
     // Responses have no place for them.
-    let taken = target == Format::OpenaiChat && takes(Parameter::CacheControl);
-    let mut heed = |mark: &mut Option<String>, path: &str| {
+    let is_chat = target == Format::OpenaiChat;
+    let everywhere = is_chat && takes(Parameter::CacheControl);
+    let on_prompts = everywhere || is_chat && takes(Parameter::PromptCacheControl);
+    let mut heed = |mark: &mut Option<String>, path: &str, is_taken: bool| {
         let Some(said) = mark else { return };
         let path = format!("{path}.cache_control");
-        if !taken {
+        if !is_taken {
             losses.dropped(path, "the provider isn't known to take marks for its cache");
             *mark = None;
         } else if Val::trusted(said).get("ttl").is_some() {
@@ -177,8 +179,8 @@ fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -
             *said = without_ttl(said);
         }
     };
-    request.system.iter_mut().for_each(|said| heed(&mut said.cache, "system[]"));
-    request.tools.iter_mut().for_each(|tool| heed(&mut tool.cache, "tools[]"));
+    request.system.iter_mut().for_each(|said| heed(&mut said.cache, "system[]", on_prompts));
+    request.tools.iter_mut().for_each(|tool| heed(&mut tool.cache, "tools[]", everywhere));
     for (at, turn) in request.messages.iter_mut().enumerate() {
         let path = format!("messages[{at}]");
         for block in &mut turn.blocks {
@@ -190,8 +192,9 @@ fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -
                 }
                 *cache = cache.take().or(inner);
             }
+            let is_asked = turn.role == Role::User && !matches!(block, Block::ToolResult { .. });
             if let Some(mark) = block.mark() {
-                heed(mark, &path);
+                heed(mark, &path, if is_asked { on_prompts } else { everywhere });
             }
         }
     }
