@@ -10,6 +10,7 @@ use sluicegate_core::quirk::{Parameter, Quirks, ThinkingQuirk};
 use crate::ir::{Block, OutputFormat, Reasoning, Request, Role, SystemText, Tier, ToolChoice};
 use crate::json::{Val, compact, object};
 use crate::loss::Losses;
+use crate::reference::{Definitions, Looks};
 
 const NO_PLACE: &str = "the target has no place for it";
 /// Why a word that the format has isn't sent: others would refuse the call for it.
@@ -146,11 +147,8 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
         return;
     }
     losses.approximated("response_format", "said in the system prompt: the model can't be held to a schema");
-    let schema_read = Val::trusted(schema);
-    let is_object = match schema_read.get_str("type") {
-        Some(kind) => kind == "object",
-        None => schema_read.get("type").is_none() && schema_read.get("properties").is_some(),
-    };
+    let root = Val::trusted(schema);
+    let is_object = is_object(root, &mut Definitions::of(root), &mut Looks::at(root), ROOTS_MAX);
     let what = if is_object { "object" } else { "value" };
     let mut text = format!("Answer with one JSON {what} and {FORM_HINT}\n{}", compact(schema));
     if let Some(description) = description {
@@ -159,6 +157,34 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
     }
     request.format = if is_object { OutputFormat::JsonObject } else { OutputFormat::Text };
     request.system.push(SystemText { text, cache: None });
+}
+
+/// So many references and choices lead from the root of a schema to what it is.
+const ROOTS_MAX: usize = 8;
+
+/// Whether all that is valid against a schema is an object.
+// BOUND: as much of it is read as there is time for, and no deeper than `steps`.
+fn is_object<'s>(
+    schema: Val<'s>,
+    definitions: &mut Definitions<'s>,
+    looks: &mut Looks,
+    steps: usize,
+) -> bool {
+    let Some(steps) = steps.checked_sub(1).filter(|_| looks.look(schema)) else { return false };
+    if let Some(kind) = schema.get("type") {
+        let mut kinds = kind.as_str().into_iter().chain(kind.elements().filter_map(Val::as_str)).peekable();
+        return kinds.peek().is_some() && kinds.all(|kind| kind == "object");
+    }
+    if let Some(pointer) = schema.get_str("$ref") {
+        let found = definitions.resolve(&pointer, looks);
+        return found.is_some_and(|found| is_object(found, definitions, looks, steps));
+    }
+    if let Some(choice) = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(name)) {
+        let mut ways = choice.elements().peekable();
+        return ways.peek().is_some() && ways.all(|way| is_object(way, definitions, looks, steps));
+    }
+    let mut parts = schema.get("allOf").into_iter().flat_map(Val::elements);
+    schema.get("properties").is_some() || parts.any(|part| is_object(part, definitions, looks, steps))
 }
 
 /// Takes out marks for the prompt cache where the provider isn't known to take them, and everywhere how long it is to be kept: nobody who
@@ -259,6 +285,36 @@ mod tests {
 
     use super::*;
     use crate::{Edits, scan};
+
+    #[test]
+    fn the_root_of_a_schema_is_followed_to_what_it_is() {
+        let deep = format!(r#"{}{{"type":"object"}}{}"#, r#"{"allOf":["#.repeat(20), "]}".repeat(20));
+        for (schema, want) in [
+            (r#"{"type":"object"}"#, true),
+            (r#"{"properties":{"a":{}}}"#, true),
+            (r#"{"type":["object"]}"#, true),
+            (r#"{"type":["object","null"]}"#, false),
+            (r#"{"type":"array"}"#, false),
+            ("{}", false),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}"##, true),
+            (
+                r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/definitions/b"}},"definitions":{"b":{"type":"object"}}}"##,
+                true,
+            ),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"string"}}}"##, false),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}"##, false),
+            (r##"{"$ref":"#/$defs/none"}"##, false),
+            (r##"{"anyOf":[{"type":"object"},{"$ref":"#/$defs/a"}],"$defs":{"a":{"properties":{}}}}"##, true),
+            (r#"{"oneOf":[{"type":"object"},{"type":"null"}]}"#, false),
+            (r#"{"anyOf":[]}"#, false),
+            (r#"{"allOf":[{"description":"d"},{"type":"object"}]}"#, true),
+            (deep.as_str(), false),
+        ] {
+            let root = Val::trusted(schema);
+            let found = is_object(root, &mut Definitions::of(root), &mut Looks::at(root), ROOTS_MAX);
+            assert_eq!(found, want, "{schema}");
+        }
+    }
 
     #[test]
     fn a_form_that_is_said_in_words_is_reserved() {
