@@ -69,7 +69,7 @@ pub(crate) static CHANNEL: Section = Section {
         key(
             "default_tier",
             Kind::Word(&["flex", "batch", "priority", "ultrafast"]),
-            "The service tier that the upstream's account is set to for calls that ask for none: it is reserved for. Default the standard one.",
+            "The service tier that the upstream's account is set to for calls that ask for none: it is reserved for, whatever tier but auto a call asks for, since a word that the provider isn't known to take isn't sent. Default the standard one.",
         ),
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
