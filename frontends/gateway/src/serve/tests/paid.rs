@@ -3,6 +3,7 @@
 use super::*;
 
 const IMAGE: &str = r#"{"created":1,"data":[{"url":"https://img.test/a.png"}]}"#;
+const CLAUDE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"well"}],"stop_reason":"end_turn","usage":{"input_tokens":1000,"output_tokens":100}}"#;
 const SEARCHED: &str = r#"{"id":"c","object":"chat.completion","model":"gpt-4o-mini-search-preview-2025-03-11","choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
 
 #[tokio::test]
