@@ -8,7 +8,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::{error, faulty};
-use super::{hosted, strict};
+use super::{choice, hosted, strict};
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
@@ -105,6 +105,8 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     {
         return Err(format!("Unsupported parameter: '{field}' is not supported with this model."));
     }
+    choice::responses(body)?;
+    choice::ranges(body, &[("temperature", 0.0, 2.0), ("top_p", 0.0, 1.0), ("top_logprobs", 0.0, 20.0)])?;
     super::openai::holds(&body["text"]["format"], "schema")?;
     if body["text"]["format"]["type"] == "json_object" && !strict::says_json(&body["input"]) {
         return Err("Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.".into());
