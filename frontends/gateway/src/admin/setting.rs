@@ -303,7 +303,7 @@ impl Admin {
         let file = self.0.host.file();
         let of_file = &file.declared;
         let mut declared = Declared {
-            routing: of_file.routing.clone(),
+            routing: of_file.routing,
             quota: of_file.quota.clone(),
             currencies: of_file.currencies.clone(),
             ..Declared::default()
