@@ -14,8 +14,9 @@ use crate::yaml::{Entry, Node, Place, Value};
 /// An object of metrics (`requests`, `input_tokens`, `output_tokens`, `total_tokens`, `spend`, `concurrency`), each an
 /// object of windows (`minute`, `hour`, `day`, `week`, `month`, `lifetime`, or a length such as `5h`) with what may be used in
 /// it: a number, or a text such as `2M` or `100 USD`, followed by a mode (`strict`, `corrected`, `soft`) and by what to do when
-/// it runs short (`deny`, `clamp`, `downgrade`) if need be, and by how long calls may wait for others to end (`wait=5s`). `concurrency` has no window. Under `models`, the same again
-/// for single models. `rate_token_mode` is the mode of per-minute and per-hour token limits that name none.
+/// it runs short (`deny`, `clamp`, `downgrade`) if need be, and by how long calls may wait for others to end (`wait=5s`); or a
+/// list of these, such as a hard and a soft one. `concurrency` has no window. Under `models`, the same again for single models.
+/// `rate_token_mode` is the mode of per-minute and per-hour token limits that name none.
 ///
 /// # Errors
 /// Everything that is wrong, one finding a line.
@@ -105,7 +106,7 @@ fn read_metrics(
             continue;
         };
         if metric == Metric::Concurrency && !matches!(child.node.value, Value::Map(_)) {
-            limits.extend(read_limit(load, &child, metric, Window::Lifetime, rate_token_mode, model));
+            read_amounts(load, &child, (metric, Window::Lifetime), rate_token_mode, model, limits);
             continue;
         }
         if !child.is_map(load) {
@@ -117,18 +118,37 @@ fn read_metrics(
                     let message = "calls under way have no window";
                     value.say(load, Severity::Error, "invalid_value", message, "write `concurrency: 5`");
                 }
-                Ok(window) => limits.extend(read_limit(load, &value, metric, window, rate_token_mode, model)),
+                Ok(window) => {
+                    read_amounts(load, &value, (metric, window), rate_token_mode, model, limits);
+                }
                 Err(message) => value.say(load, Severity::Error, "invalid_value", message, "name a window"),
             }
         }
     }
 }
 
+/// One amount, or a list of them.
+fn read_amounts(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    (metric, window): (Metric, Window),
+    rate_token_mode: Mode,
+    model: Option<&str>,
+    limits: &mut Vec<Limit>,
+) {
+    let one = |load: &mut Load<'_>, item: &Item<'_>| {
+        read_limit(load, item, (metric, window), rate_token_mode, model)
+    };
+    match item.node.value {
+        Value::List(_) => limits.extend(item.list(load).iter().filter_map(|item| one(load, item))),
+        _ => limits.extend(one(load, item)),
+    }
+}
+
 fn read_limit(
     load: &mut Load<'_>,
     item: &Item<'_>,
-    metric: Metric,
-    window: Window,
+    (metric, window): (Metric, Window),
     rate_token_mode: Mode,
     model: Option<&str>,
 ) -> Option<Limit> {
@@ -136,7 +156,7 @@ fn read_limit(
         return None;
     }
     if !matches!(item.node.value, Value::Scalar { .. }) {
-        item.wrong(load, "an amount such as 2M or 100 USD");
+        item.wrong(load, "an amount such as 2M or 100 USD, or a list of them");
         return None;
     }
     let text = item.text(load)?;
@@ -233,6 +253,30 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn one_window_may_have_several_limits() {
+        let limits = parse_limits(
+            &json!({"spend": {"day": ["10 USD", "5 USD soft"]}, "concurrency": [3, "2 soft"], "requests": {"day": []},
+                "models": {"m": {"requests": {"day": [7]}}}}),
+            Mode::Strict,
+        )
+        .unwrap();
+        let limit = |metric, window, max, mode| Limit { mode, ..Limit::strict(metric, window, max) };
+        assert_eq!(
+            limits,
+            [
+                limit(Metric::Spend, Window::Day, 10_000_000_000, Mode::Strict),
+                limit(Metric::Spend, Window::Day, 5_000_000_000, Mode::Soft),
+                limit(Metric::Concurrency, Window::Lifetime, 3, Mode::Strict),
+                limit(Metric::Concurrency, Window::Lifetime, 2, Mode::Soft),
+                Limit { model: Some("m".into()), ..Limit::strict(Metric::Requests, Window::Day, 7) },
+            ]
+        );
+        for wrong in [json!([[1]]), json!([{"max": 1}]), json!(["many"])] {
+            parse_limits(&json!({"requests": {"day": wrong}}), Mode::Strict).unwrap_err();
+        }
     }
 
     #[test]

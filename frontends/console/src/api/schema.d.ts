@@ -1729,7 +1729,7 @@ export interface components {
                 code?: string | null;
             };
         };
-        /** @description Limits in short: {"total_tokens": {"day": "2M", "month": "40M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}, "concurrency": 5, "models": {"gpt-5.4": {"spend": {"day": "5 USD"}}}}. Metrics: requests, input_tokens, output_tokens, total_tokens, spend, concurrency. Windows: minute, hour, day, week, month, lifetime, or a length such as 5h. An amount may be followed by a mode (strict, corrected, soft) and by what to do when it runs short (deny, clamp, downgrade). */
+        /** @description Limits in short: {"total_tokens": {"day": "2M", "month": "40M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}, "concurrency": 5, "models": {"gpt-5.4": {"spend": {"day": "5 USD"}}}}. Metrics: requests, input_tokens, output_tokens, total_tokens, spend, concurrency. Windows: minute, hour, day, week, month, lifetime, or a length such as 5h. An amount may be followed by a mode (strict, corrected, soft) and by what to do when it runs short (deny, clamp, downgrade); several limits in one window are a list, such as ["100 USD", "80 USD soft"]. */
         Limits: {
             [key: string]: unknown;
         };

@@ -16,6 +16,7 @@ test.each([
   [{ spend: { month: '100 USD' } }],
   [{ total_tokens: { day: '2000000', '5h': '500000 soft' } }],
   [{ concurrency: '5' }],
+  [{ spend: { lifetime: ['10 USD', '5 USD soft'] }, concurrency: ['5', '3 soft'] }],
   [{ requests: { minute: '20' }, models: { 'gpt-5.4': { spend: { day: '5 USD clamp' } } } }],
 ])('limits come back as they were: %j', (limits) => {
   expect(tree(rows(limits))).toEqual(limits);
@@ -38,6 +39,8 @@ test.each([
     [row({ metric: 'concurrency', window: 'day' }), row({ metric: 'concurrency', window: 'month' })],
     'limit.twice',
   ],
+  [[row({ words: 'soft' }), row({ amount: '7', words: 'soft' })], 'limit.twice'],
+  [[row({}), row({ amount: '3', words: 'soft' })], undefined],
   [[row({}), row({ model: 'm' }), row({ window: 'month' }), row({ metric: 'requests' })], undefined],
   [[row({ amount: '1,000' }), row({ metric: 'requests', amount: '1.5M' })], undefined],
 ])('what is wrong with %j is said: %s', (all, text) => {

@@ -71,7 +71,7 @@ impl<T: Serialize> Serialize for Patch<T> {
 }
 
 /// Limits, in JSON in the one-line syntax of configuration files:
-/// `{"total_tokens": {"day": "2M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}}`.
+/// `{"total_tokens": {"day": "2M"}, "spend": {"month": ["100 USD", "80 USD soft"]}, "requests": {"minute": 20}}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits(pub Vec<Limit>);
 
@@ -110,12 +110,21 @@ impl Serialize for Limits {
             };
             let Some(metrics) = metrics else { continue };
             if limit.metric == Metric::Concurrency {
-                metrics.insert(limit.metric.as_str().to_owned(), amount(limit));
+                beside(metrics, limit.metric.as_str().to_owned(), amount(limit));
             } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
-                windows.insert(window(limit.window), amount(limit));
+                beside(windows, window(limit.window), amount(limit));
             }
         }
         all.serialize(s)
+    }
+}
+
+/// One amount by itself; several in a list, such as a hard and a soft budget over the same time.
+fn beside(amounts: &mut Map<String, Value>, name: String, more: Value) {
+    match amounts.get_mut(&name) {
+        Some(Value::Array(all)) => all.push(more),
+        Some(one) => *one = Value::Array(vec![one.take(), more]),
+        None => drop(amounts.insert(name, more)),
     }
 }
 
@@ -262,6 +271,13 @@ mod tests {
         assert_eq!(limits.0.len(), 7);
         let written = serde_json::to_string(&limits).unwrap();
         assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
+        let strict = |max| Limit::strict(Metric::Spend, Window::Lifetime, max);
+        let soft = Limit { mode: Mode::Soft, ..strict(5) };
+        let calls = [Limit::strict(Metric::Concurrency, Window::Lifetime, 3), strict(10), soft, strict(7)];
+        let of_model = Limit { model: Some("m".into()), ..strict(2) };
+        let beside = Limits(calls.into_iter().chain([of_model.clone(), of_model]).collect());
+        let written = serde_json::to_string(&beside).unwrap();
+        assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), beside, "{written}");
         let short: Limits = serde_json::from_str(r#"{"total_tokens": {"day": "2M"}}"#).unwrap();
         assert_eq!(serde_json::to_string(&short).unwrap(), r#"{"total_tokens":{"day":2000000}}"#);
         let wrong = serde_json::from_str::<Limits>(r#"{"tokens": {"day": 1}}"#).unwrap_err();

@@ -305,3 +305,28 @@ fn rendered() -> String {
     text.push('\n');
     text
 }
+
+/// What is shown of limits can be sent back as it is, in either dialect.
+#[test]
+fn two_limits_in_one_window_survive_what_is_sent_back() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let budgets = json!({"key_alias": "hs", "max_budget": 10, "soft_budget": 5,
+            "budget_limits": [{"budget_duration": "1d", "max_budget": 2}]});
+        rig.manage("POST", "/key/generate", budgets).await;
+        let shown = rig.manage("GET", "/api/v1/keys/hs", Value::Null).await;
+        let spend = json!({"lifetime": ["10 USD", "5 USD soft"], "day": "2 USD"});
+        assert_eq!(shown["limits"]["spend"], spend);
+        rig.manage("PATCH", "/api/v1/keys/hs", json!({"limits": shown["limits"]})).await;
+        let found = rig.manage("GET", "/key/info?key=hs", Value::Null).await;
+        assert_eq!(
+            (&found["info"]["max_budget"], &found["info"]["soft_budget"]),
+            (&json!(10.0), &json!(5.0))
+        );
+
+        let both = json!({"id": "c", "limits": {"spend": {"day": ["1 USD", "3 USD soft"]}}});
+        rig.manage("POST", "/api/v1/customers", both.clone()).await;
+        let shown = rig.manage("GET", "/api/v1/customers/c", Value::Null).await;
+        assert_eq!(shown["limits"], both["limits"]);
+    });
+}
