@@ -139,7 +139,7 @@ pub trait Store: RecordStore {
     /// retired before `now` open nothing.
     async fn key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>>;
 
-    /// One key.
+    /// One key. An alias that keys of several organizations within reach have is a `Conflict` that names their ids.
     async fn key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>>;
 
     /// Keys, newest first.
@@ -160,7 +160,8 @@ pub trait Store: RecordStore {
     /// The e-mail addresses of those of these users that there are and that are in reach.
     async fn user_addresses(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(UserId, Option<String>)>>;
 
-    /// One group, by id, or by alias.
+    /// One group, by id, or by alias. An alias that groups of several organizations within reach have is a `Conflict` that names
+    /// their ids.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
 
     /// Groups, newest first.

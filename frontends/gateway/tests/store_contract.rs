@@ -105,6 +105,9 @@ contract! {
     lists_are_filtered_and_paged,
     groups_are_found_by_id_before_alias,
     channels_and_settings_are_kept,
+    of_namesakes_none_is_taken_for_the_one_that_was_meant,
+    what_something_names_isnt_removed,
+    what_was_kept_for_a_user_goes_with_them,
     records_are_appended_once,
     what_amends_a_record_is_no_further_call,
     daily_sums_follow_attempts_and_zone,
@@ -522,6 +525,38 @@ async fn groups_are_found_by_id_before_alias(store: Arc<dyn Store>) {
 }
 
 async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
+/// An alias is unique within an organization only.
+async fn of_namesakes_none_is_taken_for_the_one_that_was_meant(store: Arc<dyn Store>) {
+    let named = |id: &str, organization: &str| ApiKey {
+        alias: Some("ci".to_owned()),
+        ..key(id, None, None, organization)
+    };
+    let mut changes = Vec::new();
+    for n in 0..8 {
+        let (id, organization) = (format!("{n}"), format!("o{n}"));
+        changes.push(put_key(named(&format!("k{id}"), &organization)));
+        changes.push(Change::PutGroup(group(&format!("g{id}"), Some("eng"), &organization), Expect::New));
+    }
+    changes.push(Change::PutGroup(group("rd", None, "o1"), Expect::New));
+    changes.push(Change::PutGroup(group("g9", Some("rd"), "o2"), Expect::New));
+    apply(&*store, &changes).await.unwrap();
+
+    let reach = |organization: &str| Reach { organization: Some(organization.into()), ..Reach::ALL };
+    let ci = KeyRef::Alias("ci".to_owned());
+    let error = store.key(&ci, &Reach::ALL).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Never));
+    let told = "more than one key is called `ci`: `k0`, `k1`, `k2`, `k3`, `k4`, …; name it by its id";
+    assert_eq!(error.message(), told);
+    assert_eq!(store.key(&ci, &reach("o3")).await.unwrap().unwrap().key.value.id.as_str(), "k3");
+
+    let error = store.group("eng", &Reach::ALL).await.unwrap_err();
+    assert!(error.message().contains("`g0`, `g1`"), "{error}");
+    assert_eq!(store.group("eng", &reach("o7")).await.unwrap().unwrap().value.id.as_str(), "g7");
+    // An id is one, whoever is called so.
+    assert_eq!(store.group("rd", &Reach::ALL).await.unwrap().unwrap().value.id.as_str(), "rd");
+    assert!(store.group("nobody", &Reach::ALL).await.unwrap().is_none());
+}
+
     let channel: sluicegate::core::Channel = serde_json::from_value(serde_json::json!({
         "id": "c1", "name": "one", "provider": "openai", "auth": "bearer", "secret": "sealed", "models": [],
         "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],

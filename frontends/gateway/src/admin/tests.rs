@@ -18,6 +18,7 @@ use crate::store::{
 };
 
 mod access_group;
+mod alias;
 mod bound;
 mod hand;
 mod identity;

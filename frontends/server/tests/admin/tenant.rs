@@ -156,3 +156,37 @@ fn whoever_belongs_to_an_organization_is_told_what_it_is_called() {
         assert_eq!(operator.get("organization_alias"), Some(&Value::Null));
     });
 }
+
+/// An alias that two organizations have is no one's that can be acted on.
+#[test]
+fn an_alias_of_several_organizations_is_told_with_their_ids() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let mut ids = Vec::new();
+        for organization in ["aa", "bb"] {
+            rig.manage("POST", "/api/v1/organizations", json!({"id": organization})).await;
+            let key = json!({"alias": "ci", "organization": organization});
+            ids.push(rig.manage("POST", "/api/v1/keys", key).await["key"]["id"].as_str().unwrap().to_owned());
+            let group =
+                json!({"id": format!("eng-{organization}"), "alias": "eng", "organization": organization});
+            rig.manage("POST", "/api/v1/groups", group).await;
+        }
+        let groups = ["eng-aa", "eng-bb"].map(str::to_owned).to_vec();
+        for (method, path, body, told) in [
+            ("POST", "/key/block", json!({"key": "ci"}), &ids),
+            ("POST", "/key/delete", json!({"key_aliases": ["ci"]}), &ids),
+            ("GET", "/key/info?key=ci", Value::Null, &ids),
+            ("GET", "/api/v1/keys/ci", Value::Null, &ids),
+            ("DELETE", "/api/v1/keys/ci", Value::Null, &ids),
+            ("POST", "/team/delete", json!({"team_ids": ["eng"]}), &groups),
+            ("GET", "/team/info?team_id=eng", Value::Null, &groups),
+            ("PATCH", "/api/v1/groups/eng", json!({"blocked": true}), &groups),
+            ("POST", "/api/v1/keys", json!({"group": "eng"}), &groups),
+        ] {
+            let answer = rig.ask(method, path, MASTER, &body).await;
+            assert_eq!(answer.status, 409, "{method} {path}: {}", answer.text());
+            assert!(told.iter().all(|id| answer.text().contains(id.as_str())), "{}", answer.text());
+        }
+        rig.manage("PATCH", "/api/v1/groups/eng-aa", json!({"blocked": true})).await;
+    });
+}
