@@ -375,6 +375,7 @@ impl Admin {
             if !matches!(then, Then::Nothing) {
                 this.0.directory.invalidate();
             }
+            this.forget_kept_of_gone(&steps).await;
             match then {
                 Then::Nothing | Then::Callers => {}
                 Then::Channels | Then::Policies => this.0.host.reload().await?,
@@ -388,6 +389,17 @@ impl Admin {
         match written {
             Err(error) => Err(self.naming_holder(actor, error).await),
             done => done,
+        }
+    }
+
+    /// What was kept for users who are gone by these steps goes, too: piece by piece, and not in their transaction, so that nobody waits
+    /// for much. What is left of it when that fails is nobody's, and cleared for whoever is made under their id.
+    async fn forget_kept_of_gone(&self, steps: &[AuditedChange]) {
+        for change in steps.iter().flat_map(|step| &step.changes) {
+            let Change::DeleteUser(user) = change else { continue };
+            if let Err(error) = self.store().forget_kept_of_gone(user).await {
+                tracing::warn!(%user, %error, "what was kept for a user who was removed is still there, until it expires");
+            }
         }
     }
 

@@ -480,6 +480,9 @@ pub trait Store: RecordStore {
     /// them. What is kept meanwhile stays, see [`Change::ForgetCaller`].
     async fn forget_kept(&self, user: &UserId) -> Result<()>;
 
+    /// The same of a user who is gone: nothing of somebody who has been made under their id since.
+    async fn forget_kept_of_gone(&self, user: &UserId) -> Result<()>;
+
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
 

@@ -23,6 +23,7 @@ mod bound;
 mod hand;
 mod identity;
 mod limits;
+mod kept;
 mod log;
 mod matrix;
 mod policy;

@@ -78,10 +78,11 @@ pub enum Change {
     PutGroup(Group, Expect),
     /// Removes a group, its memberships and its keys.
     DeleteGroup(GroupId),
-    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left, and of keys that are left it
-    /// isn't known who had them in hand.
+    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left and nothing that was kept for
+    /// them, and of keys that are left it isn't known who had them in hand.
     PutUser(User, Expect),
-    /// Removes a user, their memberships and their keys.
+    /// Removes a user, their memberships and their keys. What is kept for them goes by
+    /// [`forget_kept_of_gone`](super::Store::forget_kept_of_gone).
     DeleteUser(UserId),
     /// Fails unless somebody is left who may do everything: an unblocked super administrator. Stands behind the changes that
     /// it guards, so that of two at the same time the second sees what the first has left.

@@ -150,6 +150,7 @@ async fn apply(
                 identity::forget_ways_in(session, &it.id, removed).await?;
                 identity::forget_identities(session, &it.id).await?;
                 identity::disown_keys_of_new(session, it).await?;
+                identity::forget_content(session, &it.id).await?;
             }
             let address = address(session, it, *expect).await?;
             let names = folded_names(&[Some(it.id.as_str()), it.alias.as_deref(), address.as_deref()]);
