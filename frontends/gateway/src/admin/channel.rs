@@ -108,7 +108,10 @@ impl Admin {
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
         let mut changes = vec![Change::PutChannel(Box::new(channel.clone()), secret, Expect::New)];
         changes.extend(kept_entry(&channel.id, new.entry)?);
-        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
+        // One of this id may have been here before.
+        let owner = Owner::Channel(channel.id.clone());
+        let seeds = self.seeds(&owner, &[], &channel.limits).await?;
+        self.write(actor, deed, changes, seeds, Then::Channels).await?;
         self.channel(actor, &channel.id).await
     }
 

@@ -368,7 +368,8 @@ impl Admin {
         }
         let deed =
             Deed::new("group.create", format!("group {id}")).of(&organization, Some(&id), None).whole(&group);
-        self.commit(actor, deed, changes).await?;
+        let seeds = self.seeds_of_new(&changes).await?;
+        self.write(actor, deed, changes, seeds, Then::Callers).await?;
         self.group(actor, id.as_str()).await
     }
 

@@ -172,7 +172,8 @@ impl Admin {
             ..plain(id.clone(), organization.clone(), now)?
         };
         bound::check(None, &user)?;
-        let (mut changes, mut seeds) = (vec![Change::PutUser(user.clone(), Expect::New)], Seeds::new());
+        let mut changes = vec![Change::PutUser(user.clone(), Expect::New)];
+        let mut seeds = self.seeds_of_new(&changes).await?;
         let plain = new.groups.into_iter().map(|name| (name, Place::default()));
         for (name, place) in plain.chain(new.places) {
             let name = &name;
@@ -297,9 +298,7 @@ impl Admin {
         if after.role != before.role || (after.blocked && !before.blocked) {
             changes.push(Change::EndSessions(id.clone()));
         }
-        let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
-        let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
-        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let seeds = self.seeds(&self.user_as_owner(id), &before.limits, &after.limits).await?;
         let outcome = if after == *before { "same" } else { "changed" };
         Ok(Step { id: id.to_string(), deed, changes, seeds, outcome })
     }
