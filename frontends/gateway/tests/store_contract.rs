@@ -69,7 +69,7 @@ mod response;
 use condition::{
     addresses_are_one_whatever_their_case, an_organization_with_something_left_stays,
     channels_have_names_of_their_own, of_two_that_exclude_each_other_one_is_made,
-    what_is_gone_holds_nothing_new,
+    what_is_gone_holds_nothing_new, what_something_names_isnt_removed,
 };
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
@@ -105,10 +105,10 @@ contract! {
     reach_hides_what_lies_outside,
     lists_are_filtered_and_paged,
     groups_are_found_by_id_before_alias,
-    channels_and_settings_are_kept,
     of_namesakes_none_is_taken_for_the_one_that_was_meant,
     what_something_names_isnt_removed,
     what_was_kept_for_a_user_goes_with_them,
+    channels_and_settings_are_kept,
     records_are_appended_once,
     what_amends_a_record_is_no_further_call,
     daily_sums_follow_attempts_and_zone,
@@ -525,7 +525,6 @@ async fn groups_are_found_by_id_before_alias(store: Arc<dyn Store>) {
     }
 }
 
-async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
 /// An alias is unique within an organization only.
 async fn of_namesakes_none_is_taken_for_the_one_that_was_meant(store: Arc<dyn Store>) {
     let named = |id: &str, organization: &str| ApiKey {
@@ -558,6 +557,7 @@ async fn of_namesakes_none_is_taken_for_the_one_that_was_meant(store: Arc<dyn St
     assert!(store.group("nobody", &Reach::ALL).await.unwrap().is_none());
 }
 
+async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
     let channel: sluicegate::core::Channel = serde_json::from_value(serde_json::json!({
         "id": "c1", "name": "one", "provider": "openai", "auth": "bearer", "secret": "sealed", "models": [],
         "endpoints": [{"format": "openai_chat", "url": "https://api.example.com/v1/chat/completions"}],

@@ -133,7 +133,8 @@ impl Admin {
         name: &str,
         new: NamedScope,
     ) -> Result<Stored<NamedScope>> {
-        self.create_named_and(actor, kind, name, new, Vec::new()).await
+        // Its budget may be removed at the same time.
+        retried(came_second, || self.create_named_and(actor, kind, name, new.clone(), Vec::new())).await
     }
 
     /// The same with other changes in one step.
@@ -151,7 +152,7 @@ impl Admin {
     }
 
     /// What makes one, and what is changed along with it.
-    async fn made_named(
+    pub(super) async fn made_named(
         &self,
         actor: &Actor,
         kind: NamedKind,
@@ -166,7 +167,9 @@ impl Admin {
         let [action, ..] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(new);
         tell_holders(&mut deed, &more);
-        let changes = std::iter::once(put(kind, name, new, Expect::New)?).chain(more).collect();
+        let mut changes = still_budget(None, new);
+        changes.push(put(kind, name, new, Expect::New)?);
+        changes.extend(more);
         Ok(Step { id: name.to_owned(), deed, changes, seeds: Seeds::new(), outcome: "created" })
     }
 
@@ -289,7 +292,8 @@ impl Admin {
         let given = self.given(actor, name, to).await?;
         let [_, action, _] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).changed(&before, &after);
-        let mut changes = vec![put(kind, name, &after, Expect::Version(stored.version))?];
+        let mut changes = still_budget(before.budget.as_ref(), &after);
+        changes.push(put(kind, name, &after, Expect::Version(stored.version))?);
         let mut seeds = Seeds::new();
         tell_holders(&mut deed, &given);
         changes.extend(given);
@@ -409,7 +413,12 @@ impl Admin {
     }
 
     /// What removes one, and which.
-    async fn removed_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<(Step, NamedScope)> {
+    pub(super) async fn removed_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+    ) -> Result<(Step, NamedScope)> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         actor.expects(&stored)?;
@@ -425,6 +434,15 @@ impl Admin {
             _ => Vec::new(),
         };
         tell_holders(&mut deed, &changes);
+        if kind == NamedKind::Budget {
+            // Whoever is given it at the same time would be left without limits.
+            changes.push(Change::ExpectUnnamed {
+                within: &["customer/", "tag/"],
+                at: "/budget",
+                name: name.to_owned(),
+                besides: Vec::new(),
+            });
+        }
         changes.splice(0..0, actor.guard(Thing::Setting(kind.setting(name)), &stored));
         changes.push(Change::DeleteSetting(kind.setting(name)));
         let seeds = Seeds::new();
@@ -502,6 +520,12 @@ pub(super) fn put(kind: NamedKind, name: &str, it: &NamedScope, expect: Expect) 
     let value = serde_json::to_value(it)
         .map_err(|why| Error::new(ErrorKind::Internal, "a setting couldn't be written").with_source(why))?;
     Ok(Change::PutSetting(kind.setting(name), value, expect))
+}
+
+/// The change that fails when a budget that is given anew is gone by then.
+fn still_budget(before: Option<&String>, after: &NamedScope) -> Vec<Change> {
+    let given = after.budget.iter().filter(|budget| before != Some(*budget));
+    given.map(|budget| Change::ExpectThere(Thing::Setting(NamedKind::Budget.setting(budget)))).collect()
 }
 
 fn read(stored: Stored<serde_json::Value>) -> Result<Stored<NamedScope>> {

@@ -20,10 +20,11 @@ use crate::store::{
 mod access_group;
 mod alias;
 mod bound;
+mod gone;
 mod hand;
 mod identity;
-mod limits;
 mod kept;
+mod limits;
 mod log;
 mod matrix;
 mod policy;

@@ -66,6 +66,18 @@ pub enum Change {
     ExpectVersion(Thing, i64),
     /// Fails unless a thing is stored. Stands before the changes that hang something on it, so that it isn't gone meanwhile.
     ExpectThere(Thing),
+    /// Fails when a setting whose name begins with one of `within` says `name` at the JSON pointer `at`, other than those in `besides`.
+    /// Stands before the removal of what it would name.
+    ExpectUnnamed {
+        /// Beginnings of the settings' names.
+        within: &'static [&'static str],
+        /// Where in a setting it would say so.
+        at: &'static str,
+        /// What it would say.
+        name: String,
+        /// The names of settings that may say so.
+        besides: Vec<String>,
+    },
     /// Fails when anything of an organization is stored: groups, users or keys. Stands before its removal.
     ExpectEmptyOrganization(OrganizationId),
     /// Fails unless a user has fewer keys than this.

@@ -249,6 +249,9 @@ async fn apply(
         }
         Change::ExpectVersion(thing, version) => condition::version(session, thing, *version).await,
         Change::ExpectThere(thing) => condition::is_there(session, thing).await,
+        Change::ExpectUnnamed { within, at, name, besides } => {
+            condition::is_unnamed(session, within, at, name, besides).await
+        }
         Change::ExpectEmptyOrganization(id) => condition::is_empty(session, id).await,
         Change::ExpectFewerKeys(user, most) => condition::has_fewer_keys(session, user, *most).await,
         Change::KeepSuperAdmin => identity::keep_super_admin(session).await,

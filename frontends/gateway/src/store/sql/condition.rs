@@ -80,6 +80,29 @@ pub(super) async fn is_there(session: &mut dyn Session, thing: &Thing) -> Result
     }
 }
 
+/// No setting names it (yet).
+pub(super) async fn is_unnamed(
+    session: &mut dyn Session,
+    within: &[&str],
+    at: &str,
+    name: &str,
+    besides: &[String],
+) -> Result<()> {
+    for beginning in within {
+        let sql = "SELECT name, body FROM sg_setting WHERE name LIKE $1".to_owned();
+        // BOUND: as many as super administrators have made of the kind.
+        for mut row in session.query(sql.into(), vec![format!("{beginning}%").into()]).await? {
+            let (setting, body) = (row.text()?, row.json::<serde_json::Value>()?);
+            let says =
+                setting.starts_with(beginning) && body.pointer(at).and_then(|it| it.as_str()) == Some(name);
+            if says && !besides.contains(&setting) {
+                return Err(overtaken(format!("setting `{setting}` names `{name}` meanwhile; look again")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// An organization has nothing left.
 pub(super) async fn is_empty(session: &mut dyn Session, id: &OrganizationId) -> Result<()> {
     for (table, what) in [("sg_group", "groups"), ("sg_user", "users"), ("sg_key", "keys")] {
