@@ -352,7 +352,7 @@ impl Admin {
         for (mut deed, changes) in deeds {
             actor.may(scope::area_of_action(deed.action), Access::Write)?;
             if actor.is_confined() {
-                may_make(actor, deed.action, &changes)?;
+                may_make(actor, &changes)?;
                 self.refuse_wider_keys(&changes).await?;
                 self.refuse_administrators(&changes).await?;
             }
@@ -566,14 +566,13 @@ fn invalid(param: &'static str, message: impl Into<String>) -> Error {
 }
 
 /// A deed in one area that reaches into others asks for these, too.
-fn may_make(actor: &Actor, action: &str, changes: &[Change]) -> Result<()> {
-    let is_of_channels = scope::area_of_action(action) == "channels";
+fn may_make(actor: &Actor, changes: &[Change]) -> Result<()> {
     for change in changes {
         let area = match change {
             Change::PutKey { .. } => "keys",
-            Change::PutGroup(..) => "groups",
-            Change::PutUser(..) if is_of_channels => "users",
-            Change::PutOrganization(..) if is_of_channels => "organizations",
+            Change::PutGroup(..) | Change::PutMembership(..) | Change::DeleteMembership(..) => "groups",
+            Change::PutUser(..) => "users",
+            Change::PutOrganization(..) => "organizations",
             _ => continue,
         };
         actor.may(area, Access::Write)?;
