@@ -3,6 +3,7 @@
 
 mod once;
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -83,6 +84,7 @@ impl Ask {
             }
         };
         let body = state.body(req, &mut payload).await?;
+        refuse_parameters(req)?;
         let actor = match req.headers().get(IF_MATCH) {
             None => actor,
             Some(value) => actor.having_seen(Some(Seen::parse(value.to_str().unwrap_or_default())?)),
@@ -164,8 +166,7 @@ impl Ask {
     /// # Errors
     /// `InvalidRequest` saying which parameter is wrong.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        let read = web::Query::<T>::from_query(self.req.query_string());
-        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+        read_query(self.req.query_string())
     }
 
     /// Whether a table is asked for (`accept: text/csv`) rather than JSON.
@@ -215,6 +216,7 @@ const VISIT_MAX: usize = 16 * 1024;
 impl Visit {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
         let body = body::read(req, &mut payload.into_inner(), VISIT_MAX.min(state.body_limit)).await?;
+        refuse_parameters(req)?;
         Ok(Self { body, req: req.clone(), state })
     }
 
@@ -280,8 +282,7 @@ impl Visit {
     /// # Errors
     /// `InvalidRequest`.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        let read = web::Query::<T>::from_query(self.req.query_string());
-        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+        read_query(self.req.query_string())
     }
 
     /// A parameter of the path.
@@ -313,6 +314,38 @@ impl Visit {
     pub fn cookie(&self, secret: Option<&Secret>) -> Cookie<'static> {
         console::cookie(&self.req, &self.state, secret)
     }
+}
+
+/// A query as what it should be.
+fn read_query<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let mut seen = HashSet::new();
+    for (name, _) in pairs(text)? {
+        if !seen.insert(name.clone()) {
+            // One would win, in silence.
+            let message = format!("the parameter `{name}` is there twice; give it once");
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
+        }
+    }
+    let read = web::Query::<T>::from_query(text);
+    read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+}
+
+fn pairs(text: &str) -> Result<Vec<(String, String)>> {
+    let read = web::Query::<Vec<(String, String)>>::from_query(text);
+    read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+}
+
+/// A change is all in its body: what stands in the address would be passed over, and the change made all the same.
+fn refuse_parameters(req: &HttpRequest) -> Result<()> {
+    if matches!(*req.method(), Method::GET | Method::HEAD) {
+        return Ok(());
+    }
+    let Some((name, _)) = pairs(req.query_string())?.into_iter().next() else { return Ok(()) };
+    let message = format!(
+        "{} takes no parameters in the address, and nothing was done; put `{name}` into the body if it belongs there, or leave it out",
+        req.method()
+    );
+    Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name))
 }
 
 async fn signed(req: &HttpRequest, state: &State) -> Result<Signed> {

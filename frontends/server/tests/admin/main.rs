@@ -13,6 +13,7 @@ mod named;
 mod oidc;
 mod once;
 mod provider;
+mod query;
 mod registration;
 mod report;
 mod rig;
