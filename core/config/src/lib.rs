@@ -58,7 +58,7 @@ pub use host::{
     Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, MetricsAccess,
     PolicyRollback, ResponseBounds, Retention, TlsFiles, is_weak_master_key,
 };
-pub use limits::{default_mode, parse_limits};
+pub use limits::{default_mode, parse_limits, write_limits};
 pub use native::{json_schema, manual_tables};
 pub use price_file::{
     ListedPrice, PriceChange, PriceDifference, PriceFile, PriceFormat, RateChange, built_in_prices,

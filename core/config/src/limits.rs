@@ -2,12 +2,15 @@
 //! `{total_tokens: {day: 2M, month: 40M}, spend: {month: 100 USD}, requests: {minute: 20}, concurrency: 5}`.
 
 use sluicegate_core::limit::{Limit, Metric, Mode, WhenShort, Window};
+use sluicegate_core::money;
 
 use crate::diagnostic::Severity;
 use crate::environment::Environment;
 use crate::quantity::{parse_count, parse_duration_ms, parse_usd, parse_window};
 use crate::reader::{Item, Load};
 use crate::yaml::{Entry, Node, Place, Value};
+
+type Json = serde_json::Map<String, serde_json::Value>;
 
 /// Parses limits in the one-line syntax from JSON, as an API takes them.
 ///
@@ -34,6 +37,73 @@ pub fn parse_limits(limits: &serde_json::Value, rate_token_mode: Mode) -> Result
         .map(|found| format!("{}: {} ({})", found.at, found.message, found.remedy))
         .collect();
     if wrong.is_empty() { Ok(limits) } else { Err(wrong.join("\n")) }
+}
+
+/// Writes limits as [`parse_limits`] reads them with [`Mode::Strict`]: modes that aren't the default, and what to do when a limit runs
+/// short, follow the amount.
+pub fn write_limits(limits: &[Limit]) -> serde_json::Map<String, serde_json::Value> {
+    fn inner<'a>(map: &'a mut Json, key: &str) -> Option<&'a mut Json> {
+        map.entry(key).or_insert_with(|| Json::new().into()).as_object_mut()
+    }
+    let mut all = Json::new();
+    for limit in limits {
+        let metrics = match &limit.model {
+            Some(model) => inner(&mut all, "models").and_then(|models| inner(models, model.as_str())),
+            None => Some(&mut all),
+        };
+        let Some(metrics) = metrics else { continue };
+        if limit.metric == Metric::Concurrency {
+            beside(metrics, limit.metric.as_str().to_owned(), written_amount(limit));
+        } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
+            beside(windows, written_window(limit.window), written_amount(limit));
+        }
+    }
+    all
+}
+
+/// One amount by itself; several in a list, such as a hard and a soft budget over the same time.
+fn beside(amounts: &mut Json, name: String, more: serde_json::Value) {
+    match amounts.get_mut(&name) {
+        Some(serde_json::Value::Array(all)) => all.push(more),
+        Some(one) => *one = serde_json::Value::Array(vec![one.take(), more]),
+        None => drop(amounts.insert(name, more)),
+    }
+}
+
+fn written_amount(limit: &Limit) -> serde_json::Value {
+    let mut text = match limit.metric {
+        Metric::Spend => format!("{} USD", money::format_usd(limit.max)),
+        _ => limit.max.to_string(),
+    };
+    let default = default_mode(limit.metric, limit.window, Mode::Strict);
+    let mut plain = limit.metric != Metric::Spend;
+    for word in [
+        (limit.mode != default).then(|| serde_json::to_value(limit.mode)),
+        limit.when_short.map(serde_json::to_value),
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    {
+        text.push(' ');
+        text.push_str(word.as_str().unwrap_or_default());
+        plain = false;
+    }
+    if let Some(ms) = limit.reserve_wait_ms {
+        text.push_str(&format!(" wait={ms}ms"));
+        plain = false;
+    }
+    if plain { limit.max.into() } else { text.into() }
+}
+
+fn written_window(window: Window) -> String {
+    match window {
+        Window::RollingMs(ms) if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        Window::RollingMs(ms) if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        Window::RollingMs(ms) if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        Window::RollingMs(ms) => format!("{ms}ms"),
+        named => named.to_string(),
+    }
 }
 
 fn from_json(value: &serde_json::Value) -> Node {

@@ -68,8 +68,9 @@ mod response;
 
 use condition::{
     addresses_are_one_whatever_their_case, an_organization_with_something_left_stays,
-    channels_have_names_of_their_own, of_two_that_exclude_each_other_one_is_made,
-    what_is_gone_holds_nothing_new, what_something_names_isnt_removed,
+    channels_have_names_of_their_own, members_are_those_that_were_seen,
+    of_two_that_exclude_each_other_one_is_made, what_is_gone_holds_nothing_new,
+    what_something_names_isnt_removed,
 };
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
@@ -150,6 +151,7 @@ contract! {
     lists_are_sorted,
     what_is_gone_holds_nothing_new,
     an_organization_with_something_left_stays,
+    members_are_those_that_were_seen,
     of_two_that_exclude_each_other_one_is_made,
     channels_have_names_of_their_own,
     addresses_are_one_whatever_their_case,
@@ -230,7 +232,7 @@ fn user(id: &str, organization: &str) -> User {
 }
 
 fn membership(group: &str, user: &str) -> Membership {
-    Membership { group: group.into(), user: user.into(), role: Role::User, limits: Vec::new() }
+    Membership { group: group.into(), user: user.into(), role: Role::User, limits: Vec::new(), given: None }
 }
 
 fn key(id: &str, group: Option<&str>, user: Option<&str>, organization: &str) -> ApiKey {

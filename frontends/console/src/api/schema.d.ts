@@ -523,7 +523,7 @@ export interface paths {
         delete: operations["deleteGroup"];
         options?: never;
         head?: never;
-        /** Changes a group. Null clears a field; one left out stays. */
+        /** Changes a group. Null clears a field; one left out stays. What it gives its members is theirs in the same step: of 500 at most. */
         patch: operations["updateGroup"];
         trace?: never;
     };
@@ -575,7 +575,7 @@ export interface paths {
         delete: operations["removeMember"];
         options?: never;
         head?: never;
-        /** Changes a user's place in a group. */
+        /** Changes a user's place in a group: what they may do there, and their own limits. */
         patch: operations["updateMember"];
         trace?: never;
     };
@@ -1915,6 +1915,8 @@ export interface components {
             /** @enum {string} */
             role: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
             limits: components["schemas"]["Limits"];
+            /** @description Those of `limits` that the group gives its members (`member_limits` in its metadata); the others are the member's own. */
+            given: components["schemas"]["Limits"];
             /** @description The tag of its present state, for `if-match`: another one after each change. What was used changes nothing of it. */
             etag: string;
             limit_states: components["schemas"]["LimitUse"][];
@@ -1923,11 +1925,13 @@ export interface components {
             user: string;
             /** @enum {string} */
             role?: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
+            /** @description The member's own limits, all of them. What the group gives its members comes beside them, unless one of these is of the same kind. */
             limits?: components["schemas"]["Limits"];
         };
         MemberPatch: {
             /** @enum {string|null} */
             role?: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin" | null;
+            /** @description The member's own limits, all of them; null is none. What the group gives its members comes beside them, unless one of these is of the same kind. */
             limits?: components["schemas"]["Limits"] | null;
         };
         Group: {
@@ -1948,7 +1952,7 @@ export interface components {
             /** @description Other groups whose channels it may use, in this order. Only a file says so. */
             channels_of?: string[];
             blocked: boolean;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata: {
                 [key: string]: unknown;
             };
@@ -1983,7 +1987,7 @@ export interface components {
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][];
             blocked?: boolean;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata?: {
                 [key: string]: unknown;
             };
@@ -2001,7 +2005,7 @@ export interface components {
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][] | null;
             blocked?: boolean | null;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata?: {
                 [key: string]: unknown;
             } | null;
@@ -6049,7 +6053,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changes a group. Null clears a field; one left out stays. */
+            /** @description Changes a group. Null clears a field; one left out stays. What it gives its members is theirs in the same step: of 500 at most. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6199,7 +6203,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changes a user's place in a group. */
+            /** @description Changes a user's place in a group: what they may do there, and their own limits. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fault, type LimitRow, plainAmount, refusesAll, rows, tree } from './limit_form';
+import { fault, type LimitRow, ownRows, plainAmount, refusesAll, rows, tree } from './limit_form';
 
 const row = (part: Partial<LimitRow>): LimitRow => ({
   metric: 'spend',
@@ -21,6 +21,24 @@ test.each([
 ])('limits come back as they were: %j', (limits) => {
   expect(tree(rows(limits))).toEqual(limits);
   expect(fault(rows(limits))).toBeNull();
+});
+
+// What is sent back is a member's own from then on: what the group gives isn't.
+test.each([
+  [
+    { spend: { day: '5 USD' }, requests: { minute: 20 } },
+    { spend: { day: '5 USD' } },
+    { requests: { minute: '20' } },
+  ],
+  [{ spend: { day: '5 USD' } }, { spend: { day: '5 USD' } }, {}],
+  [{ spend: { day: '5 USD' } }, {}, { spend: { day: '5 USD' } }],
+  [
+    { requests: { day: 9 }, models: { a: { requests: { day: 9 } } } },
+    { requests: { day: 9 } },
+    { models: { a: { requests: { day: '9' } } } },
+  ],
+])('of %j, of which the group gives %j, a member has %j', (limits, given, own) => {
+  expect(tree(ownRows(limits, given))).toEqual(own);
 });
 
 test('numbers are read like texts', () => {

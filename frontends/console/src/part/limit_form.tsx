@@ -43,6 +43,13 @@ function row(metric: string, window: string, amount: Amount, model: string): Lim
   return { metric: metric as Metric, window, amount: first, model, words: rest };
 }
 
+/** Rows of the limits that are a member's own: without those that their group gives. */
+export function ownRows(limits: unknown, given: unknown): LimitRow[] {
+  const kind = (it: LimitRow) => JSON.stringify([it.metric, it.window, it.model]);
+  const theirs = new Set(rows(given).map(kind));
+  return rows(limits).filter((it) => !theirs.has(kind(it)));
+}
+
 /** An amount without what people set between its digits: `1,000` is a thousand. */
 export function plainAmount(text: string): string {
   const plain = text.trim().replaceAll(String.fromCharCode(0xff0c), ',');

@@ -18,14 +18,15 @@ pub use self::bulk::{MemberBulk, MemberDeed, Place};
 pub use self::given::{MEMBER_LIMITS, member_limits};
 use self::given::{read_member_limits, write_member_limits};
 pub use self::member::{MemberPatch, MemberView, NewMember};
-pub(super) use self::member::{member_role, placed};
+pub(super) use self::member::{member_role, placed_in};
 use super::access::{as_stored, both, check_id};
 use super::bulk::{Step, check_count, ids_done};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden, retried,
+    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden,
+    retried,
 };
 use crate::credential;
 use crate::store::{Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Stored, Sums};
@@ -82,13 +83,13 @@ pub struct GroupPatch {
     pub preferences: Patch<Vec<Preference>>,
     /// Whether every call is refused for the time being.
     pub blocked: Option<bool>,
-    /// Free data, all of it.
+    /// Free data, all of it. Where what it gives its members ([`MEMBER_LIMITS`]) is other then, theirs are, in the same step: those of
+    /// everybody in it but for limits of their own, and of whom the file puts into it.
     pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
     /// Changes single members of the free data, after `metadata`; null removes one.
     #[serde(skip)]
     pub edit_metadata: serde_json::Map<String, serde_json::Value>,
-    /// Changes the limits that whoever comes into it has ([`MEMBER_LIMITS`]): they stay where the free data is replaced. Those who are
-    /// in it follow: whoever has what it gave, or nothing of the kind, has what it gives.
+    /// Changes the limits that it gives its members ([`MEMBER_LIMITS`]), after `metadata`, where they stay if that doesn't name them.
     #[serde(skip)]
     pub edit_member_limits: Option<LimitEditor>,
 }
@@ -328,8 +329,8 @@ impl Admin {
     /// Changes a group.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the group is declared in a file,
-    /// `Store`.
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, also where more than 500 members would get other limits; `Conflict` when the alias is
+    /// taken or the group is declared in a file, `Store`.
     pub async fn update_group(
         &self,
         actor: &Actor,
@@ -369,7 +370,6 @@ impl Admin {
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
-        let members_follow = patch.edit_member_limits.is_some();
         if let Some(edit) = patch.edit_member_limits {
             let data = if after.metadata.contains_key(MEMBER_LIMITS) { &after } else { before };
             let was = read_member_limits(&data.metadata)?;
@@ -379,7 +379,8 @@ impl Admin {
                 write_member_limits(&mut after.metadata, limits);
             }
         }
-        if after.metadata.get(MEMBER_LIMITS) != before.metadata.get(MEMBER_LIMITS) {
+        let gives_other = after.metadata.get(MEMBER_LIMITS) != before.metadata.get(MEMBER_LIMITS);
+        if gives_other {
             read_member_limits(&after.metadata)?;
         }
         bound::check(Some(before), &after)?;
@@ -389,16 +390,19 @@ impl Admin {
         let deed = Deed::new("group.update", format!("group {}", after.id))
             .of(&after.organization, Some(&after.id), None)
             .changed(before, &after);
-        let put = Change::PutGroup(after.clone(), Expect::Version(stored.version));
+        let mut changes = vec![Change::PutGroup(after.clone(), Expect::Version(stored.version))];
         let owner = Owner::Group(after.id.clone());
         let mut seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
-        let mut deeds = vec![(deed, vec![put])];
-        if members_follow {
-            for step in self.following_members(before, &after).await? {
+        let mut following = Vec::new();
+        if gives_other {
+            let (expect, steps) = self.following_members(before, &after).await?;
+            changes.insert(0, expect);
+            for step in steps {
                 seeds.extend(step.seeds);
-                deeds.push((step.deed, step.changes));
+                following.push((step.deed, step.changes));
             }
         }
+        let deeds = std::iter::once((deed, changes)).chain(following).collect();
         self.write_all(actor, deeds, seeds, Then::Callers).await?;
         Ok(after.id)
     }

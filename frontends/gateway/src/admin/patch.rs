@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sluicegate_core::tenant::{STEERING, STEERING_WANTED, misfit};
-use sluicegate_core::{Limit, Metric, Mode, ModelAccess, ModelName, Window, money};
+use sluicegate_core::{Limit, Mode, ModelAccess, ModelName};
 
 use super::invalid;
 
@@ -95,72 +95,9 @@ impl<'de> Deserialize<'de> for Limits {
 }
 
 impl Serialize for Limits {
-    /// Writes what [`Deserialize`] reads: modes that aren't the default, and what to do when a limit runs short, follow
-    /// the amount.
+    /// Writes what [`Deserialize`] reads.
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        type Map = serde_json::Map<String, serde_json::Value>;
-        fn inner<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Map> {
-            map.entry(key).or_insert_with(|| Map::new().into()).as_object_mut()
-        }
-        let mut all = Map::new();
-        for limit in &self.0 {
-            let metrics = match &limit.model {
-                Some(model) => inner(&mut all, "models").and_then(|models| inner(models, model.as_str())),
-                None => Some(&mut all),
-            };
-            let Some(metrics) = metrics else { continue };
-            if limit.metric == Metric::Concurrency {
-                beside(metrics, limit.metric.as_str().to_owned(), amount(limit));
-            } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
-                beside(windows, window(limit.window), amount(limit));
-            }
-        }
-        all.serialize(s)
-    }
-}
-
-/// One amount by itself; several in a list, such as a hard and a soft budget over the same time.
-fn beside(amounts: &mut Map<String, Value>, name: String, more: Value) {
-    match amounts.get_mut(&name) {
-        Some(Value::Array(all)) => all.push(more),
-        Some(one) => *one = Value::Array(vec![one.take(), more]),
-        None => drop(amounts.insert(name, more)),
-    }
-}
-
-fn amount(limit: &Limit) -> serde_json::Value {
-    let mut text = match limit.metric {
-        Metric::Spend => format!("{} USD", money::format_usd(limit.max)),
-        _ => limit.max.to_string(),
-    };
-    let default = sluicegate_config::default_mode(limit.metric, limit.window, Mode::Strict);
-    let mut plain = limit.metric != Metric::Spend;
-    for word in [
-        (limit.mode != default).then(|| serde_json::to_value(limit.mode)),
-        limit.when_short.map(serde_json::to_value),
-    ]
-    .into_iter()
-    .flatten()
-    .flatten()
-    {
-        text.push(' ');
-        text.push_str(word.as_str().unwrap_or_default());
-        plain = false;
-    }
-    if let Some(ms) = limit.reserve_wait_ms {
-        text.push_str(&format!(" wait={ms}ms"));
-        plain = false;
-    }
-    if plain { limit.max.into() } else { text.into() }
-}
-
-fn window(window: Window) -> String {
-    match window {
-        Window::RollingMs(ms) if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        Window::RollingMs(ms) if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        Window::RollingMs(ms) if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
-        Window::RollingMs(ms) => format!("{ms}ms"),
-        named => named.to_string(),
+        sluicegate_config::write_limits(&self.0).serialize(s)
     }
 }
 

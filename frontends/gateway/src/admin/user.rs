@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp, User,
-    UserId,
+    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp,
+    User, UserId,
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
 use super::access::{as_stored, both, check_id, check_limits};
 use super::bulk::Step;
-use super::group::{Place, member_role, placed};
+use super::group::{Place, member_role, placed_in};
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -142,9 +142,13 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound` for an organization or group that the actor can't
     /// see, `InvalidRequest`, `Conflict` when the id or e-mail address is taken, `Store`.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView> {
-        let (step, _) = self.made_user(actor, new).await?;
-        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
-        self.user(actor, &UserId::from(step.id)).await
+        let id = retried(came_second, || async {
+            let (step, _) = self.made_user(actor, new.clone()).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+            Ok(UserId::from(step.id))
+        })
+        .await?;
+        self.user(actor, &id).await
     }
 
     /// What makes a new user, and that user.
@@ -177,18 +181,19 @@ impl Admin {
         let plain = new.groups.into_iter().map(|name| (name, Place::default()));
         for (name, place) in plain.chain(new.places) {
             let name = &name;
-            let group = self.resolve_group(actor, name).await?.value;
-            if group.organization != organization {
+            let group = self.resolve_group(actor, name).await?;
+            if group.value.organization != organization {
                 return Err(invalid(
                     "groups",
                     format!("group `{name}` belongs to another organization than the user"),
                 ));
             }
-            let membership = placed(&group, &id, member_role(place.role)?, place.limits.0)?;
+            let (membership, expect) = placed_in(&group, &id, member_role(place.role)?, place.limits.0)?;
             check_limits(&membership.limits)?;
             // Who has been there before has used something of it.
-            let owner = Owner::Membership(group.id.clone(), id.clone());
+            let owner = Owner::Membership(membership.group.clone(), id.clone());
             seeds.extend(self.seeds(&owner, &[], &membership.limits).await?);
+            changes.extend(expect);
             changes.push(Change::PutMembership(membership, Expect::New));
         }
         let deed =

@@ -82,6 +82,8 @@ pub enum Change {
     ExpectEmptyOrganization(OrganizationId),
     /// Fails unless a user has fewer keys than this.
     ExpectFewerKeys(UserId, u32),
+    /// Fails unless the stored members of a group are these, each in its version. Stands before the changes that it guards.
+    ExpectMembers(GroupId, Vec<(UserId, i64)>),
     /// An organization as it shall be.
     PutOrganization(Organization, Expect),
     /// Removes an organization.

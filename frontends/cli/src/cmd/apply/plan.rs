@@ -192,9 +192,9 @@ impl Plan {
                 ));
             };
             let user = text(member, "user");
-            let is = members.iter().find(|it| it["user"].as_str() == Some(user.as_str()));
-            let changes = differences(Kind::Group, member, is)?;
-            let (deed, call) = match is {
+            let is = members.iter().find(|it| it["user"].as_str() == Some(user.as_str())).map(own);
+            let changes = differences(Kind::Group, member, is.as_ref())?;
+            let (deed, call) = match &is {
                 None => (Deed::Make, Call::new("POST", of_group.clone(), member.clone().into())),
                 Some(_) => {
                     let path = format!("{of_group}/{}", segment(&user));
@@ -218,6 +218,28 @@ impl Plan {
             }
         }
         Ok(steps)
+    }
+}
+
+/// A member with their own limits alone: what the group gives isn't theirs to declare.
+fn own(member: &Value) -> Value {
+    let mut own = member.clone();
+    take_out(&mut own["limits"], &member["given"]);
+    own
+}
+
+/// Takes the single limits of `gone` out of limits.
+fn take_out(limits: &mut Value, gone: &Value) {
+    let (Some(limits), Some(gone)) = (limits.as_object_mut(), gone.as_object()) else { return };
+    for (name, inner) in gone {
+        if inner.is_object()
+            && let Some(kept) = limits.get_mut(name)
+        {
+            take_out(kept, inner);
+        }
+        if !inner.is_object() || limits.get(name).is_some_and(is_nothing) {
+            limits.remove(name);
+        }
     }
 }
 
@@ -533,6 +555,24 @@ mod tests {
         assert_eq!(step_to.calls[0].etag.as_deref(), Some("1-a"));
         let moved = thing(json!({"id": "rd", "organization": "acme"}));
         assert!(step(Kind::Group, "rd", &moved, Some(&is)).unwrap_err().contains("can't become"));
+    }
+
+    #[test]
+    fn what_a_group_gives_its_members_is_nothing_that_a_file_of_theirs_lacks() {
+        let group = json!({"members": [{
+            "user": "li", "role": "user", "given": {"spend": {"day": "5 USD"}, "models": {"m": {"requests": {"day": 9}}}},
+            "limits": {"spend": {"day": "5 USD"}, "requests": {"minute": 20}, "models": {"m": {"requests": {"day": 9}}}},
+        }]});
+        for (limits, changes) in [
+            (json!({"requests": {"minute": 20}}), 0),
+            (json!({"requests": {"minute": 30}}), 1),
+            (json!({}), 1),
+            (json!({"requests": {"minute": 20}, "spend": {"day": "5 USD"}}), 1),
+        ] {
+            let wanted = [json!({"user": "li", "limits": limits})];
+            let steps = Plan::default().members("rd", &wanted, Some(&group), false).unwrap();
+            assert_eq!(steps.len(), changes, "{limits}");
+        }
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! What a group gives its members: limits that everybody in it has, unless they have one of their own of the same kind.
 
 use serde_json::{Map, Value};
-use sluicegate_core::{Group, Limit, Membership, Result};
+pub use sluicegate_core::tenant::MEMBER_LIMITS;
+use sluicegate_core::tenant::Source;
+use sluicegate_core::{Group, Limit, Result};
 
 use crate::admin::access::check_limits;
-use crate::admin::bulk::Step;
+use crate::admin::bulk::{AT_ONCE, Step};
 use crate::admin::{Admin, Limits, invalid};
+use crate::store::{Change, Stored, Thing};
 
-/// Stands in a group's free data: limits, written as a group's own are, that everybody has who comes into it from then on, unless they
-/// are given one of the same metric.
-pub const MEMBER_LIMITS: &str = "member_limits";
-
-/// The limits that whoever comes into a group has, as far as they can be read.
+/// The limits that a group gives its members, as far as they can be read.
 pub fn member_limits(group: &Group) -> Vec<Limit> {
     read_member_limits(&group.metadata).unwrap_or_default()
 }
@@ -24,10 +23,6 @@ pub(super) fn read_member_limits(data: &Map<String, Value>) -> Result<Vec<Limit>
     Ok(limits.0)
 }
 
-pub(super) fn gives_limits(group: &Group) -> bool {
-    group.metadata.contains_key(MEMBER_LIMITS)
-}
-
 pub(super) fn write_member_limits(data: &mut Map<String, Value>, limits: Vec<Limit>) {
     match serde_json::to_value(Limits(limits)) {
         Ok(value) if value.as_object().is_some_and(|map| !map.is_empty()) => {
@@ -37,38 +32,50 @@ pub(super) fn write_member_limits(data: &mut Map<String, Value>, limits: Vec<Lim
     }
 }
 
-/// Makes a member's limits follow what their group gives: what it gave becomes what it gives, and what they lack they get. Limits of
-/// their own stay.
-pub(super) fn follow(limits: &mut Vec<Limit>, gave: &[Limit], gives: &[Limit]) {
-    limits.retain(|it| !gave.contains(it) || gives.contains(it));
-    // Two budgets that a group gives are no limits of the member's own to each other.
-    let own: Vec<Limit> = limits.iter().filter(|it| !gives.contains(it)).cloned().collect();
-    for given in gives {
-        if !limits.contains(given) && !own.iter().any(|own| own.holds_same(given)) {
-            limits.push(given.clone());
-        }
-    }
+/// Fails unless a group is as it was read: whoever gets what it gives gets what it gives by then. A file's doesn't change by a change.
+pub(super) fn as_read(group: &Stored<Group>) -> Option<Change> {
+    let thing = Thing::Group(group.value.id.clone());
+    (group.value.source == Source::Database).then_some(Change::ExpectVersion(thing, group.version))
 }
 
 impl Admin {
-    /// What makes the members of a group follow what it gives them now. Whom a file puts into it has what the file says.
-    pub(super) async fn following_members(&self, before: &Group, after: &Group) -> Result<Vec<Step>> {
+    /// What makes the members of a group follow what it gives them from now on, and what must hold until then: that nobody has come
+    /// meanwhile, and nobody's limits have changed. Whom a file puts into the group has what the file says.
+    ///
+    /// # Errors
+    /// `InvalidRequest` where more would get other limits than one step changes; `Store`.
+    pub(super) async fn following_members(
+        &self,
+        before: &Group,
+        after: &Group,
+    ) -> Result<(Change, Vec<Step>)> {
         let (gave, gives) = (member_limits(before), member_limits(after));
-        let mut steps = Vec::new();
-        if gave == gives {
-            return Ok(steps);
-        }
-        for stored in self.store().memberships(Some(&after.id), None).await? {
-            let member = stored.value.clone();
-            if self.declared().membership(&after.id, &member.user).is_some() {
-                continue;
-            }
-            let mut limits = member.limits.clone();
-            follow(&mut limits, &gave, &gives);
-            if limits != member.limits {
-                steps.push(self.member_with(after, &stored, Membership { limits, ..member }).await?);
+        let members = self.store().memberships(Some(&after.id), None).await?;
+        let seen = members.iter().map(|it| (it.value.user.clone(), it.version)).collect();
+        let mut following = Vec::new();
+        for stored in members {
+            let is_declared = self.declared().membership(&after.id, &stored.value.user).is_some();
+            let member = stored.value.with_limits(stored.value.own_limits(&gave), &gives);
+            if !is_declared && member != stored.value {
+                following.push((stored, member));
             }
         }
-        Ok(steps)
+        if following.len() > AT_ONCE {
+            return Err(too_many(after, following.len()));
+        }
+        let mut steps = Vec::with_capacity(following.len());
+        for (stored, member) in following {
+            steps.push(self.member_with(after, &stored, member).await?);
+        }
+        Ok((Change::ExpectMembers(after.id.clone(), seen), steps))
     }
+}
+
+fn too_many(group: &Group, count: usize) -> sluicegate_core::Error {
+    let message = format!(
+        "{count} members of group `{}` would get other limits, and {AT_ONCE} at most can at once: give the others limits of their own \
+         first (POST /api/v1/memberships/bulk, {AT_ONCE} a request), and take these back when `{MEMBER_LIMITS}` is changed",
+        group.id
+    );
+    invalid("metadata", message)
 }

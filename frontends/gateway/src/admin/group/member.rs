@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{Error, ErrorKind, Group, GroupId, Limit, Membership, Result, Role, User, UserId};
 
-use super::given::{follow, gives_limits, read_member_limits};
+use super::given::{as_read, read_member_limits};
 use crate::admin::access::check_limits;
 use crate::admin::bulk::Step;
-use crate::admin::patch::edit_limits;
 use crate::admin::seed::Seeds;
 use crate::admin::seen::etag;
 use crate::admin::{
@@ -25,7 +24,7 @@ pub struct NewMember {
     /// What they may do in it: `user` or `group_admin`.
     #[serde(default)]
     pub role: Role,
-    /// Their limits within the group.
+    /// Their own limits within the group, beside those that it gives its members.
     #[serde(default)]
     pub limits: Limits,
     /// Whether a user who doesn't exist yet is made along with it.
@@ -50,9 +49,10 @@ impl NewMember {
 pub struct MemberPatch {
     /// What they may do in the group.
     pub role: Option<Role>,
-    /// Their limits within the group, all of them.
+    /// Their own limits within the group, all of them. What the group gives its members comes beside them, unless one of these
+    /// [holds the same](Limit::holds_same).
     pub limits: Patch<Limits>,
-    /// Changes single limits, after `limits`.
+    /// Changes single limits, after `limits`: it is shown all of the member's, and those that it sets are the member's own.
     #[serde(skip)]
     pub edit_limits: Option<LimitEditor>,
 }
@@ -73,15 +73,44 @@ pub struct MemberView {
 ///
 /// # Errors
 /// `InvalidRequest` when what the group gives can't be read: a cap, for one, would be missing.
-pub(in crate::admin) fn placed(
-    group: &Group,
+fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Result<Membership> {
+    let gives = read_member_limits(&group.metadata)?;
+    Ok(Membership::new(group.id.clone(), user.clone(), role, own, &gives))
+}
+
+/// The same in a group that is there, and what must hold until it is made.
+///
+/// # Errors
+/// As [`placed`].
+pub(in crate::admin) fn placed_in(
+    group: &Stored<Group>,
     user: &UserId,
     role: Role,
     own: Vec<Limit>,
-) -> Result<Membership> {
-    let mut limits = own;
-    follow(&mut limits, &[], &read_member_limits(&group.metadata)?);
-    Ok(Membership { group: group.id.clone(), user: user.clone(), role, limits })
+) -> Result<(Membership, Option<Change>)> {
+    Ok((placed(&group.value, user, role, own)?, as_read(group)))
+}
+
+/// A member's own limits after a change. What it sets is theirs, also where the group gives the same.
+fn own_after(before: &Membership, patch: MemberPatch, gives: &[Limit]) -> Vec<Limit> {
+    let own: Vec<Limit> = match patch.limits {
+        Patch::Keep => before.own_limits(gives),
+        Patch::Clear => Vec::new(),
+        // Whoever sends back what was shown before it was kept whose they are doesn't mean the group's.
+        Patch::Set(Limits(all)) if before.given.is_none() => {
+            all.into_iter().filter(|it| !gives.contains(it)).collect()
+        }
+        Patch::Set(Limits(all)) => all,
+    };
+    let Some(editor) = patch.edit_limits else { return own };
+    let shown = before.with_limits(own.clone(), gives);
+    let (mut all, mut alone) = (shown.limits, own);
+    editor.edit(&mut all);
+    // What it makes of the member's own by themselves tells what it sets from what it leaves.
+    editor.edit(&mut alone);
+    let given = shown.given.unwrap_or_default();
+    all.retain(|it| !given.contains(it) || alone.iter().any(|own| own.holds_same(it)));
+    all
 }
 
 impl Admin {
@@ -125,14 +154,10 @@ impl Admin {
                     return Err(Error::new(ErrorKind::Conflict, message));
                 }
                 seen.push(&member.user);
-                let step = self.new_member(actor, group, member).await?;
+                let step = self.new_member(actor, &stored, member).await?;
                 seeds.extend(step.seeds);
                 // Each with an event of their own, which they find.
                 deeds.push((step.deed, step.changes));
-            }
-            // They get what the group gives when they come, and not what it gave before.
-            if let Some((_, changes)) = deeds.first_mut().filter(|_| gives_limits(group)) {
-                changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
             }
             self.write_all(actor, deeds, seeds, Then::Callers).await?;
             Ok(group.id.clone())
@@ -146,10 +171,18 @@ impl Admin {
     }
 
     /// What puts one user into a group.
-    pub(super) async fn new_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Step> {
+    pub(super) async fn new_member(
+        &self,
+        actor: &Actor,
+        stored: &Stored<Group>,
+        member: &NewMember,
+    ) -> Result<Step> {
+        let group = &stored.value;
+        let mut changes = self.changes_for_member(actor, group, member).await?;
+        changes.splice(0..0, as_read(stored));
+        // Told as they come: with what the group gives.
         let place = placed(group, &member.user, member.role, member.limits.0.clone())?;
         let member = &NewMember { limits: place.limits.into(), ..member.clone() };
-        let changes = self.changes_for_member(actor, group, member).await?;
         let owner = Owner::Membership(group.id.clone(), member.user.clone());
         let seeds = self.seeds(&owner, &[], &member.limits.0).await?;
         let deed = Deed::new("member.add", format!("group {}", group.id))
@@ -171,13 +204,9 @@ impl Admin {
     ) -> Result<MemberView> {
         let group = retried(came_second, || async {
             let stored = self.group_to_change(actor, id_or_alias).await?;
-            let group = &stored.value;
-            let mut step = self.changed_member(actor, group, user, patch.clone()).await?;
-            if gives_limits(group) {
-                step.changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
-            }
+            let step = self.changed_member(actor, &stored, user, patch.clone()).await?;
             self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
-            Ok(group.id.clone())
+            Ok(stored.value.id)
         })
         .await?;
         self.member(actor, &group, user).await
@@ -187,20 +216,23 @@ impl Admin {
     pub(super) async fn changed_member(
         &self,
         actor: &Actor,
-        group: &Group,
+        group: &Stored<Group>,
         user: &UserId,
         patch: MemberPatch,
     ) -> Result<Step> {
-        let stored = self.stored_member(group, user).await?;
+        let stored = self.stored_member(&group.value, user).await?;
         actor.expects(&stored)?;
-        let mut after = stored.value.clone();
-        after.role = member_role(patch.role.unwrap_or(after.role))?;
-        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        // Whose limit is taken away one by one has the group's again.
-        if patch.edit_limits.is_some() {
-            follow(&mut after.limits, &[], &read_member_limits(&group.metadata)?);
+        let before = &stored.value;
+        let mut after =
+            Membership { role: member_role(patch.role.unwrap_or(before.role))?, ..before.clone() };
+        if patch.limits.is_keep() && patch.edit_limits.is_none() {
+            return self.member_with(&group.value, &stored, after).await;
         }
-        self.member_with(group, &stored, after).await
+        let gives = read_member_limits(&group.value.metadata)?;
+        after = after.with_limits(own_after(before, patch, &gives), &gives);
+        let mut step = self.member_with(&group.value, &stored, after).await?;
+        step.changes.splice(0..0, as_read(group));
+        Ok(step)
     }
 
     /// What makes a membership this one.

@@ -16,7 +16,7 @@ async fn world_of_many() -> World {
         ("g1", "gb", Role::GroupAdmin),
         ("g2", "gb", Role::GroupAdmin),
     ] {
-        let it = Membership { group: group.into(), user: user.into(), role, limits: Vec::new() };
+        let it = Membership { group: group.into(), user: user.into(), role, limits: Vec::new(), given: None };
         changes.push(Change::PutMembership(it, Expect::New));
     }
     w.admin.commit(&Actor::operator(), Deed::new("test.many", String::new()), changes).await.unwrap();

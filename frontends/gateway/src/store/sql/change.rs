@@ -254,6 +254,7 @@ async fn apply(
         }
         Change::ExpectEmptyOrganization(id) => condition::is_empty(session, id).await,
         Change::ExpectFewerKeys(user, most) => condition::has_fewer_keys(session, user, *most).await,
+        Change::ExpectMembers(group, members) => condition::has_members(session, group, members).await,
         Change::KeepSuperAdmin => identity::keep_super_admin(session).await,
         Change::ExpectNoSuperAdmin => identity::expect_no_super_admin(session).await,
         Change::PutAccount(it, expect) => put(session, identity::account_row(it)?, *expect, author).await,
