@@ -25,7 +25,7 @@ use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden,
+    Access, Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden,
     retried,
 };
 use crate::credential;
@@ -215,16 +215,30 @@ pub struct GroupView {
 }
 
 impl Admin {
+    /// Whether the actor may make groups, and whose these are: for who looks something up before they make one.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` for an organization that the actor can't see, `Store`.
+    pub async fn may_create_group(
+        &self,
+        actor: &Actor,
+        organization: Option<&OrganizationId>,
+    ) -> Result<OrganizationId> {
+        actor.may("groups", Access::Write)?;
+        let organization = self.organization_for(actor, organization).await?;
+        match actor.runs(&organization) {
+            true => Ok(organization),
+            false => Err(forbidden("make groups")),
+        }
+    }
+
     /// Makes a group.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound` for an organization or user that the actor can't see, `InvalidRequest`, `Conflict` when
     /// the id or alias is taken, `Store`.
     pub async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<GroupView> {
-        let organization = self.organization_for(actor, new.organization.as_ref()).await?;
-        if !actor.runs(&organization) {
-            return Err(forbidden("make groups"));
-        }
+        let organization = self.may_create_group(actor, new.organization.as_ref()).await?;
         let price_ratio_ppm = new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM);
         check_ratio(actor, RATIO_ONE_PPM, price_ratio_ppm)?;
         check_metadata(&new.metadata)?;

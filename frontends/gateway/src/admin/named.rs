@@ -11,6 +11,7 @@ use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName,
 use super::access::{as_stored, check_id};
 use super::access_group::GivenTo;
 use super::bulk::{Step, check_count, ids_done};
+use super::scope::area_of_action;
 use super::seed::Seeds;
 use super::{Access, Actor, Admin, Deed, Then, bound, came_second, forbidden, invalid, not_found, retried};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey, Thing};
@@ -178,6 +179,8 @@ impl Admin {
     /// # Errors
     /// `Forbidden`.
     pub fn may_change_named(&self, actor: &Actor, kind: NamedKind) -> Result<()> {
+        let [action, ..] = kind.actions();
+        actor.may(area_of_action(action), Access::Write)?;
         only_super(actor, kind)
     }
 

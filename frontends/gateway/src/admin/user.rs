@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp,
+    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Secret, Timestamp,
     User, UserId,
 };
 
@@ -54,6 +54,9 @@ pub struct NewUser {
     pub blocked: bool,
     /// Free data.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Their first password, which they change when they sign in.
+    #[serde(skip)]
+    pub password: Option<Secret>,
 }
 
 /// A change to a user.
@@ -196,8 +199,12 @@ impl Admin {
             changes.extend(expect);
             changes.push(Change::PutMembership(membership, Expect::New));
         }
-        let deed =
+        let mut deed =
             Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
+        if let Some(password) = &new.password {
+            changes.push(self.first_password(actor, &user, password).await?);
+            deed = deed.with("password", "given");
+        }
         let step = Step { id: id.to_string(), deed, changes, seeds, outcome: "created" };
         Ok((step, user))
     }

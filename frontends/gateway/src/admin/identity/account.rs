@@ -241,6 +241,26 @@ impl Admin {
         Ok(chosen)
     }
 
+    /// What gives a user who is made along with it a password, which they must change at their first sign-in.
+    ///
+    /// # Errors
+    /// `Forbidden` by a token, `InvalidRequest` for a password that won't do, and where nobody signs in by one; `RateLimited`.
+    pub(in crate::admin) async fn first_password(
+        &self,
+        actor: &Actor,
+        user: &User,
+        chosen: &Secret,
+    ) -> Result<Change> {
+        actor.may("account", Access::Write)?;
+        if !self.takes_passwords() {
+            let message = "nobody signs in by password here (`auth.password.sign_in`): leave `password` out";
+            return Err(invalid("password", message));
+        }
+        password::check(chosen, self.0.auth.password.min_length, &about_user(user))?;
+        let account = Account { must_change: true, ..fresh(user, password::hash(chosen).await?) };
+        Ok(Change::PutAccount(account, Expect::New))
+    }
+
     /// Offers a second step: it counts once a code of it has been given.
     ///
     /// # Errors
