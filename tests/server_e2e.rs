@@ -22,6 +22,8 @@ mod backup;
 mod bomb;
 #[path = "e2e/cap.rs"]
 mod cap;
+#[path = "e2e/compact.rs"]
+mod compact;
 #[path = "e2e/dead.rs"]
 mod dead;
 #[path = "e2e/faults.rs"]

@@ -53,6 +53,10 @@ pub enum Format {
     OllamaChat,
     /// Gemini's count of a request's tokens. The model stands in its address.
     GeminiCountTokens,
+    /// OpenAI's count of the input tokens that a response would have.
+    OpenaiInputTokens,
+    /// OpenAI's shorter conversation in place of a long one.
+    OpenaiCompact,
 }
 
 /// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
@@ -96,12 +100,14 @@ impl Format {
             Format::CohereChat => "cohere_chat",
             Format::OllamaChat => "ollama_chat",
             Format::GeminiCountTokens => "gemini_count_tokens",
+            Format::OpenaiInputTokens => "openai_input_tokens",
+            Format::OpenaiCompact => "openai_compact",
         }
     }
 
     /// The formats of single operations, which only an endpoint of the same format serves, byte by byte. Completions are served by chat,
     /// too.
-    pub const SINGLE: [Format; 12] = [
+    pub const SINGLE: [Format; 14] = [
         Format::OpenaiCompletions,
         Format::OpenaiImages,
         Format::OpenaiImageEdits,
@@ -113,6 +119,8 @@ impl Format {
         Format::Rerank,
         Format::AnthropicCountTokens,
         Format::GeminiCountTokens,
+        Format::OpenaiInputTokens,
+        Format::OpenaiCompact,
         Format::PassThrough,
     ];
 
@@ -130,7 +138,17 @@ impl Format {
 
     /// Whether it asks how many tokens a call of chat would have: nobody is charged for being told.
     pub const fn counts_tokens(self) -> bool {
-        matches!(self, Format::AnthropicCountTokens | Format::GeminiCountTokens)
+        matches!(self, Format::AnthropicCountTokens | Format::GeminiCountTokens | Format::OpenaiInputTokens)
+    }
+
+    /// Whether the model writes until it is done: no ceiling can be sent, and its longest answer bounds what it writes.
+    pub const fn writes_at_will(self) -> bool {
+        matches!(self, Format::OpenaiCompact)
+    }
+
+    /// Whether it is asked in the words of OpenAI's responses, whatever is made of them.
+    pub const fn is_of_responses(self) -> bool {
+        matches!(self, Format::OpenaiResponses | Format::OpenaiInputTokens | Format::OpenaiCompact)
     }
 
     /// Whether it is one of chat: they are translated into each other.

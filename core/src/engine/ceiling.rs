@@ -121,12 +121,17 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,
         // What is spoken or heard for its own sake needs nothing of a chat model.
-        audio: call.needs.audio || !known || call.format.is_single() && !call.format.is_translated(),
+        audio: call.needs.audio || !known || call.format.is_single() && !is_text(call.format),
         images: call.needs.images || !known || call.format.unit() == Some(Unit::Image),
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,
         searches: charges.searches(),
     }
+}
+
+/// Whether text is all that a single operation makes.
+fn is_text(format: Format) -> bool {
+    format.is_translated() || format.writes_at_will()
 }
 
 /// Everything that one attempt reserves.
@@ -153,6 +158,8 @@ pub(super) fn sizes(
     }
     let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, counted, model, way);
+    let longest = || call.format.writes_at_will().then_some(model.max_output.unwrap_or(UNKNOWN_WINDOW));
+    let ceiling = ceiling.or_else(longest);
     // Without a ceiling the output is what the call itself says that it can be.
     let visible = ceiling.unwrap_or(call.extra_output);
     let output = ceiling

@@ -531,7 +531,7 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 19] = [
+const FORMATS: [Format; 21] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
@@ -551,6 +551,8 @@ const FORMATS: [Format; 19] = [
     Format::CohereChat,
     Format::OllamaChat,
     Format::GeminiCountTokens,
+    Format::OpenaiInputTokens,
+    Format::OpenaiCompact,
 ];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 

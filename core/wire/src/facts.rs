@@ -236,7 +236,8 @@ impl Facts {
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.bound = self.bound;
-        call.open_ended = self.open_ended().is_some();
+        // Whoever counts runs no tools.
+        call.open_ended = !format.counts_tokens() && self.open_ended().is_some();
         call.tags.clone_from(&self.tags);
         call
     }

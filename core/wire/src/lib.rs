@@ -92,6 +92,7 @@ pub use gemini::{EventArray, count_request};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
 pub use observed::{MediaOut, Observed};
+pub use openai_responses::input_tokens_request;
 pub use overlay::{Headers, OverlayContext, overlay};
 pub use prepare::Prepared;
 pub use present::{NumberedEvent, Numbering, Shown};

@@ -154,6 +154,9 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         // What is counted is a request that could as well be made.
         return scan_addressed(Format::GeminiGenerate, &crate::gemini::counted(body), at);
     }
+    if matches!(format, Format::OpenaiInputTokens | Format::OpenaiCompact) {
+        return scan(Format::OpenaiResponses, &crate::openai_responses::behind(format, body)?);
+    }
     let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))

@@ -210,7 +210,7 @@ impl Continued {
     /// The request as it came, for the channel that has the conversation.
     pub(crate) fn at(&self, attempt: &Attempt) -> Option<&Scanned> {
         let is_own = attempt.channel().id == self.channel
-            && attempt.endpoint().format == Format::OpenaiResponses
+            && attempt.endpoint().format.is_of_responses()
             && attempt.key() == 0;
         is_own.then_some(&self.original)
     }

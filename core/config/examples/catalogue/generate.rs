@@ -18,17 +18,19 @@ const WIRES: [&str; 9] =
     ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "ollama", "other"];
 const REGIONS: [&str; 13] =
     ["any", "br", "cn", "eu", "global", "id", "in", "intl", "jp", "kr", "local", "ru", "us"];
-const ENDPOINTS: [&str; 20] = [
+const ENDPOINTS: [&str; 22] = [
     "audio",
     "batch",
     "batches",
     "chat",
+    "compact",
     "completions",
     "count_tokens",
     "embeddings",
     "files",
     "fim",
     "images",
+    "input_tokens",
     "messages",
     "moderations",
     "ocr",

@@ -2273,7 +2273,7 @@ export interface components {
             provider: string;
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */
@@ -2408,7 +2408,7 @@ export interface components {
             provider: string;
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */
@@ -2619,7 +2619,7 @@ export interface components {
             customer?: string | null;
             tags?: string[];
             /** @enum {string} */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             model: string;
             stream?: boolean;
             outcome: string;
@@ -2701,7 +2701,7 @@ export interface components {
             /** @description The key itself, its hash, id or alias; left out, the asker's. */
             key?: string | null;
             /** @enum {string} */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             stream?: boolean;
             input_tokens?: number;
             max_output?: number | null;
@@ -2866,7 +2866,7 @@ export interface components {
             /** @description When the call came in. Milliseconds since 1970-01-01T00:00:00Z. */
             admitted_at: number;
             /** @enum {string} */
-            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             stream: boolean;
             /** @description The model as requested. */
             requested: string;
@@ -3593,7 +3593,7 @@ export interface components {
             /** @description As a channel has them; empty when the address must be given. */
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
         };
@@ -3610,7 +3610,7 @@ export interface components {
             /** @description What it is another name of. */
             alias_of: string | null;
             /** @description The formats in which its channels are called. */
-            formats: ("openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through")[];
+            formats: ("openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through")[];
             /** @enum {string} */
             strategy: "weighted" | "least_busy" | "lowest_latency" | "lowest_cost" | "usage" | "affinity";
             /** @description What is tried when its own channels fail, in order. */
@@ -3881,7 +3881,7 @@ export interface components {
              * @description Default: the channel's first that speaks.
              * @enum {string|null}
              */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through" | null;
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through" | null;
             /** @description Which of several keys, from 0. */
             key?: number;
             prompt?: string | null;
@@ -3917,7 +3917,7 @@ export interface components {
             /** @description The upstream's name of it. */
             upstream: string;
             /** @enum {string} */
-            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             key: number;
             /** @description How it ended: `ok`, `auth`, `timeout` … */
             class: string;
@@ -3985,7 +3985,7 @@ export interface components {
             provider?: string;
             endpoints?: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */

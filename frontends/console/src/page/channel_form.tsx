@@ -381,6 +381,8 @@ const FORMATS = [
   'rerank',
   'anthropic_count_tokens',
   'gemini_count_tokens',
+  'openai_input_tokens',
+  'openai_compact',
   'pass_through',
 ];
 

@@ -138,6 +138,14 @@ impl Host {
         let caller = self.caller(ask.key.as_ref())?;
         caller.caller.routes.check("", &[RouteUse::Inference])?;
         let (call, scanned) = self.facts(&ask)?;
+        if scanned.as_ref().is_some_and(|scanned| scanned.format() != call.format) {
+            // What is sent would be an answer's request, and charged as one.
+            let message = format!(
+                "a host can't send `{}` by itself: use `complete`, which asks and answers",
+                call.format.as_str()
+            );
+            return Err(Error::new(ErrorKind::NotSupported, message).with("param", "format"));
+        }
         let (call, scanned, watched) = self.watched(&ask, &caller, call, scanned)?;
         if let Some(scanned) = &scanned {
             serve::refuse_unbounded(scanned, caller.has_strict_spend())

@@ -77,6 +77,10 @@ macro_rules! single {
 single! {
     /// `POST /v1/messages/count_tokens`.
     count_tokens => AnthropicCountTokens,
+    /// `POST /v1/responses/input_tokens`.
+    input_tokens => OpenaiInputTokens,
+    /// `POST /v1/responses/compact`.
+    compact => OpenaiCompact,
     /// `POST /v1/completions`.
     completions => OpenaiCompletions,
     /// `POST /v1/images/generations`.

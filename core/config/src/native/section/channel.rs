@@ -266,6 +266,8 @@ pub(crate) static ENDPOINT: Section = Section {
                 "rerank",
                 "anthropic_count_tokens",
                 "gemini_count_tokens",
+                "openai_input_tokens",
+                "openai_compact",
             ]),
             "The wire format.",
         ),
