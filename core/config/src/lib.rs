@@ -17,6 +17,7 @@
 
 mod auth;
 mod catalogue;
+mod cors;
 mod counting;
 mod database;
 mod diagnostic;
@@ -49,6 +50,7 @@ pub use catalogue::{
     ChannelForm, ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
     model_facts_by_name, price_list, provider, providers, quirks_of,
 };
+pub use cors::ANY_ORIGIN;
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
 pub use diagnostic::{CODES, Diagnostic, Severity, Unless};
 pub use draft::lists_model;

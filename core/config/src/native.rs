@@ -212,6 +212,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(item) = fields.get("trusted_proxies") {
         host.take_trusted_proxies(load, &item);
     }
+    if let Some(item) = fields.get("cors") {
+        cors(load, &item, host);
+    }
     if let Some(item) = fields.get("tls") {
         host.tls = tls(load, &item);
     }
@@ -242,6 +245,13 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         if let Some(value) = fields.boolean(load, key) {
             *setting = value;
         }
+    }
+}
+
+fn cors(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
+    let Some(fields) = Fields::open_section(load, item, &section::CORS) else { return };
+    if let Some(origins) = fields.get("origins") {
+        host.take_cors_origins(load, &origins);
     }
 }
 

@@ -204,6 +204,7 @@ impl Admin {
             _ => Map::new(),
         };
         host.retain(|name, _| SHOWN.contains(&name.as_str()));
+        host.insert("cors_origins".to_owned(), about.host.cors_origins().into());
         host.insert("tls".to_owned(), about.host.tls.is_some().into());
         host.insert("database".to_owned(), about.database.into());
         let guardrails: Vec<_> = declared.guardrails.iter().map(|it| &it.name).collect();
