@@ -334,7 +334,7 @@ fn choices_and_numbers_are_held_to_what_there_is() {
     for (path, model, tools, rest, word) in [
         (chats, "gpt-4o", &chat_tools, json!({"tool_choice": named("f")}), ""),
         (chats, "gpt-4o", &chat_tools, json!({"tool_choice": list}), ""),
-        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": named("g")}), "tool_choice"),
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": named("g")}), "not found"),
         (chats, "gpt-4o", &chat_tools, json!({"tool_choice": "any"}), "tool_choice"),
         (
             chats,

@@ -680,7 +680,7 @@ mod tests {
             );
         }
         // Written down before it was kept: what the group gave is told by what it is.
-        let before = Membership { given: None, ..place(&[requests(9)], &[day.clone()]) };
+        let before = Membership { given: None, ..place(&[requests(9)], std::slice::from_ref(&day)) };
         assert_eq!(before.own_limits(&[day]), [requests(9)]);
         let text = serde_json::json!({"group": "g", "user": "u", "limits": []});
         assert_eq!(serde_json::from_value::<Membership>(text).unwrap().given, None);

@@ -179,7 +179,8 @@ fn read(body: &Value) -> Result<Ask, String> {
             ));
         }
     }
-    if is_own || !body["tools"].is_null() {
+    // Mistral has words of its own.
+    if is_own || !body["tools"].is_null() && !mistral::is_one(model) {
         choice::chat(body, is_own)?;
     }
     if strict::reasons(model)

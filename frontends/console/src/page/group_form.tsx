@@ -183,7 +183,9 @@ export function MemberForm(props: {
       title={t(member ? 'group.changeMember' : props.user ? 'user.join' : 'group.addMember')}
       submit={t(member ? 'form.save' : 'form.add')}
       stale={['groups', 'users']}
-      initial={member ? { ...member, limits: ownRows(member.limits, member.given) } : { role: 'user', limits: [] }}
+      initial={
+        member ? { ...member, limits: ownRows(member.limits, member.given) } : { role: 'user', limits: [] }
+      }
       doubt={doubt}
       run={(values) => {
         const { role } = values;

@@ -181,6 +181,8 @@ pub(super) fn patch_access(patch: Patch<Vec<ModelName>>, access: &mut ModelAcces
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_core::{Metric, Window};
+
     use super::*;
 
     #[derive(Debug, Default, PartialEq, Deserialize)]

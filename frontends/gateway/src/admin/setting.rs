@@ -268,7 +268,7 @@ impl Admin {
             return Err(invalid(name, format!("organization `{}` doesn't exist", it.organization)));
         }
         let Some(id) = &it.group else { return Ok(()) };
-        let group = self.group_by_id(id).await?.filter(|group| group.organization == it.organization);
+        let group = self.group_by_id(id).await?.filter(|group| group.value.organization == it.organization);
         match group {
             Some(_) => Ok(()),
             None => {

@@ -256,7 +256,7 @@ impl Admin {
             let message = "nobody signs in by password here (`auth.password.sign_in`): leave `password` out";
             return Err(invalid("password", message));
         }
-        password::check(chosen, self.0.auth.password.min_length, &about_user(user))?;
+        password::check(chosen, self.auth().password.min_length, &about_user(user))?;
         let account = Account { must_change: true, ..fresh(user, password::hash(chosen).await?) };
         Ok(Change::PutAccount(account, Expect::New))
     }
