@@ -42,7 +42,7 @@ pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<
     call(req, payload, &state, Format::AnthropicMessages, None).await
 }
 
-/// `POST /v1beta/models/{model}:{verb}`, behind `/v1` too: Google's operations on a model.
+/// `POST /v1beta/models/{model}:{verb}`, behind `/v1alpha` and `/v1` too: Google's operations on a model.
 pub async fn gemini(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let asked = req.match_info().query("model").to_owned();
     let (model, verb) = asked.rsplit_once(':').unwrap_or((&asked, ""));
