@@ -314,6 +314,10 @@ pub struct Call {
     /// How many choices are asked for; at least 1.
     #[serde(default = "one")]
     pub choices: u32,
+    /// How many are generated where it is sent in another format, at least 1, if not so many: `best_of`, which generates more than are
+    /// given, isn't said there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated_choices: Option<u32>,
     /// The least output that makes sense: a thinking budget plus 1,024, or 0 for the default.
     #[serde(default)]
     pub min_output: u64,
@@ -521,6 +525,7 @@ impl Call {
             extra_output: 0,
             units: 0,
             choices: 1,
+            translated_choices: None,
             min_output: 0,
             thinking: Thinking::default(),
             needs: Needs::default(),
@@ -537,6 +542,12 @@ impl Call {
             rehearse: None,
             mock: false,
         }
+    }
+
+    /// How many choices are generated where it is sent in this format; at least 1.
+    pub fn choices_in(&self, format: Format) -> u64 {
+        let fewer = self.translated_choices.filter(|_| format != self.format);
+        u64::from(fewer.unwrap_or(self.choices).max(1))
     }
 
     /// What the call costs at a model of `channel`.

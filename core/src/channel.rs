@@ -114,6 +114,10 @@ pub struct Channel {
     /// snapshot fills it in.
     #[serde(skip)]
     pub quirks: Arc<Quirks>,
+    /// Whether its addresses are OpenAI's own or Azure's, where each of OpenAI's models is served only in the formats that its documentation
+    /// names; a relay serves them in every format that it has. Never stored, as `quirks`.
+    #[serde(skip)]
+    pub at_openai: bool,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -162,6 +166,7 @@ impl Channel {
             price_terms: None,
             body_edits: Vec::new(),
             quirks: Arc::default(),
+            at_openai: false,
             enabled: yes(),
             source: Source::default(),
         }

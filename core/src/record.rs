@@ -448,6 +448,9 @@ pub struct ReplayFacts {
     pub thinking: Thinking,
     /// How many choices were asked for.
     pub choices: u32,
+    /// How many of them another format could be asked for, if fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated_choices: Option<u32>,
     /// What the call needed of a model.
     #[serde(skip_serializing_if = "is_default")]
     pub needs: Needs,

@@ -323,8 +323,7 @@ fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel, 
     }
     let name = name();
     let responses = speaks(Format::OpenaiResponses);
-    let stays =
-        call.format.is_translated() && is_at_openai(channel) && openai::is_responses_only(name.as_str());
+    let stays = call.format.is_translated() && channel.at_openai && openai::is_responses_only(name.as_str());
     let keeps = responses.filter(|_| stays || call.format == Format::AnthropicMessages);
     let any = || find(&|format| call.format.reaches(format) && !bars(format));
     let found = keeps.or_else(any)?;
@@ -338,17 +337,11 @@ fn bit(endpoint: u32) -> u32 {
     1u32.checked_shl(endpoint).unwrap_or(0)
 }
 
-/// Whether the channel is OpenAI's, at itself or at Azure.
-fn is_at_openai(channel: &Channel) -> bool {
-    let provider = channel.provider.as_str();
-    provider == "openai" || provider.starts_with("azure")
-}
-
 /// Whether OpenAI doesn't serve the model in this format, and the channel has another in which it does.
 fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
     let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
     // Relays serve these models in every format that they have.
-    if !is_at_openai(channel) {
+    if !channel.at_openai {
         return false;
     }
     match format {
@@ -386,7 +379,7 @@ impl Admission {
 fn fits_responses(call: &Call, model: &str) -> bool {
     let is_tiny = call.max_output.is_some_and(|most| most < RESPONSES_CEILING_MIN);
     let stops = call.needs.stops && !call.bound && !openai::is_reasoning(model);
-    !is_tiny && call.choices <= 1 && !stops
+    !is_tiny && call.choices_in(Format::OpenaiResponses) <= 1 && !stops
 }
 
 /// What a channel is for.

@@ -602,6 +602,7 @@ impl Admission {
                 min_output: self.call.min_output,
                 thinking: self.call.thinking,
                 choices: self.call.choices,
+                translated_choices: self.call.translated_choices,
                 needs: self.call.needs,
                 service_tier: self.call.service_tier,
                 variant: self.call.variant,

@@ -86,6 +86,8 @@ pub struct Facts {
     pub max_output: Option<u64>,
     /// How many choices are generated: the larger of `n` and `best_of`, at least 1.
     pub choices: u32,
+    /// How many choices are asked for by `n`, at least 1: in another format that alone can be said.
+    pub n: u32,
     /// The thinking budget, in tokens.
     pub thinking_budget: Option<u64>,
     /// What it says of thinking.
@@ -227,6 +229,7 @@ impl Facts {
         call.extra_output = self.extra_output_bound;
         call.units = self.units;
         call.choices = self.choices.max(1);
+        call.translated_choices = Some(self.n.max(1)).filter(|n| *n < call.choices);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.thinking = self.thinking;
         call.needs = self.needs;

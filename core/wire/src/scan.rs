@@ -170,7 +170,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         format,
         text,
         cursor: Cursor::new(text),
-        facts: Facts { choices: 1, ..Facts::default() },
+        facts: Facts { choices: 1, n: 1, ..Facts::default() },
         is_addressed: false,
         opening: None,
         media: 0,
@@ -469,6 +469,9 @@ impl<'a> Scan<'a> {
                 })?;
                 // What is generated is billed, returned or not: the ceiling holds for each.
                 self.facts.choices = self.facts.choices.max(n);
+                if field == Field::N {
+                    self.facts.n = n;
+                }
                 Ok(())
             }
             Field::User | Field::SafetyIdentifier => {

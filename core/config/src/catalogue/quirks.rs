@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sluicegate_core::channel::Channel;
+use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::ids::ProviderId;
 use sluicegate_core::quirk::{Quirks, UsageCounts};
 
@@ -44,6 +44,7 @@ pub fn know_quirks(channels: &mut [Channel]) {
             (known, provider(channel.provider.as_str()).is_some_and(|it| it.wire == AZURE))
         });
         channel.quirks = Arc::clone(known);
+        channel.at_openai = is_at_openai(channel);
         let more = known.usage.iter().any(|quirk| matches!(quirk.counts, UsageCounts::MoreInput(_)));
         let beside: Vec<_> =
             channel.models.iter().map(|model| channel.beside(model.upstream.as_str())).collect();
@@ -67,10 +68,29 @@ fn owner(channel: &Channel) -> Option<Provider> {
     host_of(url).and_then(provider_of_host).or_else(|| named.filter(|named| named.id != "openai"))
 }
 
+/// Where OpenAI serves its models itself, and Azure does; the hosts of regions and resources end so.
+// QUIRK(openai, 2026-11, https://platform.openai.com/docs/guides/your-data): data stays in Europe at `eu.api.openai.com`, say.
+const OPENAIS: [&str; 4] =
+    ["api.openai.com", ".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"];
+
+/// Whether all addresses of a channel are OpenAI's or Azure's. What is named Azure is Azure behind a gateway, too; `openai` stands for
+/// whatever is compatible.
+fn is_at_openai(channel: &Channel) -> bool {
+    let ends = |host: &str, end: &str| {
+        let rest = host.strip_suffix(end);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || end.starts_with('.'))
+    };
+    let is_own = |endpoint: &Endpoint| {
+        let host = host_of(&endpoint.url).map(str::to_ascii_lowercase);
+        host.is_some_and(|host| OPENAIS.iter().any(|end| ends(&host, end)))
+    };
+    channel.provider.as_str().starts_with("azure")
+        || !channel.endpoints.is_empty() && channel.endpoints.iter().all(is_own)
+}
+
 #[cfg(test)]
 mod tests {
     use sluicegate_core::Format;
-    use sluicegate_core::channel::Endpoint;
 
     use super::*;
 
@@ -101,5 +121,31 @@ mod tests {
         assert!(!of("openai", "https://api.openai.com/v1/chat/completions").is_empty());
         assert!(of("mock", "").is_empty());
         assert!(of("no-such-provider", "https://relay.test/v1").is_empty());
+    }
+
+    #[test]
+    fn openai_is_known_by_its_hosts() {
+        let home = "https://api.openai.com/v1/chat/completions";
+        for (provider, urls, want) in [
+            ("openai", &[home] as &[&str], true),
+            ("openai", &["https://EU.api.openai.com:443/v1/responses"], true),
+            ("openai_like", &[home, "https://api.openai.com/v1/responses"], true),
+            ("openai", &["https://n.openai.azure.com/openai/v1/chat/completions"], true),
+            ("openai", &["https://n.cognitiveservices.azure.com/openai/v1/responses"], true),
+            ("azure", &["https://gateway.example/openai/v1/chat/completions"], true),
+            ("azure_ai", &["https://n.services.ai.azure.com/models/chat/completions"], true),
+            ("openai", &["https://relay.example/v1/completions"], false),
+            ("openai", &["http://127.0.0.1:9/v1/chat/completions"], false),
+            ("openai", &[home, "https://relay.example/v1/responses"], false),
+            ("openai", &["https://api.openai.com.relay.example/v1/chat/completions"], false),
+            ("openai", &["https://notapi.openai.com/v1/chat/completions"], false),
+            ("openai", &[], false),
+        ] {
+            let mut channel = Channel::new("c", "c", provider);
+            let endpoint = |url: &&str| Endpoint { format: Format::OpenaiChat, url: (*url).to_owned() };
+            channel.endpoints = urls.iter().map(endpoint).collect();
+            know_quirks(std::slice::from_mut(&mut channel));
+            assert_eq!(channel.at_openai, want, "{provider} {urls:?}");
+        }
     }
 }

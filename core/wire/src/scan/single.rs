@@ -352,6 +352,26 @@ mod tests {
     }
 
     #[test]
+    fn the_best_of_several_is_picked_where_that_can_be_said() {
+        for (format, body, own, translated) in [
+            (Format::OpenaiCompletions, r#"{"model":"m","prompt":"a","best_of":5}"#, 5, 1),
+            (Format::OpenaiCompletions, r#"{"model":"m","best_of":5,"prompt":"a","n":2}"#, 5, 2),
+            (Format::OpenaiCompletions, r#"{"model":"m","prompt":"a","n":3,"best_of":3}"#, 3, 3),
+            (
+                Format::OpenaiChat,
+                r#"{"model":"m","messages":[{"role":"user","content":"a"}],"n":2,"best_of":4}"#,
+                4,
+                2,
+            ),
+        ] {
+            let scanned = scan(format, &Bytes::from_static(body.as_bytes())).unwrap();
+            let call = scanned.facts().call("c".into(), format);
+            let choices = (call.choices_in(format), call.choices_in(Format::GeminiGenerate));
+            assert_eq!(choices, (own, translated), "{body}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_of_a_wrong_type_is_named() {
         for (format, body, param) in [
             (Format::OpenaiCompletions, r#"{"prompt":"a"}"#, "model"),
