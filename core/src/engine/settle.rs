@@ -394,24 +394,33 @@ fn decide_charge(
 ) -> Charge {
     match charge_of(on_unknown, admission, open, outcome, reported) {
         Charge::Settle(..) if admission.call.format.counts_tokens() => Charge::Release,
-        Charge::Settle(usage, _) if made_unsaid(&usage, admission, open, outcome) => {
-            let counted = with_made(usage, admission, open, outcome);
-            Charge::Settle(within_bound(counted, admission, open), UsageSource::Counted)
-        }
-        Charge::Settle(usage, UsageSource::Counted) => {
-            Charge::Settle(within_bound(usage, admission, open), UsageSource::Counted)
+        Charge::Settle(usage, source) => {
+            let (usage, source) = if !made_unsaid(&usage, source, admission, outcome) {
+                (usage, source)
+            } else if is_charged_by_tokens(admission, open) {
+                (with_made(usage, admission, open, outcome), UsageSource::Counted)
+            } else {
+                (Usage { image_out: 0, ..usage }, source)
+            };
+            let is_ours = source == UsageSource::Counted;
+            Charge::Settle(if is_ours { within_bound(usage, admission, open) } else { usage }, source)
         }
         charge => charge,
     }
 }
 
-/// Whether images were made that are charged in tokens, and nobody says in how many.
-fn made_unsaid(usage: &Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> bool {
-    let Some((channel, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
+/// Whether images were made, and nobody says in how many tokens. Those that we counted ourselves are of images in the making.
+fn made_unsaid(usage: &Usage, source: UsageSource, admission: &Admission, outcome: &Outcome) -> bool {
+    let partial = if source == UsageSource::Counted { usage.image_out } else { 0 };
     admission.call.format.unit() == Some(Unit::Image)
         && (outcome.class == OutcomeClass::Ok || began(outcome))
-        && usage.output_tokens() == 0
-        && admission.call.price(&channel.id, model).is_by_tokens()
+        && usage.output_tokens() == partial
+}
+
+/// Whether what is made is charged in tokens, and not by the piece.
+fn is_charged_by_tokens(admission: &Admission, open: &Open) -> bool {
+    let found = admission.runtime.snapshot.resolve(open.candidate);
+    found.is_some_and(|(channel, model)| admission.call.price(&channel.id, model).is_by_tokens())
 }
 
 /// The same with the tokens of the images, by their formula, and those of the prompt.
@@ -426,7 +435,12 @@ fn with_made(usage: Usage, admission: &Admission, open: &Open, outcome: &Outcome
     let each = made_image_tokens(open.upstream_model.as_str(), variant.as_ref());
     let input_uncached =
         if usage.input_tokens() == 0 { open.input_estimate(call) } else { usage.input_uncached };
-    Usage { input_uncached, units, image_out: each.saturating_mul(units), ..usage }
+    Usage {
+        input_uncached,
+        units,
+        image_out: each.saturating_mul(units).saturating_add(usage.image_out),
+        ..usage
+    }
 }
 
 /// What was served: as the answer says, and where it doesn't as was sent.

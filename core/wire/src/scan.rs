@@ -28,6 +28,7 @@ use crate::gemini::json_schema;
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, compact, unescape};
 pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
+pub(crate) use single::PARTIAL_IMAGE_TOKENS;
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
@@ -177,6 +178,7 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         media_saved: 0,
         seen: 0,
         documents: None,
+        partial_images: 0,
         members: SmallVec::new(),
     };
     if let Some(at) = at {
@@ -320,6 +322,8 @@ struct Scan<'a> {
     seen: u64,
     /// What is to be ranked.
     documents: Option<Val<'a>>,
+    /// How many images in the making are asked for.
+    partial_images: u64,
     members: Members,
 }
 

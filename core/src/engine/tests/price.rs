@@ -212,6 +212,30 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
 }
 
 #[test]
+fn images_in_the_making_are_counted_on_top_where_tokens_are_charged() {
+    let by_tokens = || with(PriceParts { image_out: Some(8_000_000), ..PriceParts::default() });
+    let by_piece = || Price { per_unit: Some(40_000_000_000), ..by_tokens() };
+    for (price, class, image_out) in [
+        (by_tokens(), OutcomeClass::Ok, 4_160 + 200),
+        (by_tokens(), OutcomeClass::ClientGone, 4_160 + 200),
+        (by_piece(), OutcomeClass::Ok, 0),
+    ] {
+        let mut only = channel_with(|model| model.price = price);
+        only.endpoints[0].format = Format::OpenaiImages;
+        only.models[0].upstream = "gpt-image-1".into();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let image = Call { format: Format::OpenaiImages, units: 1, extra_output: 16_684, ..call("m", None) };
+        let mut admission = engine.admit(Call { stream: true, ..image }, &caller, NOW, 7).unwrap();
+        let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let counted = Usage { units: 1, image_out: 200, ..Usage::default() };
+        let outcome = Outcome { counted, sent: true, ..Outcome::failed(class, Some(200)) };
+        engine.observe(&mut admission, &outcome, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).usage.image_out, image_out, "{class:?}");
+    }
+}
+
+#[test]
 fn a_tier_without_a_price_is_no_candidate_under_a_strict_budget() {
     let served = |price: Price, limits: Vec<Limit>| {
         let engine = engine_with(|model| model.price = price.clone());

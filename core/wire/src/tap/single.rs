@@ -7,6 +7,7 @@ use sluicegate_core::price::Variant;
 use super::{Tap, note};
 use crate::fault::Fault;
 use crate::json::{Kind, Val, decoded_len};
+use crate::scan::PARTIAL_IMAGE_TOKENS;
 use crate::usage::{Absurd, single};
 
 impl Tap {
@@ -54,6 +55,9 @@ impl Tap {
         if let Some(delta) = root.get("delta").filter(|delta| delta.kind() == Kind::String) {
             self.observed.output_bytes += decoded_len(delta.raw()) as u64;
         }
+        if kind.ends_with(".partial_image") {
+            self.observed.media.image += PARTIAL_IMAGE_TOKENS;
+        }
         let ends = kind.ends_with(".completed") || kind.ends_with(".done");
         self.observed.first_content = true;
         self.observed.finished |= ends;
@@ -78,7 +82,15 @@ impl Tap {
         self.pictured(root);
         match single(self.format, root, images) {
             Ok(Some(usage)) if usage.is_absurd() => self.reject(),
-            Ok(usage) => self.observed.usage = usage.or(self.observed.usage),
+            Ok(usage) => {
+                // Who counts tokens counts those of partial images, and who says no more than that there is an image counts none.
+                let counts = usage.is_some_and(|usage| usage.output_tokens() > 0);
+                if counts {
+                    self.observed.media_said = self.observed.media;
+                }
+                self.observed.output_missing = !counts && self.observed.media != self.observed.media_said;
+                self.observed.usage = usage.or(self.observed.usage);
+            }
             Err(Absurd) => self.reject(),
         }
     }
@@ -86,7 +98,7 @@ impl Tap {
 
 #[cfg(test)]
 mod tests {
-    use sluicegate_core::Usage;
+    use sluicegate_core::{Usage, UsageSource};
 
     use super::*;
 
@@ -247,5 +259,25 @@ mod tests {
         tap.frame(event("transcript.text.delta", ",\"delta\":\"hello\"").as_bytes());
         tap.frame(event("transcript.text.done", ",\"text\":\"hello\"").as_bytes());
         assert_eq!((tap.observed.finished, tap.observed.output_bytes), (true, 5));
+    }
+
+    #[test]
+    fn partial_images_are_counted_where_nobody_reports_them() {
+        let partial = ("image_generation.partial_image", "");
+        let reported = ",\"usage\":{\"input_tokens\":5,\"output_tokens\":472}";
+        for (events, image_out, source) in [
+            (&[partial, partial] as &[_], 200, UsageSource::Counted),
+            (&[partial, ("image_generation.completed", "")], 100, UsageSource::Counted),
+            (&[("image_edit.partial_image", ""), ("image_edit.completed", "")], 100, UsageSource::Counted),
+            (&[("image_generation.completed", "")], 0, UsageSource::Reported),
+            (&[partial, partial, ("image_generation.completed", reported)], 472, UsageSource::Reported),
+        ] {
+            let mut tap = Tap::new(Format::OpenaiImages, None);
+            for (kind, rest) in events {
+                tap.frame(format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n").as_bytes());
+            }
+            let (usage, how) = tap.observed.settlement(7);
+            assert_eq!((usage.image_out, how), (image_out, source), "{events:?}");
+        }
     }
 }
