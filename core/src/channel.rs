@@ -19,7 +19,7 @@ use crate::ids::{ChannelId, ModelName, ProviderId, own_name};
 use crate::limit::Limit;
 use crate::pattern::Pattern;
 use crate::price::Price;
-use crate::quirk::{Beside, Quirks};
+use crate::quirk::{Beside, Quirks, ThinkTags};
 use crate::tenant::Source;
 
 pub use terms::{ModelTerms, PriceTerms};
@@ -101,6 +101,9 @@ pub struct Channel {
     /// Whether it searches the web by itself when a call in another format asks for that; unset: as its quirks say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search: Option<bool>,
+    /// How thoughts stand in the text of its models; unset: as its quirks say, which have taken this over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_tags: Option<ThinkTags>,
     /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<String>,
@@ -162,6 +165,7 @@ impl Channel {
             translation: None,
             client_overrides: Vec::new(),
             web_search: None,
+            think_tags: None,
             pass_through: Vec::new(),
             price_terms: None,
             body_edits: Vec::new(),

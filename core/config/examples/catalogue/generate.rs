@@ -283,8 +283,14 @@ marks for the prompt cache (`cache_control`, on what is said and on tools). Othe
 to everybody but who lacks it (`json_schema`): there it is said in the system prompt, JSON is asked for, and that is named. A caller who speaks the channel's own format is passed as ever.
 
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
-like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`
-and `</think>` passes as it is within OpenAI's format, and is told apart when the answer is translated.
+like any other: before content another channel is tried, after it the call is settled with what was delivered.
+
+**Thoughts between `<think>` and `</think>`** pass as they are within OpenAI's format, and are told apart when the answer is translated: of the providers and
+models below, and of a channel whose `think_tags` says so, which goes before. Where `reasoning_content` or `reasoning` come, the text is left as it is. At a channel of `openai`,
+`custom_openai` or another without quirks in its operator's own network (a private address, a name without a dot or under `.local`, `.internal`, `.svc` and their like) the models of
+vLLM are taken to think so, too, in answers that begin with `<think>`. Where a model's template opens the tag, answers have `</think>` alone. A whole one that has it not, and wasn't
+cut off, is text; of a streamed one all is thought up to the tag, unless it begins as JSON does. That is known of the models that vLLM says it of, at channels that name vLLM, SGLang, LM Studio, llamafile or Xinference;
+elsewhere `think_tags: opened` says it, and `tagged` or `none` take it back.
 
 ";
 
@@ -389,12 +395,10 @@ fn lines(quirks: &Quirks) -> Vec<String> {
         };
         format!("`{}`: the end `{}` means {means}", it.id, it.word)
     }));
-    lines.extend(
-        quirks
-            .think_tags
-            .iter()
-            .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
-    );
+    lines.extend(quirks.think_tags.iter().map(|it| {
+        let how = if it.opened { ", without the opening tag unless a model writes it" } else { "" };
+        format!("`{}`: reasoning stands in the text{how}{}", it.id, models(&it.models))
+    }));
     lines.extend(quirks.thinking.iter().map(thinking));
     lines.extend(quirks.beside.iter().map(beside));
     lines.extend(quirks.searches.iter().map(|it| {

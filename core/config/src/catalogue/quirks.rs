@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use sluicegate_core::channel::{Channel, Endpoint};
 use sluicegate_core::ids::ProviderId;
-use sluicegate_core::quirk::{Quirks, UsageCounts};
+use sluicegate_core::quirk::{Quirks, ThinkTags, UsageCounts};
 
-use super::{Provider, provider, provider_of_host};
+use super::{Provider, is_self_hosted, provider, provider_of_host};
 use crate::counting;
 use crate::endpoint::{AZURE, host_of, is_home};
 
@@ -24,22 +24,44 @@ fn quirks_of_family(family: &str) -> Quirks {
     line.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
+/// What nobody in the catalogue is named as, or what stands for whatever speaks OpenAI's format.
+const ANYBODY: &str = "compatible";
+/// Those who serve open models' texts as they are written.
+const RAW: &str = "vllm";
+/// Stands for a server in its operator's own network whose software isn't named: no family is called so.
+const SELF_HOSTED: &str = "self-hosted";
+
+/// What is known of a server that an operator runs and whose software isn't named: how the texts begin of models that think. That their
+/// templates have opened the tag isn't: relays run there as well, whose texts have no thoughts.
+fn self_hosted() -> Quirks {
+    let mut think_tags = quirks_of_family(RAW).think_tags;
+    think_tags.iter_mut().for_each(|it| (it.opened, it.read_only) = (false, true));
+    Quirks { think_tags, ..Quirks::default() }
+}
+
 /// Tells channels what is different at their providers: at whoever's own address they are, else at whom they name.
-/// `openai` also stands for whatever is compatible: away from home nothing is known of it.
+/// `openai` also stands for whatever is compatible: away from home little is known of it, and nothing but in the operator's own network. What
+/// a channel says itself goes before.
 pub fn know_quirks(channels: &mut [Channel]) {
     // Channels by the thousand are of a few providers.
     let mut of_family: HashMap<&str, Arc<Quirks>> = HashMap::new();
-    let mut of_place: HashMap<(ProviderId, String), (Arc<Quirks>, bool)> = HashMap::new();
+    let mut of_place: HashMap<(ProviderId, String, Option<ThinkTags>), (Arc<Quirks>, bool)> = HashMap::new();
     for channel in channels {
         let url = channel.endpoints.first().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
-        let place = (channel.provider.clone(), host_of(url).unwrap_or_default().to_owned());
+        let host = host_of(url).unwrap_or_default();
+        let place = (channel.provider.clone(), host.to_owned(), channel.think_tags);
         let (known, deploys) = of_place.entry(place).or_insert_with(|| {
-            let known = match owner(channel) {
-                None => Arc::default(),
-                Some(owner) => {
-                    let quirks = of_family.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner)));
-                    Arc::clone(quirks)
+            let owner = owner(channel).filter(|owner| owner.family != ANYBODY);
+            let known = match owner {
+                None if is_self_hosted(host) => {
+                    of_family.entry(SELF_HOSTED).or_insert_with(|| Arc::new(self_hosted()))
                 }
+                None => of_family.entry(ANYBODY).or_default(),
+                Some(owner) => of_family.entry(owner.family).or_insert_with(|| Arc::new(quirks_of(&owner))),
+            };
+            let known = match channel.think_tags {
+                Some(setting) => Arc::new(Quirks::clone(known).with_think_tags(setting)),
+                None => Arc::clone(known),
             };
             (known, provider(channel.provider.as_str()).is_some_and(|it| it.wire == AZURE))
         });
@@ -121,6 +143,37 @@ mod tests {
         assert!(!of("openai", "https://api.openai.com/v1/chat/completions").is_empty());
         assert!(of("mock", "").is_empty());
         assert!(of("no-such-provider", "https://relay.test/v1").is_empty());
+    }
+
+    #[test]
+    fn thoughts_are_looked_for_where_raw_texts_are_served() {
+        use ThinkTags::{None as Never, Opened, Tagged};
+        let (raw, other) = ("deepseek-ai/DeepSeek-R1", "llama-4");
+        for (provider, host, setting, model, want, sent_back) in [
+            ("hosted_vllm", "gpu.example:8000", None, raw, Opened, true),
+            ("hosted_vllm", "gpu.example:8000", None, "Qwen/Qwen3-8B", Tagged, true),
+            ("hosted_vllm", "gpu.example:8000", None, "Qwen/Qwen3-30B-A3B-Thinking-2507", Opened, true),
+            ("hosted_vllm", "gpu.example:8000", None, other, Never, false),
+            ("hosted_vllm", "gpu.example:8000", Some(Tagged), raw, Tagged, true),
+            ("hosted_vllm", "gpu.example:8000", Some(Never), raw, Never, false),
+            ("openai", "127.0.0.1:9", None, raw, Tagged, false),
+            ("openai", "10.1.2.3:8000", None, raw, Tagged, false),
+            ("custom_openai", "gpu-7:8000", None, raw, Tagged, false),
+            ("openai", "127.0.0.1:9", None, other, Never, false),
+            ("openai", "127.0.0.1:9", Some(Opened), other, Opened, true),
+            ("openai", "relay.example", None, raw, Never, false),
+            ("openai", "relay.example", Some(Opened), raw, Opened, true),
+            ("openai", "api.openai.com", None, raw, Never, false),
+            ("deepseek", "127.0.0.1:9", None, raw, Never, false),
+        ] {
+            let mut channel = Channel::new("c", "c", provider);
+            let url = format!("http://{host}/v1/chat/completions");
+            channel.endpoints = vec![Endpoint { format: Format::OpenaiChat, url }];
+            channel.think_tags = setting;
+            know_quirks(std::slice::from_mut(&mut channel));
+            let got = (channel.quirks.think_tags_of(model), channel.quirks.takes_think_tags(model));
+            assert_eq!(got, (want, sent_back), "{provider} {host} {setting:?} {model}");
+        }
     }
 
     #[test]

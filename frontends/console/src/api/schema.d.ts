@@ -2334,6 +2334,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {
@@ -2469,6 +2471,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {
@@ -4039,6 +4043,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {

@@ -123,6 +123,11 @@ pub(crate) static CHANNEL: Section = Section {
             "Whether it searches the web by itself when a call in another format asks for that; where it doesn't, it isn't asked, and the loss report says so. Default: as the [catalogue](providers.md) knows of the provider.",
         ),
         key(
+            "think_tags",
+            Kind::Word(&["none", "tagged", "opened"]),
+            "How thoughts stand in the text of its chat completions, where they don't come beside it: not at all; between <think> and </think>, in answers that begin so; or also up to a closing tag alone, because the models' template has opened it, which makes all of a streamed answer thoughts that never closes it. Told apart when an answer is translated. Default: as the [catalogue](providers.md) knows of the provider and its models.",
+        ),
+        key(
             "pass_through",
             Kind::Switch(&PASS_THROUGH),
             "Whether the provider's own operations are passed through at /providers/NAME/…, and which. Default false.",

@@ -50,6 +50,7 @@ const FIELDS: [&str; 27] = [
     "translation",
     "client_overrides",
     "web_search",
+    "think_tags",
     "pass_through",
     "price_terms",
     "body_edits",
