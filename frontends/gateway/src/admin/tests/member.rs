@@ -173,7 +173,9 @@ async fn who_comes_while_it_changes_comes_at_what_it_gives_by_then() {
             w.admin.change_members(&operator, add(member.clone())),
             w.admin.update_member(&operator, "g1", &u1, back),
         );
-        (given.unwrap(), made.unwrap(), cleared.unwrap());
+        given.unwrap();
+        made.unwrap();
+        cleared.unwrap();
         assert!(added.unwrap().done, "{round}");
         for id in [user.as_str(), &member, "u1", "ga"] {
             assert_eq!(w.cap(id).await, Some((100 + round, true)), "{round} {id}");
