@@ -45,7 +45,8 @@ fn self_hosted() -> Quirks {
 pub fn know_quirks(channels: &mut [Channel]) {
     // Channels by the thousand are of a few providers.
     let mut of_family: HashMap<&str, Arc<Quirks>> = HashMap::new();
-    let mut of_place: HashMap<(ProviderId, String, Option<ThinkTags>), (Arc<Quirks>, bool)> = HashMap::new();
+    type Place = (ProviderId, String, Option<ThinkTags>);
+    let mut of_place: HashMap<Place, (Arc<Quirks>, bool)> = HashMap::new();
     for channel in channels {
         let url = channel.endpoints.first().map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
         let host = host_of(url).unwrap_or_default();

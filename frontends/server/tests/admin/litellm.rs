@@ -254,7 +254,8 @@ fn rights_are_asked_for_before_anything_is_looked_up() {
         };
         let group = |what: &'static str| move |name: &str| json!({"access_group_name": "a", "access_model_names": ["m"], what: [name]});
         let team = |name: &str| json!({"organization_id": "o", "members_with_roles": [{"user_id": name}]});
-        let calls: [(&str, &str, &dyn Fn(&str) -> Value); 6] = [
+        type Body<'a> = &'a dyn Fn(&str) -> Value;
+        let calls: [(&str, &str, Body<'_>); 6] = [
             ("groups", "POST /team/new", &team),
             ("channels", "POST /v1/access_group", &group("assigned_team_ids")),
             ("channels", "POST /v1/access_group", &group("assigned_key_ids")),

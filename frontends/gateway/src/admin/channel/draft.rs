@@ -26,7 +26,7 @@ pub struct ChannelDraft {
 }
 
 /// What of a channel can be changed by itself.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 28] = [
     "name",
     "provider",
     "endpoints",
