@@ -118,7 +118,7 @@ pub struct Channel {
     #[serde(skip)]
     pub quirks: Arc<Quirks>,
     /// Whether its addresses are OpenAI's own or Azure's, where each of OpenAI's models is served only in the formats that its documentation
-    /// names; a relay serves them in every format that it has. Never stored, as `quirks`.
+    /// names; a relay may serve them in every format that it has. Never stored, as `quirks`.
     #[serde(skip)]
     pub at_openai: bool,
     /// Whether it serves at all.

@@ -1042,6 +1042,31 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
 }
 
 #[test]
+fn a_relay_in_openai_s_name_is_asked_as_openai_and_then_as_it_came() {
+    use Format::{OpenaiChat, OpenaiCompletions};
+    for (provider, want) in
+        [("openai", &[OpenaiChat, OpenaiCompletions] as &[Format]), ("vllm", &[OpenaiCompletions])]
+    {
+        let mut only = channel_with(|own| own.upstream = "gpt-4o".into());
+        only.provider = provider.into();
+        let url = "http://127.0.0.1:9/".to_owned();
+        only.endpoints =
+            [OpenaiChat, OpenaiCompletions].map(|format| Endpoint { format, url: url.clone() }).into();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let call = Call { format: OpenaiCompletions, ..call("m", Some(200)) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let mut tried = Vec::new();
+        while let Next::Try(attempt) = engine.next(&mut admission, NOW) {
+            tried.push(attempt.endpoint().format);
+            engine.observe(&mut admission, &Outcome::failed(OutcomeClass::Inexpressible, None), NOW);
+        }
+        assert_eq!(tried, want, "{provider}");
+        engine.finish(admission, Some("not_supported"), NOW);
+    }
+}
+
+#[test]
 fn what_formats_cannot_say_takes_no_attempt_from_a_channel_that_can() {
     let with = |id: &str, formats: &[Format], priority: i32| {
         let url = "http://127.0.0.1:9/".to_owned();
