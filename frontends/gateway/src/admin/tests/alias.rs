@@ -28,7 +28,7 @@ async fn an_alias_that_several_have_means_none_of_them() {
         assert!(error.message().contains("by its id"), "{error}");
     };
     several(w.admin.key(&operator, &ci).await.unwrap_err());
-    several(w.admin.key_named(&operator, "ci").await.unwrap_err());
+    assert_eq!(w.admin.key_named(&operator, "ci").await.unwrap(), ci);
     several(w.admin.block_key(&operator, &ci, true).await.unwrap_err());
     several(w.admin.delete_key(&operator, &ci).await.unwrap_err());
     several(w.admin.group(&operator, "eng").await.unwrap_err());
