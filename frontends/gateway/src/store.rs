@@ -164,6 +164,13 @@ pub trait Store: RecordStore {
     /// their ids.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
 
+    /// One group, by its id alone, whoever has an alias of that text.
+    async fn group_by_id(&self, id: &GroupId) -> Result<Option<Stored<Group>>> {
+        let filter = GroupFilter { id: Some(id.clone()), ..GroupFilter::default() };
+        let page = Page { limit: 1, uncounted: true, ..Page::default() };
+        Ok(self.groups(&filter, &Reach::ALL, page).await?.items.pop())
+    }
+
     /// Groups, newest first.
     async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page)
     -> Result<Listing<Stored<Group>>>;

@@ -556,6 +556,10 @@ async fn of_namesakes_none_is_taken_for_the_one_that_was_meant(store: Arc<dyn St
     assert_eq!(store.group("eng", &reach("o7")).await.unwrap().unwrap().value.id.as_str(), "g7");
     // An id is one, whoever is called so.
     assert_eq!(store.group("rd", &Reach::ALL).await.unwrap().unwrap().value.id.as_str(), "rd");
+    for (id, want) in [("rd", Some("rd")), ("g9", Some("g9")), ("eng", None), ("nobody", None)] {
+        let found = store.group_by_id(&id.into()).await.unwrap();
+        assert_eq!(found.as_ref().map(|it| it.value.id.as_str()), want, "{id}");
+    }
     assert!(store.group("nobody", &Reach::ALL).await.unwrap().is_none());
 }
 

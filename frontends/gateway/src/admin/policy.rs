@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use sluicegate_core::ports::PolicyHook;
 use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Retry};
+use sluicegate_core::{Error, ErrorKind, Group, GroupId, OrganizationId, Result, Retry};
 use sluicegate_policy::{Policies, PolicyDiagnostic, TestResult, Tests, Whose};
 
 use super::access::check_id;
@@ -23,7 +23,10 @@ pub use view::{
 };
 use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
-use super::{Access, Actor, Admin, Deed, ReplayPolicy, Then, forbidden, invalid, not_found, retried};
+use super::{
+    Access, Actor, Admin, DEFAULT_ORGANIZATION, Deed, ReplayPolicy, Then, forbidden, invalid, not_found,
+    retried,
+};
 use crate::script;
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
@@ -388,10 +391,10 @@ impl Admin {
                 (Some(id.clone()), self.any_organization(id).await?.and_then(|it| it.value.alias))
             }
             Attachment::Group(id) | Attachment::GroupById(id) => {
-                let declared = self.declared().group(id.as_str()).cloned();
-                let group = match declared {
-                    Some(group) => Some(group),
-                    None => self.store().group(id.as_str(), &Reach::ALL).await?.map(|it| it.value),
+                let by_alias = matches!(attached, Attachment::Group(_));
+                let group = match self.group_by_id(id).await? {
+                    None if by_alias => self.group_by_alias(id.as_str()).await?,
+                    found => found.map(|it| it.value),
                 };
                 group.map_or((None, None), |it| (Some(it.organization), it.alias))
             }
@@ -401,6 +404,17 @@ impl Admin {
             }
         };
         Ok(Whose { organization, names: alias.into_iter().collect() })
+    }
+
+    /// A group of the default organization, whose aliases alone name what a script is attached to.
+    async fn group_by_alias(&self, alias: &str) -> Result<Option<Group>> {
+        let reach = Reach { organization: Some(DEFAULT_ORGANIZATION.into()), ..Reach::ALL };
+        let is = |it: &&Group| reach.has_group(it) && it.alias.as_deref() == Some(alias);
+        let declared = self.declared().groups().find(is).cloned();
+        match declared {
+            Some(group) => Ok(Some(group)),
+            None => Ok(self.store().group(alias, &reach).await?.map(|it| it.value)),
+        }
     }
 
     /// The versions of a policy that an actor may see, oldest first: at least one.

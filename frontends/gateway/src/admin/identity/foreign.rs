@@ -7,7 +7,7 @@ use crate::admin::access::as_stored;
 use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed};
 use crate::jwt::user_id;
-use crate::store::{Change, Expect, Reach, Stored};
+use crate::store::{Change, Expect, Stored};
 
 impl Admin {
     /// The user whom an issuer's token names; whose they are is for the asker to look at.
@@ -72,8 +72,7 @@ impl Admin {
         if let Some(group) = declared.group(id.as_str()).filter(|group| group.id == *id) {
             return Ok(Some(as_stored(group.clone(), group.created_at)));
         }
-        let stored = self.store().group(id.as_str(), &Reach::ALL).await?;
-        Ok(stored.filter(|group| group.value.id == *id))
+        self.store().group_by_id(id).await
     }
 
     /// Whether a user is in a group.
