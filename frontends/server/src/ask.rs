@@ -335,12 +335,19 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>> {
     read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
 }
 
+/// What LiteLLM's clients put into the address of a change.
+const OF_ADDRESS: (&str, &str) = ("/key/regenerate", "key");
+
 /// A change is all in its body: what stands in the address would be passed over, and the change made all the same.
 fn refuse_parameters(req: &HttpRequest) -> Result<()> {
-    if matches!(*req.method(), Method::GET | Method::HEAD) {
+    let route = req.match_pattern().unwrap_or_default();
+    if only_looks(req.method(), &route) {
         return Ok(());
     }
-    let Some((name, _)) = pairs(req.query_string())?.into_iter().next() else { return Ok(()) };
+    let is_read = |name: &str| (route.as_str(), name) == OF_ADDRESS;
+    let Some((name, _)) = pairs(req.query_string())?.into_iter().find(|(name, _)| !is_read(name)) else {
+        return Ok(());
+    };
     let message = format!(
         "{} takes no parameters in the address, and nothing was done; put `{name}` into the body if it belongs there, or leave it out",
         req.method()

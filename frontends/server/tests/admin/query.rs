@@ -18,6 +18,8 @@ fn a_change_takes_nothing_from_the_address() {
             ("PATCH", "/api/v1/users/gus?x=1", "x"),
             ("PUT", "/api/v1/session/password?x=", "x"),
             ("POST", "/key/generate?max_budget=1", "max_budget"),
+            ("POST", "/key/regenerate?key=sk-gone&max_budget=1", "max_budget"),
+            ("POST", "/key/generate?key=sk-chosen-by-me", "key"),
             ("POST", "/api/v1/session?login=gus", "login"),
         ] {
             let answer = rig.ask(method, path, MASTER, &json!({})).await;
@@ -32,6 +34,23 @@ fn a_change_takes_nothing_from_the_address() {
         let unknown = rig.ask("DELETE", "/api/v1/tags/tg?dry_run=true", "sk-unknown", &Value::Null).await;
         assert_eq!(unknown.status, 401, "{}", unknown.text());
         rig.manage("DELETE", "/api/v1/tags/tg", Value::Null).await;
+    });
+}
+
+/// LiteLLM's clients say these there.
+#[test]
+fn what_is_read_from_the_address_of_a_post_is_taken() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let count = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        rig.manage("POST", "/utils/token_counter?call_endpoint=true", count).await;
+        let made = rig.manage("POST", "/key/generate", json!({})).await;
+        let old = made["key"].as_str().unwrap();
+        let path = format!("/key/regenerate?key={old}");
+        let other = rig.ask("POST", &path, MASTER, &json!({"key": "sk-another"})).await;
+        assert_eq!(other.status, 400, "{}", other.text());
+        let again = rig.manage("POST", &path, json!({})).await;
+        assert!(again["key"].is_string() && again["key"] != made["key"], "{again}");
     });
 }
 

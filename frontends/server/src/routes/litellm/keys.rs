@@ -486,10 +486,23 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     warned(row(&view), warnings)
 }
 
+/// The key that the body names, or else the address.
+fn key_of(ask: &Ask, fields: &mut Fields) -> Result<String> {
+    let query = query(ask)?;
+    match (fields.text("key")?.value().filter(|name| !name.is_empty()), query.text("key")) {
+        (Some(in_body), Some(in_address)) if in_body != in_address => {
+            let message = "the body and the address name different keys; name one of them";
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key"))
+        }
+        (Some(name), _) => Ok(name),
+        (None, _) => query.required("key").map(str::to_owned),
+    }
+}
+
 async fn regenerate(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = match ask.param("key") {
-        name if name.is_empty() => fields.required("key")?,
+        name if name.is_empty() => key_of(&ask, &mut fields)?,
         name => {
             fields.take("key");
             name
