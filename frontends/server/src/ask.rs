@@ -19,6 +19,7 @@ use futures_core::Stream;
 use futures_core::future::LocalBoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sluicegate::admin::{Access, Actor, Admin, Origin, Seen, Signed, TOKEN_PREFIX};
 use sluicegate::engine::BoundCaller;
 use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
@@ -167,6 +168,24 @@ impl Ask {
     /// `InvalidRequest` saying which parameter is wrong.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
         read_query(self.req.query_string())
+    }
+
+    /// The query's parameters. Of `lists` each may be there several times, an item or several at a time: they are one list, separated
+    /// by commas.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for any other that is there twice.
+    pub fn parameters(&self, lists: &[&str]) -> Result<Map<String, Value>> {
+        let mut all = Map::new();
+        for (name, text) in pairs(self.req.query_string())? {
+            let text = match all.get(&name).and_then(Value::as_str) {
+                None => text,
+                Some(before) if lists.contains(&name.as_str()) => format!("{before},{text}"),
+                Some(_) => return Err(twice(name)),
+            };
+            all.insert(name, text.into());
+        }
+        Ok(all)
     }
 
     /// Whether a table is asked for (`accept: text/csv`) rather than JSON.
@@ -321,13 +340,17 @@ fn read_query<T: DeserializeOwned>(text: &str) -> Result<T> {
     let mut seen = HashSet::new();
     for (name, _) in pairs(text)? {
         if !seen.insert(name.clone()) {
-            // One would win, in silence.
-            let message = format!("the parameter `{name}` is there twice; give it once");
-            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name));
+            return Err(twice(name));
         }
     }
     let read = web::Query::<T>::from_query(text);
     read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+}
+
+/// One would win, in silence.
+fn twice(name: String) -> Error {
+    let message = format!("the parameter `{name}` is there twice; give it once");
+    Error::new(ErrorKind::InvalidRequest, message).with("param", name)
 }
 
 fn pairs(text: &str) -> Result<Vec<(String, String)>> {

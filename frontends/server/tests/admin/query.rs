@@ -59,7 +59,7 @@ fn a_parameter_that_is_there_twice_is_refused() {
     block_on(async {
         let rig = Rig::new().await;
         for path in [
-            "/user/list?user_ids=gus&user_ids=gil",
+            "/tag/dau?tag_filter=a&tag_filter=b",
             "/key/list?page=1&page=1",
             "/api/v1/keys?limit=1&search=a&limit=2",
             "/api/v1/users?search=&search=",
@@ -69,6 +69,26 @@ fn a_parameter_that_is_there_twice_is_refused() {
             assert_eq!(answer.status, 400, "{path}: {}", answer.text());
             assert!(answer.text().contains("is there twice; give it once"), "{path}: {}", answer.text());
         }
-        rig.manage("GET", "/user/list?user_ids=gus,gil", Value::Null).await;
+    });
+}
+
+#[test]
+fn a_list_of_litellm_s_may_come_item_by_item() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for id in ["gus", "gil", "eve"] {
+            rig.manage("POST", "/api/v1/users", json!({"id": id})).await;
+        }
+        for path in ["/user/list?user_ids=gus,gil", "/user/list?user_ids=gus&user_ids=gil"] {
+            let listed = rig.manage("GET", path, Value::Null).await;
+            let ids: Vec<_> = listed["users"].as_array().unwrap().iter().map(|it| &it["user_id"]).collect();
+            assert_eq!(ids, ["gus", "gil"], "{path}: {listed}");
+        }
+        for path in
+            ["/tag/dau?", "/tag/wau?", "/tag/mau?", "/tag/summary?start_date=2026-01-01&end_date=2026-01-02&"]
+        {
+            let path = format!("{path}tag_filters=a&tag_filters=b");
+            rig.manage("GET", &path, Value::Null).await;
+        }
     });
 }
