@@ -60,8 +60,10 @@ impl Admin {
                 following.push((stored, member));
             }
         }
-        if following.len() > AT_ONCE {
-            return Err(too_many(after, following.len()));
+        // That only what is given is written down anew changes nothing of what anybody may use.
+        let others = following.iter().filter(|(stored, member)| stored.value.limits != member.limits).count();
+        if others > AT_ONCE {
+            return Err(too_many(after, others));
         }
         let mut steps = Vec::with_capacity(following.len());
         for (stored, member) in following {
