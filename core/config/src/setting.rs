@@ -9,7 +9,7 @@ use sluicegate_core::snapshot::{Declared, Unpriced};
 use sluicegate_core::tenant::Role;
 
 use crate::Dialect;
-use crate::auth::{PasswordSettings, Registration, SessionSettings};
+use crate::auth::{AuthSettings, PasswordSettings, Registration, SessionSettings};
 use crate::host::{HostSettings, LitellmVersion, Retention};
 use crate::native::DEFAULT_ORGANIZATION;
 use crate::reader::{Item, Load};
@@ -153,7 +153,7 @@ impl Setting {
             Self::DailySums => number(Retention::DAILY_SUMS_MIN_MS, KEPT_MAX_MS),
             Self::Responses => number(0, KEPT_MAX_MS),
             Self::Registration => SettingKind::Registration,
-            Self::KeysPerUser => number(0, 1_000_000),
+            Self::KeysPerUser => number(AuthSettings::KEYS_MIN as u64, AuthSettings::KEYS_MAX as u64),
             Self::PasswordLength => number(PasswordSettings::MIN as u64, PasswordSettings::MAX as u64),
             Self::SessionIdle | Self::SessionAbsolute => {
                 number(SessionSettings::MIN_MS, SessionSettings::MAX_MS)

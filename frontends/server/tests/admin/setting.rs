@@ -34,6 +34,8 @@ fn a_change_is_taken_whole_or_refused_with_what_is_wrong() {
                 "there is no setting `routing.retry`; did you mean `routing.retries`?",
             ),
             (json!({"port": 1}), 400, "GET /api/v1/settings lists"),
+            (json!({"auth.keys_per_user": 0}), 400, "must be a whole number from 1 to 100000"),
+            (json!({"auth.keys_per_user": 100_001}), 400, "must be a whole number from 1 to 100000"),
             (
                 json!({"routing.retries": 64}),
                 400,
