@@ -37,6 +37,11 @@ test.each([
     { requests: { day: 9 } },
     { models: { a: { requests: { day: '9' } } } },
   ],
+  [
+    { spend: { month: ['100 USD', '80 USD soft'] } },
+    { spend: { month: '80 USD soft' } },
+    { spend: { month: '100 USD' } },
+  ],
 ])('of %j, of which the group gives %j, a member has %j', (limits, given, own) => {
   expect(tree(ownRows(limits, given))).toEqual(own);
 });

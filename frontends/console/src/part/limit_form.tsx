@@ -45,9 +45,8 @@ function row(metric: string, window: string, amount: Amount, model: string): Lim
 
 /** Rows of the limits that are a member's own: without those that their group gives. */
 export function ownRows(limits: unknown, given: unknown): LimitRow[] {
-  const kind = (it: LimitRow) => JSON.stringify([it.metric, it.window, it.model]);
-  const theirs = new Set(rows(given).map(kind));
-  return rows(limits).filter((it) => !theirs.has(kind(it)));
+  const theirs = new Set(rows(given).map((it) => JSON.stringify(it)));
+  return rows(limits).filter((it) => !theirs.has(JSON.stringify(it)));
 }
 
 /** An amount without what people set between its digits: `1,000` is a thousand. */

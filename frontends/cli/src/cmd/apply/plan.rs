@@ -228,19 +228,33 @@ fn own(member: &Value) -> Value {
     own
 }
 
-/// Takes the single limits of `gone` out of limits.
+/// Takes the single limits of `gone` out of limits, amount by amount.
 fn take_out(limits: &mut Value, gone: &Value) {
     let (Some(limits), Some(gone)) = (limits.as_object_mut(), gone.as_object()) else { return };
     for (name, inner) in gone {
-        if inner.is_object()
-            && let Some(kept) = limits.get_mut(name)
-        {
-            take_out(kept, inner);
+        let Some(kept) = limits.get_mut(name) else { continue };
+        match inner {
+            Value::Object(_) => take_out(kept, inner),
+            _ => *kept = without(kept, inner),
         }
-        if !inner.is_object() || limits.get(name).is_some_and(is_nothing) {
+        if is_nothing(kept) {
             limits.remove(name);
         }
     }
+}
+
+/// The amounts of one window but those of `gone`. One stands by itself, several are a list.
+fn without(amounts: &Value, gone: &Value) -> Value {
+    let gone = amounts_of(gone);
+    let mut left: Vec<_> = amounts_of(amounts).iter().filter(|it| !gone.contains(it)).cloned().collect();
+    match left.len() {
+        1 => left.remove(0),
+        _ => left.into(),
+    }
+}
+
+fn amounts_of(amounts: &Value) -> &[Value] {
+    amounts.as_array().map_or(std::slice::from_ref(amounts), Vec::as_slice)
 }
 
 /// Does a step. What is shown once of it comes back.
@@ -572,6 +586,31 @@ mod tests {
             let wanted = [json!({"user": "li", "limits": limits})];
             let steps = Plan::default().members("rd", &wanted, Some(&group), false).unwrap();
             assert_eq!(steps.len(), changes, "{limits}");
+        }
+    }
+
+    #[test]
+    fn what_a_group_gives_is_taken_out_amount_by_amount() {
+        for (limits, given, own_limits) in [
+            (
+                json!({"spend": {"month": ["100 USD", "80 USD soft"]}}),
+                json!({"spend": {"month": "80 USD soft"}}),
+                json!({"spend": {"month": "100 USD"}}),
+            ),
+            (
+                json!({"concurrency": ["5", "4 soft", "3 soft"]}),
+                json!({"concurrency": ["4 soft"]}),
+                json!({"concurrency": ["5", "3 soft"]}),
+            ),
+            (
+                json!({"spend": {"day": ["5 USD", "4 USD soft"]}, "requests": {"day": 9}}),
+                json!({"spend": {"day": ["5 USD", "4 USD soft"]}}),
+                json!({"requests": {"day": 9}}),
+            ),
+            (json!({"spend": {"day": "5 USD"}}), json!({}), json!({"spend": {"day": "5 USD"}})),
+        ] {
+            let member = json!({"user": "li", "limits": limits, "given": given});
+            assert_eq!(own(&member)["limits"], own_limits, "{member}");
         }
     }
 
