@@ -105,6 +105,22 @@ pub(crate) fn kept_settings(settings: &[(String, Stored<Value>)]) -> Map<String,
     mine.and_then(|(_, stored)| stored.value.as_object().cloned()).unwrap_or_default()
 }
 
+/// The settings that a change names.
+fn named_settings(patch: &SettingsPatch) -> Result<Vec<Setting>> {
+    let one = |name: &String| {
+        Setting::by_name(name).ok_or_else(|| {
+            let message = match nearest(name, SETTINGS.map(Setting::name)) {
+                Some(near) => format!("there is no setting `{name}`; did you mean `{near}`?"),
+                None => {
+                    format!("there is no setting `{name}`; GET /api/v1/settings lists those that may be changed")
+                }
+            };
+            Error::new(ErrorKind::InvalidRequest, message).with("param", name.clone())
+        })
+    };
+    patch.0.keys().map(one).collect()
+}
+
 /// What settings come to: the file's and what is kept besides.
 struct Sum {
     declared: Declared,
@@ -179,7 +195,7 @@ impl Admin {
         if !actor.is_super() {
             return Err(forbidden("change settings"));
         }
-        let named = self.named_settings(&patch)?;
+        let named = named_settings(&patch)?;
         if named.iter().any(|it| it.is_of_sign_in()) {
             actor.may("account", Access::Write)?;
         }
@@ -194,6 +210,7 @@ impl Admin {
         named: &[Setting],
     ) -> Result<()> {
         let stored = self.stored_settings().await?;
+        self.refuse_fixed(patch, named, &stored.value)?;
         actor.expects(&stored)?;
         let mut kept = stored.value.clone();
         for (name, value) in &patch.0 {
@@ -208,7 +225,8 @@ impl Admin {
         if let Some((setting, why)) = refused {
             return Err(invalid(setting.name(), format!("the setting `{}` {why}", setting.name())));
         }
-        if named.contains(&Setting::Registration)
+        if kept.contains_key(Setting::Registration.name())
+            && named.contains(&Setting::Registration)
             && let Some(it) = &after.host.auth.registration
         {
             self.check_place(it).await?;
@@ -231,32 +249,26 @@ impl Admin {
         }
     }
 
-    /// The settings that a change names, none of them the file's.
-    fn named_settings(&self, patch: &SettingsPatch) -> Result<Vec<Setting>> {
+    /// Refuses a change of what the file says. What is kept of it, until the file leaves it out, may be taken back.
+    fn refuse_fixed(
+        &self,
+        patch: &SettingsPatch,
+        named: &[Setting],
+        kept: &Map<String, Value>,
+    ) -> Result<()> {
         let file = self.0.host.file();
-        let one = |name: &String| {
-            let Some(setting) = Setting::by_name(name) else {
-                let message = match nearest(name, SETTINGS.map(Setting::name)) {
-                    Some(near) => format!("there is no setting `{name}`; did you mean `{near}`?"),
-                    None => format!(
-                        "there is no setting `{name}`; GET /api/v1/settings lists those that may be changed"
-                    ),
-                };
-                return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name.clone()));
-            };
-            match file.fixed.get(setting) {
-                None => Ok(setting),
-                Some(said) => {
-                    let message = format!(
-                        "`{name}` is `{}` in `{}`, line {}; change it there, or take it out of the file and start again",
-                        said.key, said.path, said.line
-                    );
-                    let error = Error::new(ErrorKind::Conflict, message).with("file", said.path.clone());
-                    Err(error.with("param", setting.name()))
-                }
-            }
-        };
-        patch.0.keys().map(one).collect()
+        for setting in named {
+            let name = setting.name();
+            let takes_back = kept.contains_key(name) && patch.0.get(name).is_some_and(Value::is_null);
+            let Some(said) = file.fixed.get(*setting).filter(|_| !takes_back) else { continue };
+            let message = format!(
+                "`{name}` is `{}` in `{}`, line {}; change it there, or take it out of the file and start again",
+                said.key, said.path, said.line
+            );
+            let error = Error::new(ErrorKind::Conflict, message).with("file", said.path.clone());
+            return Err(error.with("param", name));
+        }
+        Ok(())
     }
 
     /// Whether whoever registers has somewhere to be.
