@@ -112,7 +112,9 @@ fn named_settings(patch: &SettingsPatch) -> Result<Vec<Setting>> {
             let message = match nearest(name, SETTINGS.map(Setting::name)) {
                 Some(near) => format!("there is no setting `{name}`; did you mean `{near}`?"),
                 None => {
-                    format!("there is no setting `{name}`; GET /api/v1/settings lists those that may be changed")
+                    format!(
+                        "there is no setting `{name}`; GET /api/v1/settings lists those that may be changed"
+                    )
                 }
             };
             Error::new(ErrorKind::InvalidRequest, message).with("param", name.clone())
