@@ -119,6 +119,7 @@ impl Quirks {
     pub fn think_tags_of(&self, model: &str) -> ThinkTags {
         match self.think_tag(model) {
             Some(ThinkQuirk { opened: true, .. }) => ThinkTags::Opened,
+            Some(ThinkQuirk { closing: true, .. }) => ThinkTags::Closing,
             Some(_) => ThinkTags::Tagged,
             None => ThinkTags::None,
         }
@@ -527,7 +528,10 @@ pub struct ThinkQuirk {
     /// Which; as at [`RequestQuirk::models`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Their templates end with the opening tag: answers begin with what is thought, and have only the closing one.
+    /// Their templates may end with the opening tag: a whole answer that has only the closing one begins with what is thought.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closing: bool,
+    /// Their templates do: so does a stream, up to the closing tag, should it ever come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub opened: bool,
     /// They aren't sent their thoughts back so.
@@ -540,10 +544,11 @@ impl ThinkQuirk {
     fn of_setting(setting: ThinkTags) -> Option<Self> {
         let opened = match setting {
             ThinkTags::None => return None,
-            ThinkTags::Tagged => false,
+            ThinkTags::Tagged | ThinkTags::Closing => false,
             ThinkTags::Opened => true,
         };
-        Some(Self { id: "think_tags".to_owned(), opened, ..Self::default() })
+        let closing = setting == ThinkTags::Closing;
+        Some(Self { id: "think_tags".to_owned(), closing, opened, ..Self::default() })
     }
 }
 
@@ -555,6 +560,10 @@ pub enum ThinkTags {
     None,
     /// Between `<think>` and `</think>`, in answers that begin so.
     Tagged,
+    /// As `Tagged`, and whole answers that don't begin so are thoughts up to `</think>` where they have one. No channel says so: it is the
+    /// catalogue's, of models whose templates may open the tag.
+    #[serde(skip)]
+    Closing,
     /// As `Tagged`, and answers that don't begin so are thoughts up to `</think>`: the model's template has opened the tag.
     Opened,
 }

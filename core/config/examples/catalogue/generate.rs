@@ -288,9 +288,10 @@ like any other: before content another channel is tried, after it the call is se
 **Thoughts between `<think>` and `</think>`** pass as they are within OpenAI's format, and are told apart when the answer is translated: of the providers and
 models below, and of a channel whose `think_tags` says so, which goes before. Where `reasoning_content` or `reasoning` come, the text is left as it is. At a channel of `openai`,
 `custom_openai` or another without quirks in its operator's own network (a private address, a name without a dot or under `.local`, `.internal`, `.svc` and their like) the models of
-vLLM are taken to think so, too, in answers that begin with `<think>`. Where a model's template opens the tag, answers have `</think>` alone. A whole one that has it not, and wasn't
-cut off, is text; of a streamed one all is thought up to the tag, unless it begins as JSON does. That is known of the models that vLLM says it of, at channels that name vLLM, SGLang, LM Studio, llamafile or Xinference;
-elsewhere `think_tags: opened` says it, and `tagged` or `none` take it back.
+vLLM are taken to think so, too, in answers that begin with `<think>`. Where a model's template opens the tag, answers have `</think>` alone. A whole one of the models
+that vLLM says it of, at channels that name vLLM, SGLang, LM Studio, llamafile or Xinference, is told apart by that, unless it begins as JSON does; without the tag it is text, and a stream
+that doesn't begin with `<think>` is text as well: nothing tells its thoughts before they end. Where the template is known to open the tag, `think_tags: opened` says so: then all of a stream
+is thought up to the tag, and all of a whole answer that was cut off before it. `tagged` keeps to answers that begin with `<think>`, and `none` to texts as they are.
 
 ";
 
@@ -396,7 +397,7 @@ fn lines(quirks: &Quirks) -> Vec<String> {
         format!("`{}`: the end `{}` means {means}", it.id, it.word)
     }));
     lines.extend(quirks.think_tags.iter().map(|it| {
-        let how = if it.opened { ", without the opening tag unless a model writes it" } else { "" };
+        let how = if it.closing { ", and of whole answers also what stands before a closing tag alone" } else { "" };
         format!("`{}`: reasoning stands in the text{how}{}", it.id, models(&it.models))
     }));
     lines.extend(quirks.thinking.iter().map(thinking));

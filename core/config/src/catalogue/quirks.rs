@@ -35,7 +35,7 @@ const SELF_HOSTED: &str = "self-hosted";
 /// templates have opened the tag isn't: relays run there as well, whose texts have no thoughts.
 fn self_hosted() -> Quirks {
     let mut think_tags = quirks_of_family(RAW).think_tags;
-    think_tags.iter_mut().for_each(|it| (it.opened, it.read_only) = (false, true));
+    think_tags.iter_mut().for_each(|it| (it.closing, it.read_only) = (false, true));
     Quirks { think_tags, ..Quirks::default() }
 }
 
@@ -148,14 +148,15 @@ mod tests {
 
     #[test]
     fn thoughts_are_looked_for_where_raw_texts_are_served() {
-        use ThinkTags::{None as Never, Opened, Tagged};
+        use ThinkTags::{Closing, None as Never, Opened, Tagged};
         let (raw, other) = ("deepseek-ai/DeepSeek-R1", "llama-4");
         for (provider, host, setting, model, want, sent_back) in [
-            ("hosted_vllm", "gpu.example:8000", None, raw, Opened, true),
+            ("hosted_vllm", "gpu.example:8000", None, raw, Closing, true),
             ("hosted_vllm", "gpu.example:8000", None, "Qwen/Qwen3-8B", Tagged, true),
-            ("hosted_vllm", "gpu.example:8000", None, "Qwen/Qwen3-30B-A3B-Thinking-2507", Opened, true),
+            ("hosted_vllm", "gpu.example:8000", None, "Qwen/Qwen3-30B-A3B-Thinking-2507", Closing, true),
             ("hosted_vllm", "gpu.example:8000", None, other, Never, false),
             ("hosted_vllm", "gpu.example:8000", Some(Tagged), raw, Tagged, true),
+            ("hosted_vllm", "gpu.example:8000", Some(Opened), raw, Opened, true),
             ("hosted_vllm", "gpu.example:8000", Some(Never), raw, Never, false),
             ("openai", "127.0.0.1:9", None, raw, Tagged, false),
             ("openai", "10.1.2.3:8000", None, raw, Tagged, false),

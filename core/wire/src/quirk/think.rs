@@ -13,9 +13,10 @@ const LEAD_MAX: usize = 64;
 /// Tells reasoning from text, for one choice.
 #[derive(Debug)]
 pub(crate) struct Think {
+    tags: ThinkTags,
     place: Place,
     held: String,
-    /// The model's template has opened the tag.
+    /// The model's template is taken to have opened the tag.
     // QUIRK(vllm, 2026-11, https://docs.vllm.ai/en/latest/features/reasoning_outputs/): without a parser, what DeepSeek-R1, QwQ, Qwen3-Thinking
     // and MiniMax-M2 answer has the closing tag alone.
     opened: bool,
@@ -36,12 +37,17 @@ enum Place {
 
 impl Think {
     pub(crate) fn new(tags: ThinkTags) -> Self {
-        Self { place: Place::default(), held: String::new(), opened: tags == ThinkTags::Opened }
+        Self { tags, place: Place::default(), held: String::new(), opened: tags == ThinkTags::Opened }
     }
 
-    /// Takes all of a text: that a template opened its tag shows by its end then, unless the answer was cut off before.
+    /// Takes all of a text: that a template opened its tag shows by its end then, unless the answer was cut off before. Where it only may
+    /// have, such an answer is text.
     pub(crate) fn whole(&mut self, text: &str, is_cut: bool, emit: &mut impl FnMut(Event)) {
-        self.opened &= is_cut || text.contains(CLOSE);
+        self.opened = match self.tags {
+            ThinkTags::None | ThinkTags::Tagged => false,
+            ThinkTags::Closing => text.contains(CLOSE),
+            ThinkTags::Opened => is_cut || text.contains(CLOSE),
+        };
         self.push(text, emit);
         self.finish(emit);
     }
@@ -175,8 +181,8 @@ mod tests {
             ("", "", ""),
             ("<think>猫</think>猫 ", "猫", "猫 "),
         ] {
-            for tags in [ThinkTags::Tagged, ThinkTags::Opened] {
-                if tags == ThinkTags::Opened && !whole.trim_start().starts_with(OPEN) {
+            for tags in [ThinkTags::Tagged, ThinkTags::Closing, ThinkTags::Opened] {
+                if tags != ThinkTags::Tagged && !whole.trim_start().starts_with(OPEN) {
                     continue;
                 }
                 assert_eq!(told_at_once(tags, whole, false), pair(thought, text), "{whole}");
@@ -199,7 +205,12 @@ mod tests {
             let opened = ThinkTags::Opened;
             assert_eq!(told_at_once(opened, whole, is_cut), pair(thought, text), "{whole}");
             assert_eq!(told_by_characters(opened, whole), pair(thought, text), "{whole} by characters");
-            assert_eq!(told_by_characters(ThinkTags::Tagged, whole), pair("", whole), "{whole} tagged");
+            for tags in [ThinkTags::Tagged, ThinkTags::Closing] {
+                assert_eq!(told_by_characters(tags, whole), pair("", whole), "{whole} {tags:?}");
+            }
+            let closes = whole.contains(CLOSE);
+            let want = if closes { pair(thought, text) } else { pair("", whole) };
+            assert_eq!(told_at_once(ThinkTags::Closing, whole, is_cut), want, "{whole} closing");
         }
         // A whole answer without its end was none of thoughts; of a stream nobody knows.
         assert_eq!(told_at_once(ThinkTags::Opened, "plain", false), pair("", "plain"));
