@@ -58,6 +58,38 @@ async fn images_that_never_came_cost_nothing() {
 }
 
 #[tokio::test]
+async fn images_of_a_body_that_is_left_midway_cost_all_that_were_asked_for() {
+    const BEGINS: &str = r#"{"created":1,"data":[{"b64_json":"iVBOR"#;
+    // What nobody describes is a square of high quality: 4,160 tokens.
+    let in_tokens = 3 * 4_160 * 8_000;
+    for (price, answer, timeout, spend) in [
+        ("per_image: [{price: 0.04}]", BEGINS, "60s", 120_000_000),
+        ("per_image: [{price: 0.04}]", BEGINS, "200ms", 120_000_000),
+        ("per_image: [{price: 0.04}]", " \n", "60s", 0),
+        ("per_image: [{price: 0.04}]", "", "60s", 0),
+        ("image_output: 8", BEGINS, "60s", in_tokens),
+        ("image_output: 8", BEGINS, "200ms", in_tokens),
+        ("image_output: 8", "", "60s", 0),
+    ] {
+        let gateway = gateway_of(format!(
+            "version: 1\nrouting: {{retries: 0}}\n\
+             channels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+             timeouts: {{total: {timeout}}}\n  \
+             models: [{{name: m, price: {{{price}}}}}]\n\
+             keys: [{{id: k, credential: {KEY}}}]\n"
+        ))
+        .await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(answer, false))));
+        let body = r#"{"model":"m","prompt":"a cat","n":3}"#.to_owned();
+        let call = worker.call(Inbound::new(Format::OpenaiImages, KEY, body));
+        let leaves_after = if timeout == "60s" { 100 } else { 10_000 };
+        let answered = tokio::time::timeout(Duration::from_millis(leaves_after), call).await;
+        assert!(!matches!(answered, Ok(Ok(_))), "it was answered");
+        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer:?} for {timeout}");
+    }
+}
+
+#[tokio::test]
 async fn a_faster_mode_costs_its_list_price_and_passes_no_strict_budget() {
     for (limit, spend) in [("requests: {day: 9}", Some(4_500_000)), ("spend: {month: 5}", None)] {
         let gateway = limited("anthropic", "claude-sonnet-4-5", limit).await;
