@@ -281,6 +281,13 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
             request.add(Role::User, [Block::ToolResult { id, content, is_error: false, cache: None }]);
         }
         Some("item_reference") => return Err(reference(path)),
+        // Without it the model would answer as if nothing had been said.
+        Some("compaction") => {
+            let message = format!(
+                "`{path}` is a compacted conversation, which its maker alone can read: call a model of the provider that made it, or send what was said itself"
+            );
+            return Err(WireError::unsupported(message).at(path));
+        }
         Some(_) => losses.dropped(path, "items of the provider's own tools have no place in the target"),
     }
     Ok(())
