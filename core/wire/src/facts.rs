@@ -208,10 +208,18 @@ impl Facts {
         self.concerns.iter().filter(move |(_, c)| *c == concern).map(|(name, _)| *name)
     }
 
-    /// What costs more than the bound can know, if there is such a field or tool.
-    pub fn open_ended(&self) -> Option<&str> {
-        let hosted = self.hosted_tools.first().map(String::as_str);
-        hosted.or_else(|| self.fields(Concern::Hosted).next()).or_else(|| self.fields(Concern::Cost).next())
+    /// What costs more than the bound can know in a call of that format, if there is such a field or tool. Who compacts a conversation
+    /// calls no tools, and nobody is charged for what is only counted.
+    pub fn open_ended(&self, format: Format) -> Option<&str> {
+        if format.counts_tokens() {
+            return None;
+        }
+        let hosted = || {
+            let tool = self.hosted_tools.first().map(String::as_str);
+            tool.or_else(|| self.fields(Concern::Hosted).next())
+        };
+        let hosted = if format.writes_at_will() { None } else { hosted() };
+        hosted.or_else(|| self.fields(Concern::Cost).next())
     }
 
     /// The facts as the engine wants them. The client's address is for the host to add.
@@ -239,8 +247,7 @@ impl Facts {
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.bound = self.bound;
-        // Whoever counts runs no tools.
-        call.open_ended = !format.counts_tokens() && self.open_ended().is_some();
+        call.open_ended = self.open_ended(format).is_some();
         call.tags.clone_from(&self.tags);
         call
     }

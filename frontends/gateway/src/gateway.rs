@@ -526,8 +526,8 @@ impl Gateway {
             let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
             let text = || BodyText::of(&scanned);
             let explained = inner.engine.explain_under(scripts.as_ref(), call, &caller, at, &text, count);
-            let is_strict = explained.strict_spend_by_name && !inbound.format.counts_tokens();
-            serve::refuse_unbounded(&scanned, is_strict).map_err(|why| why.error)?;
+            serve::refuse_unbounded(&scanned, inbound.format, explained.strict_spend_by_name)
+                .map_err(|why| why.error)?;
             Ok(explained)
         };
         tokio::task::spawn_blocking(explain)

@@ -63,7 +63,7 @@ pub(crate) async fn read(
         .map(Box::new)
         .map_err(|error| rejection(Report::from(&error), error.kind()))?;
     let (scanned, continued) = response::continued(inner, caller, scanned).await?;
-    refuse_unbounded(&scanned, caller.has_strict_spend() && !inbound.format.counts_tokens())?;
+    refuse_unbounded(&scanned, inbound.format, caller.has_strict_spend())?;
     Ok((scanned, continued))
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn serve(
     let shown = continued.as_deref().filter(|_| is_made).map(Continued::shown).unwrap_or_default();
     running.facts.guardrails = marks.unwrap_or_default();
     running.expected = scanned.facts().expected;
-    refuse_unbounded(&scanned, by_name && !inbound.format.counts_tokens()).inspect_err(|rejection| {
+    refuse_unbounded(&scanned, inbound.format, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
     if let Some(admission) = running.admission() {
@@ -324,12 +324,16 @@ pub(crate) fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
     Box::new(Rejection { report, ..Rejection::new(error) })
 }
 
-/// Fields that cost more than the bound can know are refused where a strict spend limit must hold.
-pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<(), Box<Rejection>> {
+/// Fields that cost more than the bound can know, in a call of that format, are refused where a strict spend limit must hold.
+pub(crate) fn refuse_unbounded(
+    scanned: &Scanned,
+    format: Format,
+    strict_spend: bool,
+) -> Result<(), Box<Rejection>> {
     if !strict_spend {
         return Ok(());
     }
-    match scanned.facts().open_ended() {
+    match scanned.facts().open_ended(format) {
         None => Ok(()),
         Some(field) => {
             let message = format!(

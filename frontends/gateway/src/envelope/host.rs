@@ -148,7 +148,7 @@ impl Host {
         }
         let (call, scanned, watched) = self.watched(&ask, &caller, call, scanned)?;
         if let Some(scanned) = &scanned {
-            serve::refuse_unbounded(scanned, caller.has_strict_spend())
+            serve::refuse_unbounded(scanned, call.format, caller.has_strict_spend())
                 .map_err(|rejection| rejection.error)?;
         }
         let (now, inner) = (self.now(), &self.worker.inner);
@@ -160,7 +160,7 @@ impl Host {
             Ok(mut admission) => {
                 let by_name = admission.has_strict_spend_by_name();
                 if let Some(scanned) = &scanned
-                    && let Err(rejection) = serve::refuse_unbounded(scanned, by_name)
+                    && let Err(rejection) = serve::refuse_unbounded(scanned, scanned.format(), by_name)
                 {
                     let code = rejection.error.kind().as_str();
                     self.record(inner.engine.finish(admission, Some(code), now));
@@ -240,9 +240,9 @@ impl Host {
     fn explain(&self, ask: Ask) -> Result<Answer> {
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
-        let (now, inner) = (self.now(), &self.worker.inner);
+        let (now, inner, format) = (self.now(), &self.worker.inner, call.format);
         let bounded = |strict_spend: bool| match &scanned {
-            Some(scanned) => serve::refuse_unbounded(scanned, strict_spend).map_err(|why| why.error),
+            Some(scanned) => serve::refuse_unbounded(scanned, format, strict_spend).map_err(|why| why.error),
             None => Ok(()),
         };
         bounded(caller.has_strict_spend())?;
