@@ -21,6 +21,8 @@ const PACKED: [&str; 4] = ["SUQz", "//", "T2dn", "ZkxhQ"];
 const PICTURE_LEN_MIN: usize = 512;
 /// What stands before one.
 const INLINE: &str = ";base64,";
+/// How its address begins.
+const SCHEME: &str = "data:";
 /// No type of a picture is said in more, in characters.
 const HEAD_LEN_MAX: usize = 96;
 /// So much of the data is looked at for what it is.
@@ -89,6 +91,9 @@ impl Tap {
             return drawn;
         }
         let rest = text.get(drawn..).unwrap_or_default();
+        if self.inline.begins_on(rest) {
+            return drawn;
+        }
         if self.inline.head.is_empty() {
             return drawn + self.begun_in(rest);
         }
@@ -119,7 +124,9 @@ impl Tap {
     /// How much of a text the pictures are that begin in it.
     fn begun_in(&mut self, text: &str) -> usize {
         let (mut rest, mut drawn) = (text, 0);
-        while let Some((before, after)) = rest.split_once(INLINE) {
+        // Hardly a text has one: that is seen at once.
+        let may_have = text.as_bytes().contains(&b';');
+        while may_have && let Some((before, after)) = rest.split_once(INLINE) {
             let (data, behind) = after.split_at(data_len(after));
             rest = behind;
             if !is_picture(before, data) {
@@ -133,7 +140,7 @@ impl Tap {
                 self.inline.data = Some(data.len());
             }
         }
-        self.inline.head.push_str(head_in(rest));
+        self.inline.hold(rest);
         drawn
     }
 }
@@ -145,6 +152,35 @@ pub(super) struct Inline {
     data: Option<usize>,
     /// What may be the beginning of one, up to its data.
     head: String,
+    /// So much of the scheme stood at the text's end, in bytes: less than all of it, which is in the head.
+    begun: usize,
+}
+
+impl Inline {
+    /// Keeps the end of a text that may be the head of a picture's address.
+    fn hold(&mut self, text: &str) {
+        match head_in(text) {
+            Some(head) => self.head.push_str(head),
+            None => self.begun = begun_at_end(text),
+        }
+    }
+
+    /// Whether a text is no more than the next letters of a scheme that has begun. One that goes on behind it belongs to a head.
+    fn begins_on(&mut self, text: &str) -> bool {
+        let begun = std::mem::take(&mut self.begun);
+        let (before, behind) = SCHEME.split_at(begun);
+        if begun == 0 {
+            return false;
+        }
+        if text.len() < behind.len() && behind.starts_with(text) {
+            self.begun = begun + text.len();
+            return true;
+        }
+        if text.starts_with(behind) {
+            self.head.push_str(before);
+        }
+        false
+    }
 }
 
 /// How long the base64 is that a text begins with.
@@ -164,14 +200,19 @@ fn is_picture(before: &str, data: &str) -> bool {
 }
 
 /// The end of a text that may be the head of a picture's address.
-fn head_in(text: &str) -> &str {
-    const SCHEME: &str = "data:";
+fn head_in(text: &str) -> Option<&str> {
+    if !text.as_bytes().contains(&b':') {
+        return None;
+    }
     let may_be =
         |head: &&str| head.len() <= HEAD_LEN_MAX && !head.contains(|c: char| c.is_whitespace() || c == ')');
-    let whole = text.rfind(SCHEME).and_then(|at| text.get(at..)).filter(may_be);
-    let part =
-        || (1..SCHEME.len()).rev().filter_map(|len| SCHEME.get(..len)).find(|head| text.ends_with(head));
-    whole.or_else(part).unwrap_or_default()
+    text.rfind(SCHEME).and_then(|at| text.get(at..)).filter(may_be)
+}
+
+/// How much of the scheme a text ends with, where that isn't all of it.
+fn begun_at_end(text: &str) -> usize {
+    let ends = |len: &usize| SCHEME.get(..*len).is_some_and(|part| text.ends_with(part));
+    (1..SCHEME.len()).rev().find(ends).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -291,7 +332,7 @@ mod tests {
         let data = "A".repeat(3_000);
         let whole =
             format!("see ![p](data:image/png;base64,{data}) and ![q](data:image/png;base64,{data}) it");
-        for size in [1, 7, 64, 500, 600, 10_000] {
+        for size in [1, 2, 3, 4, 5, 7, 64, 500, 600, 10_000] {
             let pieces = whole.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap());
             let frames: Vec<String> = pieces
                 .map(|piece| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{piece}"}}}}]}}"#))
@@ -299,6 +340,29 @@ mod tests {
             let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
             let (written, drawn, _) = broken(Format::OpenaiChat, &frames);
             assert_eq!((written, drawn), (17, 2_580), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn words_that_may_begin_a_picture_hold_nothing_back() {
+        let data = "A".repeat(600);
+        let behind = format!("a:image/png;base64,{data}");
+        for (pieces, begun, want) in [
+            (vec!["and"], 1, (1, 0)),
+            (vec!["and", "at"], 3, (2, 0)),
+            (vec!["and", "a dat"], 3, (2, 0)),
+            (vec!["and", " so"], 0, (2, 0)),
+            (vec!["and", "at", behind.as_str()], 0, (6, 1_290)),
+            (vec!["and", "at", " ", behind.as_str()], 0, (157, 0)),
+        ] {
+            let mut tap = Tap::new(Format::OpenaiChat, None);
+            for piece in &pieces {
+                let frame = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{piece}"}}}}]}}"#);
+                tap.document(frame.as_bytes());
+            }
+            assert_eq!((tap.inline.begun, tap.inline.head.capacity()), (begun, 0), "{pieces:?}");
+            let usage = tap.observed.settlement(7).0;
+            assert_eq!((usage.output_visible, usage.image_out), want, "{pieces:?}");
         }
     }
 
