@@ -397,7 +397,11 @@ fn lines(quirks: &Quirks) -> Vec<String> {
         format!("`{}`: the end `{}` means {means}", it.id, it.word)
     }));
     lines.extend(quirks.think_tags.iter().map(|it| {
-        let how = if it.closing { ", and of whole answers also what stands before a closing tag alone" } else { "" };
+        let how = if it.closing {
+            ", and of whole answers also what stands before a closing tag alone"
+        } else {
+            ""
+        };
         format!("`{}`: reasoning stands in the text{how}{}", it.id, models(&it.models))
     }));
     lines.extend(quirks.thinking.iter().map(thinking));
