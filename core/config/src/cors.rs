@@ -78,7 +78,7 @@ impl HostSettings {
                 format!(
                     "the environment variable `{CREDENTIALS_VARIABLE}` has no effect: pages of other origins call with a key, never with cookies"
                 ),
-                "unset it",
+                "correct or unset it",
             );
         }
     }
@@ -90,25 +90,31 @@ fn check_origin(text: &str) -> Result<(), (String, String)> {
         return Ok(());
     }
     let shown: String = text.chars().filter(|c| !c.is_control()).take(100).collect();
-    let wrong = |what: &str, remedy: String| Err((format!("`{shown}` {what}"), remedy));
+    let wrong = |message: String, remedy: String| Err((message, remedy));
     let example =
         || "write an origin such as `https://chat.example.com` or `http://localhost:3000`".to_owned();
     let Some((scheme, rest)) = text.split_once("://") else {
-        return wrong("is no origin: it has no scheme", example());
+        return wrong(format!("`{shown}` is no origin: it has no scheme"), example());
     };
     if text.contains('*') {
         return wrong(
-            "has a `*`, and origins are compared whole",
+            format!("`{shown}` has a `*`, and origins are compared whole"),
             "name each origin, or write `*` alone for all".to_owned(),
         );
     }
     if let Some(end) = rest.find(['/', '?', '#']) {
         let origin = format!("{scheme}://{}", rest.get(..end).unwrap_or_default());
-        return wrong("is more than an origin, which ends with host and port", format!("write `{origin}`"));
+        return wrong(
+            format!("`{shown}` is more than an origin, which ends with host and port"),
+            format!("write `{origin}`"),
+        );
     }
     let lower = text.to_ascii_lowercase();
     if lower != text {
-        return wrong("isn't as browsers send it, in lower case", format!("write `{lower}`"));
+        return wrong(
+            format!("`{shown}` isn't as browsers send it, in lower case"),
+            format!("write `{lower}`"),
+        );
     }
     let (host, port) = host_and_port(rest);
     let usual = match scheme {
@@ -117,7 +123,10 @@ fn check_origin(text: &str) -> Result<(), (String, String)> {
         _ => None,
     };
     if port.is_some() && port == usual {
-        return wrong("names a port that browsers leave out", format!("write `{scheme}://{host}`"));
+        return wrong(
+            format!("`{shown}` names a port that browsers leave out"),
+            format!("write `{scheme}://{host}`"),
+        );
     }
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_lowercase())
         && scheme
@@ -134,7 +143,7 @@ fn check_origin(text: &str) -> Result<(), (String, String)> {
         }
     };
     let is_port = port.is_none_or(|port| !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok());
-    if is_scheme && is_host && is_port { Ok(()) } else { wrong("is no origin", example()) }
+    if is_scheme && is_host && is_port { Ok(()) } else { wrong(format!("`{shown}` is no origin"), example()) }
 }
 
 fn host_and_port(rest: &str) -> (&str, Option<&str>) {
