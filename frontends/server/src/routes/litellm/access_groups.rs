@@ -166,7 +166,8 @@ impl Change {
         let named = fields.texts("assigned_key_ids")?.value();
         let groups = fields.texts("assigned_team_ids")?.value();
         // Nothing is looked up for whoever may give nothing.
-        ask.admin().may_give_access_group(&ask.actor, groups.is_some(), named.is_some())?;
+        let gives = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        ask.admin().may_give_access_group(&ask.actor, gives(&groups), gives(&named))?;
         let groups = groups.map(|named| at_once("assigned_team_ids", once(named))).transpose()?;
         let mut keys = None;
         if let Some(named) = named {
