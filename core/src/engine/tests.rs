@@ -1024,6 +1024,7 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
     ] {
         let mut only = channel_with(|own| own.upstream = model.into());
         only.at_openai = !model.contains('/');
+        only.provider = if only.at_openai { "openai".into() } else { "openrouter".into() };
         let url = "http://127.0.0.1:9/".to_owned();
         only.endpoints =
             endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();

@@ -84,7 +84,7 @@ fn a_value_is_taken_within_its_range_and_nothing_else_is() {
         (Setting::CnyPerUsd, vec![json!(7_120_000)], vec![json!(0), json!(9_999), json!(7.12)]),
         (Setting::Records, vec![json!(86_400_000)], vec![json!(86_399_999)]),
         (Setting::Responses, vec![json!(0)], vec![json!(u64::MAX)]),
-        (Setting::KeysPerUser, vec![json!(0)], vec![json!(-3)]),
+        (Setting::KeysPerUser, vec![json!(1), json!(100_000)], vec![json!(0), json!(100_001)]),
         (Setting::PasswordLength, vec![json!(8), json!(128)], vec![json!(7), json!(129)]),
         (Setting::SessionIdle, vec![json!(300_000)], vec![json!(299_999)]),
         (Setting::SessionAbsolute, vec![json!(7_776_000_000_u64)], vec![json!(7_776_000_001_u64)]),
