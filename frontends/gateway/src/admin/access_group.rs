@@ -120,7 +120,10 @@ impl Admin {
         if to.groups.is_none() && to.keys.is_none() {
             return Ok(Vec::new());
         }
-        self.may_give_access_group(actor, to.groups.is_some(), to.keys.is_some())?;
+        // Taking it from somebody is a change of theirs, and asked for where that is made.
+        let of_groups = to.groups.as_ref().is_some_and(|list| !list.is_empty());
+        let of_keys = to.keys.as_ref().is_some_and(|list| !list.is_empty());
+        self.may_give_access_group(actor, of_groups, of_keys)?;
         let (mut groups, mut keys) = (Vec::new(), Vec::new());
         for name in to.groups.iter().flatten() {
             let group = self.group_to_change(actor, name).await?.value.id;
