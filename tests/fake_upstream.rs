@@ -321,6 +321,88 @@ fn mistral_takes_only_what_it_knows() {
 }
 
 #[test]
+fn choices_and_numbers_are_held_to_what_there_is() {
+    let upstream = FakeUpstream::start();
+    let chat_tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]);
+    let own_tools =
+        json!([{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}]);
+    let claude_tools = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+    let (chats, responses, messages) = ("/v1/chat/completions", "/v1/responses", "/v1/messages");
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let list = json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [named("f")]}});
+    let flat = json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]});
+    for (path, model, tools, rest, word) in [
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": named("f")}), ""),
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": list}), ""),
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": named("g")}), "not found"),
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": "any"}), "tool_choice"),
+        (
+            chats,
+            "gpt-4o",
+            &chat_tools,
+            json!({"tool_choice": {"type": "function", "name": "f"}}),
+            "Tool choice",
+        ),
+        (chats, "gpt-4o", &chat_tools, json!({"tool_choice": {"type": "tool", "name": "f"}}), "tool_choice"),
+        (chats, "gpt-4o", &Value::Null, json!({"tool_choice": "auto"}), "tool_choice"),
+        (chats, "gpt-4o", &Value::Null, json!({"stop": ["1", "2", "3", "4", "5"]}), "stop"),
+        (chats, "gpt-4o", &Value::Null, json!({"temperature": 2.5}), "temperature"),
+        (chats, "gpt-4o", &Value::Null, json!({"top_p": "0.5"}), "top_p"),
+        (chats, "qwen3", &chat_tools, json!({"tool_choice": "required"}), ""),
+        (chats, "qwen3", &chat_tools, json!({"tool_choice": list}), "tool_choice"),
+        (chats, "qwen3", &chat_tools, json!({"tool_choice": named("g")}), "tool"),
+        (chats, "mistral-large-latest", &chat_tools, json!({"tool_choice": named("f")}), ""),
+        (chats, "mistral-large-latest", &chat_tools, json!({"tool_choice": list}), "tool_choice"),
+        (responses, "gpt-4o", &own_tools, json!({"tool_choice": flat}), ""),
+        (responses, "gpt-4o", &own_tools, json!({"tool_choice": {"type": "function", "name": "f"}}), ""),
+        (responses, "gpt-4o", &own_tools, json!({"tool_choice": named("f")}), "tools"),
+        (responses, "gpt-4o", &own_tools, json!({"tool_choice": list}), "tool_choice"),
+        (responses, "gpt-4o", &own_tools, json!({"tool_choice": {"type": "web_search"}}), "web_search"),
+        (responses, "gpt-4o", &Value::Null, json!({"tool_choice": "required"}), "tool_choice"),
+        (
+            messages,
+            "claude-sonnet-4-5",
+            &claude_tools,
+            json!({"tool_choice": {"type": "tool", "name": "f"}}),
+            "",
+        ),
+        (
+            messages,
+            "claude-sonnet-4-5",
+            &claude_tools,
+            json!({"tool_choice": {"type": "tool", "name": "g"}}),
+            "not found",
+        ),
+        (messages, "claude-sonnet-4-5", &claude_tools, json!({"tool_choice": "auto"}), "tool_choice"),
+        (
+            messages,
+            "claude-sonnet-4-5",
+            &Value::Null,
+            json!({"tool_choice": {"type": "auto"}}),
+            "tool_choice",
+        ),
+        (messages, "claude-sonnet-4-5", &Value::Null, json!({"temperature": 1.5}), "temperature"),
+    ] {
+        let mut body = match path {
+            "/v1/responses" => json!({"model": model, "input": "hi"}),
+            "/v1/messages" => {
+                json!({"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]})
+            }
+            _ => chat(model, "hi"),
+        };
+        let all = body.as_object_mut().unwrap();
+        all.extend(rest.as_object().unwrap().clone());
+        if !tools.is_null() {
+            all.insert("tools".into(), tools.clone());
+        }
+        match word {
+            "" => assert_eq!(post(&upstream, path, &body).status, 200, "{body}"),
+            word => refused(&upstream, path, &body, word),
+        }
+    }
+}
+
+#[test]
 fn a_version_is_demanded() {
     let upstream = FakeUpstream::start();
     let mut body = chat("c", "hi");

@@ -513,13 +513,27 @@ fn reasoning_between_tags_is_told_apart() {
         let cases = list(&family.fixture, "think").to_vec();
         for case in &cases {
             family.model = case["model"].as_str().unwrap_or(text(&family.fixture, "model")).to_owned();
-            let content = Value::from(text(case, "content"));
-            let body = format!(
-                r#"{{"choices":[{{"index":0,"message":{{"content":{content}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#
-            );
-            let got = family.read(&body, false);
+            let message = json!({"content": case["content"], "reasoning_content": case["beside"]});
+            let usage = json!({"prompt_tokens": 1, "completion_tokens": 1});
+            let whole = json!({"index": 0, "message": message, "finish_reason": "stop"});
+            let body = json!({"choices": [whole], "usage": usage}).to_string();
             let want = json!({"text": case["text"], "reasoning": case["reasoning"]});
-            assert!(agrees(&want, &got), "{}: {got}", family.name);
+            let got = family.read(&body, false);
+            assert!(agrees(&want, &got), "{}: {case}: {got}", family.name);
+
+            let chunk = |delta: Value, reason: Value| {
+                let choice = json!({"index": 0, "delta": delta, "finish_reason": reason});
+                format!("data: {}\n\n", json!({"choices": [choice]}))
+            };
+            let mut stream = chunk(json!({"reasoning_content": case["beside"]}), Value::Null);
+            for letter in text(case, "content").chars() {
+                stream += &chunk(json!({"content": letter.to_string()}), Value::Null);
+            }
+            stream += &chunk(json!({}), json!("stop"));
+            stream += &format!("data: {}\n\ndata: [DONE]\n\n", json!({"choices": [], "usage": usage}));
+            let want = case.get("streamed").unwrap_or(&want);
+            let got = family.read(&stream, true);
+            assert!(agrees(want, &got), "{}: {case} streamed: {got}", family.name);
         }
     }
 }

@@ -22,6 +22,10 @@ mod backup;
 mod bomb;
 #[path = "e2e/cap.rs"]
 mod cap;
+#[path = "e2e/compact.rs"]
+mod compact;
+#[path = "e2e/cross_origin.rs"]
+mod cross_origin;
 #[path = "e2e/dead.rs"]
 mod dead;
 #[path = "e2e/faults.rs"]

@@ -53,6 +53,10 @@ pub enum Format {
     OllamaChat,
     /// Gemini's count of a request's tokens. The model stands in its address.
     GeminiCountTokens,
+    /// OpenAI's count of the input tokens that a response would have.
+    OpenaiInputTokens,
+    /// OpenAI's shorter conversation in place of a long one.
+    OpenaiCompact,
 }
 
 /// What stands before a channel's or provider's name in the name of the model that calls passed through to it are for.
@@ -96,12 +100,14 @@ impl Format {
             Format::CohereChat => "cohere_chat",
             Format::OllamaChat => "ollama_chat",
             Format::GeminiCountTokens => "gemini_count_tokens",
+            Format::OpenaiInputTokens => "openai_input_tokens",
+            Format::OpenaiCompact => "openai_compact",
         }
     }
 
     /// The formats of single operations, which only an endpoint of the same format serves, byte by byte. Completions are served by chat,
     /// too.
-    pub const SINGLE: [Format; 12] = [
+    pub const SINGLE: [Format; 14] = [
         Format::OpenaiCompletions,
         Format::OpenaiImages,
         Format::OpenaiImageEdits,
@@ -113,6 +119,8 @@ impl Format {
         Format::Rerank,
         Format::AnthropicCountTokens,
         Format::GeminiCountTokens,
+        Format::OpenaiInputTokens,
+        Format::OpenaiCompact,
         Format::PassThrough,
     ];
 
@@ -130,7 +138,17 @@ impl Format {
 
     /// Whether it asks how many tokens a call of chat would have: nobody is charged for being told.
     pub const fn counts_tokens(self) -> bool {
-        matches!(self, Format::AnthropicCountTokens | Format::GeminiCountTokens)
+        matches!(self, Format::AnthropicCountTokens | Format::GeminiCountTokens | Format::OpenaiInputTokens)
+    }
+
+    /// Whether the model writes until it is done: no ceiling can be sent, and its longest answer bounds what it writes.
+    pub const fn writes_at_will(self) -> bool {
+        matches!(self, Format::OpenaiCompact)
+    }
+
+    /// Whether it is asked in the words of OpenAI's responses, whatever is made of them.
+    pub const fn is_of_responses(self) -> bool {
+        matches!(self, Format::OpenaiResponses | Format::OpenaiInputTokens | Format::OpenaiCompact)
     }
 
     /// Whether it is one of chat: they are translated into each other.
@@ -296,6 +314,10 @@ pub struct Call {
     /// How many choices are asked for; at least 1.
     #[serde(default = "one")]
     pub choices: u32,
+    /// How many are generated where it is sent in another format, at least 1, if not so many: `best_of`, which generates more than are
+    /// given, isn't said there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated_choices: Option<u32>,
     /// The least output that makes sense: a thinking budget plus 1,024, or 0 for the default.
     #[serde(default)]
     pub min_output: u64,
@@ -503,6 +525,7 @@ impl Call {
             extra_output: 0,
             units: 0,
             choices: 1,
+            translated_choices: None,
             min_output: 0,
             thinking: Thinking::default(),
             needs: Needs::default(),
@@ -519,6 +542,12 @@ impl Call {
             rehearse: None,
             mock: false,
         }
+    }
+
+    /// How many choices are generated where it is sent in this format; at least 1.
+    pub fn choices_in(&self, format: Format) -> u64 {
+        let fewer = self.translated_choices.filter(|_| format != self.format);
+        u64::from(fewer.unwrap_or(self.choices).max(1))
     }
 
     /// What the call costs at a model of `channel`.

@@ -19,7 +19,7 @@ use crate::ids::{ChannelId, ModelName, ProviderId, own_name};
 use crate::limit::Limit;
 use crate::pattern::Pattern;
 use crate::price::Price;
-use crate::quirk::{Beside, Quirks};
+use crate::quirk::{Beside, Quirks, ThinkTags};
 use crate::tenant::Source;
 
 pub use terms::{ModelTerms, PriceTerms};
@@ -101,6 +101,9 @@ pub struct Channel {
     /// Whether it searches the web by itself when a call in another format asks for that; unset: as its quirks say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_search: Option<bool>,
+    /// How thoughts stand in the text of its models; unset: as its quirks say, which have taken this over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think_tags: Option<ThinkTags>,
     /// Paths below which calls are passed through to it, if it has an endpoint for them; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pass_through: Vec<String>,
@@ -114,6 +117,10 @@ pub struct Channel {
     /// snapshot fills it in.
     #[serde(skip)]
     pub quirks: Arc<Quirks>,
+    /// Whether its addresses are OpenAI's own or Azure's, where each of OpenAI's models is served only in the formats that its documentation
+    /// names; a relay may serve them in every format that it has. Never stored, as `quirks`.
+    #[serde(skip)]
+    pub at_openai: bool,
     /// Whether it serves at all.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -158,10 +165,12 @@ impl Channel {
             translation: None,
             client_overrides: Vec::new(),
             web_search: None,
+            think_tags: None,
             pass_through: Vec::new(),
             price_terms: None,
             body_edits: Vec::new(),
             quirks: Arc::default(),
+            at_openai: false,
             enabled: yes(),
             source: Source::default(),
         }

@@ -265,6 +265,13 @@ impl Denial {
                     "no price bounds what the model `{model}` costs here: none is known, or none for the service tier asked for, or it searches as often as it likes, or the call has tools that the provider runs; leave these or the tier out, name another model, or ask for a price to be set"
                 ),
             ),
+            Denial::WrongFormat { model, asked: Format::OpenaiCompact, .. } => Error::new(
+                ErrorKind::InvalidRequest,
+                format!(
+                    "nobody who serves the model `{model}` compacts conversations (POST /v1/responses/compact): go on with the conversation as it is, name a model of OpenAI's, or ask for an endpoint of the format `openai_compact` to be set up"
+                ),
+            )
+            .with("param", "model"),
             Denial::WrongFormat { model, asked, speaks } => Error::new(
                 ErrorKind::InvalidRequest,
                 format!(
@@ -304,7 +311,8 @@ fn address_of(format: Format) -> &'static str {
         | Format::CohereChat
         | Format::OllamaChat
         | Format::AnthropicCountTokens
-        | Format::GeminiCountTokens => "chat completions (POST /v1/chat/completions)",
+        | Format::GeminiCountTokens
+        | Format::OpenaiInputTokens => "chat completions (POST /v1/chat/completions)",
         Format::OpenaiEmbeddings => "POST /v1/embeddings",
         Format::OpenaiCompletions => "POST /v1/completions",
         Format::OpenaiImages => "POST /v1/images/generations",
@@ -315,6 +323,7 @@ fn address_of(format: Format) -> &'static str {
         Format::OpenaiTranslations => "POST /v1/audio/translations",
         Format::OpenaiModerations => "POST /v1/moderations",
         Format::Rerank => "POST /v1/rerank",
+        Format::OpenaiCompact => "POST /v1/responses/compact",
         Format::PassThrough => "the provider's own operations (/providers/NAME/PATH)",
     }
 }

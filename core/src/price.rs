@@ -1,6 +1,7 @@
 //! What tokens cost.
 
 mod part;
+mod used;
 mod variant;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ pub use part::{
     Currency, DatedPrice, Exchange, PriceParts, ServiceTier, TierPrice, TierSet, WEEK_MINUTES, WeekSpan,
     WindowPrice, minute_of_week,
 };
+pub use used::{Kind, UsedRates};
 pub use variant::{SearchPrice, UnitPrice, Variant};
 
 use crate::money::{NanoUsd, PicoUsd, Rounding, div_rem, nano_from_pico};
@@ -52,6 +54,16 @@ pub struct Price {
     /// What few prices have, apart, so that the others don't carry it along.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<Box<PriceParts>>,
+}
+
+impl Price {
+    /// Takes the rate of its currency from these; without one it keeps its own.
+    pub fn value_at(&mut self, rates: &[Exchange]) {
+        let Some(exchange) = self.more.as_mut().and_then(|more| more.exchange.as_mut()) else { return };
+        if let Some(rate) = rates.iter().find(|rate| rate.currency == exchange.currency) {
+            *exchange = *rate;
+        }
+    }
 }
 
 /// Prices for long prompts.
@@ -290,27 +302,59 @@ impl Price {
         variant: Option<&Variant>,
         hits_ppm: Option<u32>,
     ) -> i128 {
+        let searches =
+            self.per_search(variant).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
+        self.of_tokens(usage, hits_ppm).iter().fold(
+            self.fixed(usage.units, per_unit).saturating_add(searches),
+            |sum, (_, tokens, rate)| {
+                sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
+            },
+        )
+    }
+
+    /// How many tokens there are of each kind, and what one of them costs.
+    fn of_tokens(&self, usage: &Usage, hits_ppm: Option<u32>) -> [(Kind, u64, PicoUsd); 12] {
         let rates = self.rates(usage.input_tokens()).with_hits_at(hits_ppm);
-        let per_search = self.more.as_deref().map_or(0, |more| more.search_fee(variant));
-        let searches = i128::from(per_search).saturating_mul(i128::from(usage.searches)).saturating_mul(1000);
         [
-            (usage.input_uncached, rates.input),
-            (usage.cache_read, rates.cache_read),
-            (usage.cache_read_audio, rates.cached_audio),
-            (usage.cache_read_image, rates.cached_image),
-            (usage.cache_write, rates.cache_write),
-            (usage.cache_write_1h, rates.cache_write_1h),
-            (usage.audio_in, rates.audio_in),
-            (usage.image_in, rates.image_in),
-            (usage.output_visible, rates.output),
-            (usage.output_reasoning, rates.output_reasoning),
-            (usage.audio_out, rates.audio_out),
-            (usage.image_out, rates.image_out),
+            (Kind::InputUncached, usage.input_uncached, rates.input),
+            (Kind::CacheRead, usage.cache_read, rates.cache_read),
+            (Kind::CacheReadAudio, usage.cache_read_audio, rates.cached_audio),
+            (Kind::CacheReadImage, usage.cache_read_image, rates.cached_image),
+            (Kind::CacheWrite, usage.cache_write, rates.cache_write),
+            (Kind::CacheWrite1h, usage.cache_write_1h, rates.cache_write_1h),
+            (Kind::AudioIn, usage.audio_in, rates.audio_in),
+            (Kind::ImageIn, usage.image_in, rates.image_in),
+            (Kind::OutputVisible, usage.output_visible, rates.output),
+            (Kind::OutputReasoning, usage.output_reasoning, rates.output_reasoning),
+            (Kind::AudioOut, usage.audio_out, rates.audio_out),
+            (Kind::ImageOut, usage.image_out, rates.image_out),
         ]
-        .iter()
-        .fold(self.fixed(usage.units, per_unit).saturating_add(searches), |sum, (tokens, rate)| {
-            sum.saturating_add(i128::from(*tokens).saturating_mul(i128::from(*rate)))
-        })
+    }
+
+    /// The fee for a search, in nano-USD.
+    fn per_search(&self, variant: Option<&Variant>) -> i128 {
+        i128::from(self.more.as_deref().map_or(0, |more| more.search_fee(variant)))
+    }
+
+    /// The rates of what was used.
+    fn used(&self, usage: &Usage, variant: Option<&Variant>, hits_ppm: Option<u32>) -> UsedRates {
+        let mut used = UsedRates::default();
+        for (kind, tokens, rate) in self.of_tokens(usage, hits_ppm) {
+            if tokens > 0 {
+                used.push(kind, rate);
+            }
+        }
+        let fee = |nano: i128| PicoUsd::try_from(nano.saturating_mul(1000)).unwrap_or(PicoUsd::MAX);
+        if usage.searches > 0 {
+            used.push(Kind::Searches, fee(self.per_search(variant)));
+        }
+        if usage.units > 0 {
+            used.push(Kind::Units, self.unit_rate(variant));
+        }
+        if self.per_request_nano_usd > 0 {
+            used.push(Kind::Request, fee(i128::from(self.per_request_nano_usd)));
+        }
+        used
     }
 
     fn bound(&self, input_tokens: u64, output_tokens: u64, reach: Reach, variant: Option<&Variant>) -> i128 {
@@ -420,10 +464,21 @@ impl<'a> PriceNow<'a> {
     /// The cost of `usage` as a call that was served at `tier`, times `ratio_ppm` ([`RATIO_ONE_PPM`] is 1), rounded once.
     /// Unknown prices count as nothing: ask [`Price::is_known`] first.
     pub fn cost(&self, usage: &Usage, tier: ServiceTier, ratio_ppm: u32, rounding: Rounding) -> NanoUsd {
+        let (card, hits_ppm) = self.at(tier);
+        self.scale(card.pico(usage, self.variant, hits_ppm), ratio_ppm, rounding)
+    }
+
+    /// By which rates [`PriceNow::cost`] of the same comes to what it does, before its ratio.
+    pub fn used(&self, usage: &Usage, tier: ServiceTier) -> UsedRates {
+        let (card, hits_ppm) = self.at(tier);
+        card.used(usage, self.variant, hits_ppm)
+    }
+
+    /// The rates at a tier, and the most that is charged there for what was read from a cache.
+    fn at(&self, tier: ServiceTier) -> (&'a Price, Option<u32>) {
         let card = self.card.of_tier(tier);
         let gives = !self.is_own || card.cache_read.is_some();
-        let hits_ppm = self.variant.and_then(|it| it.asked_cache_ppm).filter(|_| gives);
-        self.scale(card.pico(usage, self.variant, hits_ppm), ratio_ppm, rounding)
+        (card, self.variant.and_then(|it| it.asked_cache_ppm).filter(|_| gives))
     }
 
     /// What `usage` costs at the standard tier in pico-USD, for comparing. Unknown prices count as nothing.

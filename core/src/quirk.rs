@@ -115,9 +115,30 @@ impl Quirks {
         self.finish.iter().find(|it| it.word == word).map(|it| it.means)
     }
 
-    /// Whether a model's reasoning stands in its text.
-    pub fn has_think_tags(&self, model: &str) -> bool {
-        self.think_tags.iter().any(|it| is_of(&it.models, model))
+    /// How a model's reasoning stands in its text, the first that names it.
+    pub fn think_tags_of(&self, model: &str) -> ThinkTags {
+        match self.think_tag(model) {
+            Some(ThinkQuirk { opened: true, .. }) => ThinkTags::Opened,
+            Some(ThinkQuirk { closing: true, .. }) => ThinkTags::Closing,
+            Some(_) => ThinkTags::Tagged,
+            None => ThinkTags::None,
+        }
+    }
+
+    /// Whether a model is sent its reasoning back in its text.
+    pub fn takes_think_tags(&self, model: &str) -> bool {
+        self.think_tag(model).is_some_and(|it| !it.read_only)
+    }
+
+    fn think_tag(&self, model: &str) -> Option<&ThinkQuirk> {
+        self.think_tags.iter().find(|it| is_of(&it.models, model))
+    }
+
+    /// The same for a channel that says itself how thoughts stand in texts.
+    #[must_use]
+    pub fn with_think_tags(mut self, setting: ThinkTags) -> Self {
+        self.think_tags = ThinkQuirk::of_setting(setting).into_iter().collect();
+        self
     }
 
     /// Whether a model searches the web by itself if a request in this format asks it to.
@@ -499,7 +520,7 @@ pub enum UsageCounts {
 }
 
 /// Models whose reasoning stands in their text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThinkQuirk {
     /// Its name within the provider's quirks.
@@ -507,6 +528,44 @@ pub struct ThinkQuirk {
     /// Which; as at [`RequestQuirk::models`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
+    /// Their templates may end with the opening tag: a whole answer that has only the closing one begins with what is thought.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closing: bool,
+    /// Their templates do: so does a stream, up to the closing tag, should it ever come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opened: bool,
+    /// They aren't sent their thoughts back so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+}
+
+impl ThinkQuirk {
+    /// What holds of all models of a channel whose setting says so; `None` where it says that tags are text.
+    fn of_setting(setting: ThinkTags) -> Option<Self> {
+        let opened = match setting {
+            ThinkTags::None => return None,
+            ThinkTags::Tagged | ThinkTags::Closing => false,
+            ThinkTags::Opened => true,
+        };
+        let closing = setting == ThinkTags::Closing;
+        Some(Self { id: "think_tags".to_owned(), closing, opened, ..Self::default() })
+    }
+}
+
+/// How thoughts stand in the text of answers in OpenAI's chat format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThinkTags {
+    /// They don't: tags are text like any other.
+    None,
+    /// Between `<think>` and `</think>`, in answers that begin so.
+    Tagged,
+    /// As `Tagged`, and whole answers that don't begin so are thoughts up to `</think>` where they have one. No channel says so: it is the
+    /// catalogue's, of models whose templates may open the tag.
+    #[serde(skip)]
+    Closing,
+    /// As `Tagged`, and answers that don't begin so are thoughts up to `</think>`: the model's template has opened the tag.
+    Opened,
 }
 
 /// How models are told to think, or not to.
@@ -536,7 +595,7 @@ pub struct ThinkingQuirk {
     /// They don't think at all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub never: bool,
-    /// While they think, no call of a tool can be demanded.
+    /// While they think, no call of a tool can be demanded: they don't where one is, and where nothing keeps them from it none is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unforced: bool,
 }

@@ -15,7 +15,7 @@ use crate::guardrail::GuardrailMarks;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::limit::{Metric, ScopeKind, Window};
 use crate::money::NanoUsd;
-use crate::price::{Exchange, ServiceTier, Variant};
+use crate::price::{Exchange, ServiceTier, UsedRates, Variant};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
 
@@ -343,6 +343,10 @@ pub struct AttemptRecord {
     /// The currency that the price is in and the rate by which `cost` was booked in USD; `None` for a price in USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<Exchange>,
+    /// By which of the list price's rates it was charged; empty without a price. A record that a start wrote for a process that ended
+    /// before it doesn't have them, and one that says what a held attempt came to neither.
+    #[serde(default, skip_serializing_if = "UsedRates::is_empty")]
+    pub rates: UsedRates,
     /// What it used.
     pub usage: Usage,
     /// Where that number came from.
@@ -444,6 +448,9 @@ pub struct ReplayFacts {
     pub thinking: Thinking,
     /// How many choices were asked for.
     pub choices: u32,
+    /// How many of them another format could be asked for, if fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated_choices: Option<u32>,
     /// What the call needed of a model.
     #[serde(skip_serializing_if = "is_default")]
     pub needs: Needs,

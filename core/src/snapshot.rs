@@ -14,6 +14,7 @@ use crate::header::Wanted;
 use crate::ids::{GroupId, KeyId, ModelName, OrganizationId};
 use crate::limit::{Limit, Mode};
 use crate::pattern::Pattern;
+use crate::price::Exchange;
 use crate::tenant::{AccessGroups, ApiKey, Caller, Group, Membership, Organization, User, matches_pattern};
 
 /// What files and the database declare, before it is indexed. Configuration dialects produce it; a host adds what its
@@ -56,6 +57,19 @@ pub struct Declared {
     pub tags: NamedScopes,
     /// What tags that are meant to choose channels may begin with: without it they are compared. Default nothing.
     pub tag_prefix: String,
+    /// What currencies other than USD are worth, before what prices in them say themselves.
+    pub currencies: Vec<Exchange>,
+}
+
+impl Declared {
+    /// Gives the channels' prices the rates of `currencies`: a rate that is said once holds for all prices in its currency.
+    pub fn value_prices(&mut self) {
+        for channel in &mut self.channels {
+            for model in &mut channel.models {
+                model.price.value_at(&self.currencies);
+            }
+        }
+    }
 }
 
 /// Limits of scopes that callers name: end customers, or tags. They count within the caller's organization, so that nobody

@@ -201,6 +201,10 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
+/// Stands in a group's free data: limits, written as a group's own are, that everybody in it has who has none of their own of the same
+/// kind.
+pub const MEMBER_LIMITS: &str = "member_limits";
+
 /// One user in one group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Membership {
@@ -211,12 +215,38 @@ pub struct Membership {
     /// What they may do in it: [`Role::User`] or [`Role::GroupAdmin`].
     #[serde(default)]
     pub role: Role,
-    /// Their limits within the group.
+    /// Their limits within the group: their own, and those that it gives its members.
     #[serde(default)]
     pub limits: Vec<Limit>,
+    /// Those of `limits` that the group gives. `None` where it isn't known: it was written down before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Vec<Limit>>,
 }
 
 impl Membership {
+    /// A place in a group with limits of its own, and beside them what the group gives, unless one of its own
+    /// [holds the same](Limit::holds_same).
+    pub fn new(group: GroupId, user: UserId, role: Role, own: Vec<Limit>, gives: &[Limit]) -> Self {
+        // Two that a group gives are no limits of the member's own to each other.
+        let given: Vec<Limit> =
+            gives.iter().filter(|it| !own.iter().any(|own| own.holds_same(it))).cloned().collect();
+        let limits = own.into_iter().chain(given.iter().cloned()).collect();
+        Self { group, user, role, limits, given: Some(given) }
+    }
+
+    /// The same place with other limits of its own, in a group that gives its members this.
+    #[must_use]
+    pub fn with_limits(&self, own: Vec<Limit>, gives: &[Limit]) -> Self {
+        Self::new(self.group.clone(), self.user.clone(), self.role, own, gives)
+    }
+
+    /// Its own limits. Where it isn't known which these are, those that the group doesn't give: `gives` is what it gave when the place
+    /// was written down.
+    pub fn own_limits(&self, gives: &[Limit]) -> Vec<Limit> {
+        let given = self.given.as_deref().unwrap_or(gives);
+        self.limits.iter().filter(|it| !given.contains(it)).cloned().collect()
+    }
+
     /// The scope that its limits count in.
     pub fn scope(&self) -> Scope {
         Scope::new(ScopeKind::Membership, format!("{}/{}", self.group, self.user))
@@ -617,6 +647,43 @@ mod tests {
                 assert!(!fits || listed(&data, name).count() == taken, "{value}");
             }
         }
+    }
+
+    #[test]
+    fn a_member_has_limits_of_their_own_and_what_the_group_gives_beside_them() {
+        use crate::limit::{Metric, Window};
+        let spend = |window, max| Limit::strict(Metric::Spend, window, max);
+        let (day, month) = (spend(Window::Day, 5), spend(Window::Month, 100));
+        let requests = |max| Limit::strict(Metric::Requests, Window::Day, max);
+        let place = |own: &[Limit], gives: &[Limit]| {
+            Membership::new("g".into(), "u".into(), Role::User, own.to_vec(), gives)
+        };
+        // own, what the group gives, what it gives from then on: the limits then, and those of them that it gives.
+        for (own, gave, gives, limits, given) in [
+            (vec![], vec![day.clone()], vec![spend(Window::Day, 7)], vec![spend(Window::Day, 7)], 1),
+            (vec![], vec![day.clone()], vec![], vec![], 0),
+            (vec![], vec![], vec![requests(9)], vec![requests(9)], 1),
+            // Over another time it is a budget of the same kind; two that the group gives are both had.
+            (vec![month.clone()], vec![day.clone()], vec![day.clone()], vec![month.clone()], 0),
+            (vec![], vec![], vec![day.clone(), month.clone()], vec![day.clone(), month.clone()], 2),
+            // One that somebody set by hand stays, though the group gave the same.
+            (vec![day.clone()], vec![day.clone()], vec![spend(Window::Day, 7)], vec![day.clone()], 0),
+            (vec![day.clone()], vec![], vec![requests(9)], vec![day.clone(), requests(9)], 1),
+        ] {
+            let before = place(&own, &gave);
+            assert_eq!(before.own_limits(&gave), own);
+            let after = before.with_limits(before.own_limits(&gave), &gives);
+            assert_eq!(
+                (&after.limits, after.given.as_ref().map(Vec::len)),
+                (&limits, Some(given)),
+                "{own:?} {gives:?}"
+            );
+        }
+        // Written down before it was kept: what the group gave is told by what it is.
+        let before = Membership { given: None, ..place(&[requests(9)], std::slice::from_ref(&day)) };
+        assert_eq!(before.own_limits(&[day]), [requests(9)]);
+        let text = serde_json::json!({"group": "g", "user": "u", "limits": []});
+        assert_eq!(serde_json::from_value::<Membership>(text).unwrap().given, None);
     }
 
     #[test]

@@ -345,6 +345,8 @@ fn a_gemini_client_finds_what_it_expects() {
         post(path).bearer(&rig.key),
         post(path).header("x-goog-api-key", &rig.key),
         post("/v1/models/g25:generateContent").header("x-goog-api-key", &rig.key),
+        post(&format!("/v1alpha/models/g25:generateContent?key={}", rig.key)),
+        Request::new("GET", "/v1alpha/models/g25").header("x-goog-api-key", &rig.key),
     ] {
         let answer = rig.gateway.send(&request);
         assert_eq!(answer.status, 200, "{}: {}", request.path, answer.text());
@@ -356,6 +358,12 @@ fn a_gemini_client_finds_what_it_expects() {
         (post("/v1beta/models/nobody:countTokens").header("x-goog-api-key", &rig.key), 404, "NOT_FOUND"),
         (Request::new("GET", "/v1beta/models/nobody").header("x-goog-api-key", &rig.key), 404, "NOT_FOUND"),
         (Request::new("GET", "/v1beta/models"), 401, "UNAUTHENTICATED"),
+        (Request::new("GET", "/v1alpha/models"), 401, "UNAUTHENTICATED"),
+        (
+            Request::new("GET", "/v1beta/models?pageSize=-1").header("x-goog-api-key", &rig.key),
+            400,
+            "INVALID_ARGUMENT",
+        ),
     ] {
         let answer = rig.gateway.send(&request);
         assert_eq!(answer.status, status, "{}: {}", request.path, answer.text());
@@ -368,6 +376,14 @@ fn a_gemini_client_finds_what_it_expects() {
     };
     assert!(list(&rig.key).len() > 5);
     assert_eq!(list(&limited).iter().map(|model| &model["name"]).collect::<Vec<_>>(), ["models/g25"]);
+    let turned = |query: &str| {
+        let path = format!("/v1alpha/models?pageSize=3{query}");
+        rig.gateway.send(&Request::new("GET", &path).header("x-goog-api-key", &rig.key)).json()
+    };
+    let first = turned("");
+    let second = turned(&format!("&pageToken={}", first["nextPageToken"].as_str().unwrap()));
+    let names = |page: &Value| page["models"].as_array().cloned().unwrap_or_default();
+    assert_eq!([names(&first), names(&second)].concat(), list(&rig.key)[..6]);
     let one = rig.gateway.send(&Request::new("GET", "/v1beta/models/g25").header("x-goog-api-key", &limited));
     assert_eq!(one.json()["name"], "models/g25");
 }

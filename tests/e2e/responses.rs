@@ -353,6 +353,11 @@ fn what_goes_wrong_is_told_in_the_format() {
             "no item with the id `msg_1` is kept for this key",
         ),
         (
+            json!({"model": "chat", "input": [{"type": "compaction", "id": "cmp_1", "encrypted_content": "sealed"}]}),
+            501,
+            "`input[0]` is a compacted conversation",
+        ),
+        (
             json!({"model": "resp", "input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}),
             400,
             "No tool call found",

@@ -39,7 +39,7 @@ impl Rig {
                             {"size": "1024x1792", "quality": "hd", "price": 0.12},
                         ]})),
                         priced("plain", "qwen3-8b", tokens.clone()),
-                        priced("chat", "gpt-4o-mini", tokens.clone()),
+                        priced("relayed", "openai/gpt-4o-mini", tokens.clone()),
                         priced("packed", "qwen3-8b--gzip", tokens.clone()),
                         priced("speech", "tts-1", json!({"per_unit": 0.000015})),
                         priced("speech-sse", "gpt-4o-mini-tts", json!({"input": 0.6, "output": 10, "audio_output": 12})),
@@ -72,12 +72,15 @@ impl Rig {
                     "web_search": true, "models": [priced("seeker", "qwen3-8b", tokens.clone())],
                 },
                 {
-                    "name": "both", "provider": "openai", "credential": UPSTREAM_KEY,
+                    "name": "both", "provider": "azure", "credential": UPSTREAM_KEY, "auth": "bearer",
                     "endpoints": [
                         {"format": "openai_chat", "url": format!("{url}/v1/chat/completions")},
                         {"format": "openai_responses", "url": format!("{url}/v1/responses")},
                     ],
-                    "models": [priced("codex", "gpt-5.3-codex", tokens.clone())],
+                    "models": [
+                        priced("codex", "gpt-5.3-codex", tokens.clone()),
+                        priced("chat", "gpt-4o-mini", tokens.clone()),
+                    ],
                 },
                 {
                     "name": "down", "provider": "anthropic", "url": url, "credential": UPSTREAM_KEY,
@@ -268,6 +271,18 @@ fn completions_of_chat_models_are_served_by_chat() {
     }
     let records = rig.gateway.look_up("/api/v1/records?limit=50");
     assert!(records.to_string().contains("openai_completions"), "{records}");
+}
+
+#[test]
+fn a_relays_completions_are_asked_what_chat_cannot_say() {
+    let rig = Rig::start("relayed");
+    for (field, value) in [("echo", json!(true)), ("prompt", json!(["a", "b"]))] {
+        let mut body = json!({"model": "relayed", "prompt": "hello there", "max_tokens": 50});
+        body[field] = value;
+        let answer = rig.post("/v1/completions", &body);
+        assert_eq!(answer.status, 200, "{field}: {}", answer.text());
+        assert_eq!(rig.upstream.requests().last().unwrap().path, "/v1/completions", "{field}");
+    }
 }
 
 #[test]

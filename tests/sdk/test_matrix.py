@@ -163,6 +163,9 @@ def page(runs):
         "Cases: an answer, a stream, two parallel calls of a tool with their results, an output that keeps to a schema, a picture, and a rate limit that must",
         "arrive as the client's own exception. The older `client.completions.create` of openai (Python), plain and streamed, is run against each of these upstreams, too.",
         "",
+        "In a browser, a page of another origin calls with a key as it does at the provider (`dangerouslyAllowBrowser` in OpenAI's and Anthropic's SDKs): any origin may, unless",
+        "[`server.cors.origins`](configuration.md#cors) says otherwise, and it can read every header of an answer. Whoever has the page has the key: give it one with a budget.",
+        "",
         "Versions: " + versions() + ".",
     ]
     for client, about in CLIENTS.items():

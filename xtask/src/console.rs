@@ -127,6 +127,8 @@ fn browser(node: &Node) -> Done {
     }
     // The debug build reads the console's files when they are asked for, so that it needs no second build.
     rust::build()?;
+    // With the whole workspace, whose features nothing else is built with.
+    cargo(["build"]).args(rust::EVERYTHING).args(["--example", "made_history"]).run()?;
     let tests = folder().join("test");
     node.modules(&tests)?;
     node.tool("npx", &tests)

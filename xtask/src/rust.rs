@@ -18,7 +18,7 @@ const PURE: &[&str] = &[
 
 /// Every package but the Python module: that one links against an interpreter only as an extension, and is built by
 /// its own part.
-const EVERYTHING: &[&str] = &["--workspace", "--exclude", "sluicegate-python"];
+pub(crate) const EVERYTHING: &[&str] = &["--workspace", "--exclude", "sluicegate-python"];
 
 /// Builds all that tests in any language run. Always the same selection, so that cargo sees the same features and
 /// builds nothing twice.

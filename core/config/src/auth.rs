@@ -22,8 +22,15 @@ pub struct AuthSettings {
     pub oidc: Vec<OidcProvider>,
     /// Whose tokens open calls.
     pub jwt: Vec<JwtIssuer>,
-    /// A user has no more keys than this, unless an administrator of their organization makes them. Default 1,000.
+    /// A user has no more keys than this, 1 to 100,000, unless an administrator of their organization makes them. Default 1,000.
     pub keys_per_user: u32,
+}
+
+impl AuthSettings {
+    /// Users may have one key at least.
+    pub const KEYS_MIN: u32 = 1;
+    /// And no more than so many.
+    pub const KEYS_MAX: u32 = 100_000;
 }
 
 impl Default for AuthSettings {

@@ -5,6 +5,8 @@ mod card;
 mod form;
 mod quirks;
 
+use std::net::IpAddr;
+
 use sluicegate_core::call::Needs;
 use sluicegate_core::channel::Auth;
 use sluicegate_core::money::{NanoUsd, PicoUsd, parse_decimal};
@@ -185,6 +187,27 @@ pub(crate) fn provider_of_host(host: &str) -> Option<Provider> {
 /// Whether a host is this machine.
 pub(crate) fn is_local(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "0.0.0.0" | "host.docker.internal")
+}
+
+/// Whether a host is in a network of its operator's own: addresses that nobody can reach from elsewhere, and names that only some
+/// network knows.
+pub(crate) fn is_self_hosted(host: &str) -> bool {
+    // `host.docker.internal` among them.
+    const OWN: [&str; 7] = [".local", ".localhost", ".internal", ".lan", ".home.arpa", ".intranet", ".svc"];
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse() {
+        Ok(IpAddr::V4(ip)) => {
+            let [a, b, ..] = ip.octets();
+            // Of carriers' networks, in which overlays such as tailnets are.
+            let is_shared = a == 100 && (64..128).contains(&b);
+            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || is_shared
+        }
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            !host.is_empty() && (!host.contains('.') || OWN.iter().any(|end| host.ends_with(end)))
+        }
+    }
 }
 
 /// What the catalogue knows of a model.

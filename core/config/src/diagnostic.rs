@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sluicegate_core::Snapshot;
+use sluicegate_core::ids::ModelName;
+use sluicegate_core::snapshot::ModelGroup;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,12 +29,70 @@ impl fmt::Display for Severity {
     }
 }
 
+/// What findings can be, in alphabetical order: every [`Diagnostic::code`].
+pub const CODES: &[&str] = &[
+    "alias_cycle",
+    "conflicting_keys",
+    "contradiction",
+    "differs",
+    "duplicate_key",
+    "duplicate_name",
+    "include",
+    "inline_secret",
+    "internal",
+    "invalid_override",
+    "invalid_url",
+    "invalid_value",
+    "kept_as_limit",
+    "locked_ratio",
+    "many_names",
+    "missing_key",
+    "missing_variable",
+    "no_effect",
+    "no_models",
+    "no_prices",
+    "not_imported",
+    "not_used_yet",
+    "placeholder_database",
+    "syntax",
+    "too_large",
+    "too_many",
+    "unknown_channel",
+    "unknown_credential",
+    "unknown_currency",
+    "unknown_group",
+    "unknown_guardrail",
+    "unknown_key",
+    "unknown_model",
+    "unknown_organization",
+    "unknown_provider",
+    "unpriced",
+    "unpriced_ratio",
+    "unreadable_file",
+    "unsupported_database",
+    "unsupported_guardrail",
+    "unsupported_key",
+    "unsupported_mode",
+    "unsupported_provider",
+    "unsupported_value",
+    "wrong_type",
+];
+
+/// What makes a finding about a file void although it stands outside of the file: the database has channels of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unless {
+    /// A channel that is switched on serves this model.
+    Served(String),
+    /// A channel that is switched on serves any model.
+    AnyServed,
+}
+
 /// One finding in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// What it is, as a stable word for programs, such as `unknown_key`.
+    /// What it is, as a stable word for programs: one of [`CODES`].
     pub code: &'static str,
     /// The file.
     pub path: String,
@@ -48,6 +109,28 @@ pub struct Diagnostic {
     /// Text that mends it when it is pasted: into the shell for a variable, else into the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paste: Option<String>,
+    /// What would make it void; `None` for what only the file can mend. Programs aren't told.
+    #[serde(skip)]
+    pub unless: Option<Unless>,
+}
+
+impl Diagnostic {
+    /// Whether there is still reason to say it, beside all that is in force now.
+    pub fn holds(&self, now: &Snapshot) -> bool {
+        let serves = |group: &ModelGroup| {
+            group.candidates.iter().filter_map(|it| now.resolve(*it)).any(|(channel, _)| channel.enabled)
+        };
+        match &self.unless {
+            None => true,
+            Some(Unless::Served(model)) => {
+                let model = ModelName::from(model.as_str());
+                !now.model_group(now.unalias(&model).as_str()).is_some_and(serves)
+            }
+            Some(Unless::AnyServed) => {
+                !now.declared.channels.iter().any(|it| it.enabled && !it.models.is_empty())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Diagnostic {
@@ -84,11 +167,59 @@ mod tests {
             message: "no channel serves `x`".into(),
             remedy: "declare it".into(),
             paste: Some("- a\n- b".into()),
+            unless: Some(Unless::AnyServed),
         };
         let text = "c.yaml:3:7: warning[unknown_model]: fallbacks[0]: no channel serves `x`\n    declare it\n    | - a\n    | - b";
         assert_eq!(found.to_string(), text);
         let json = serde_json::to_value(&found).unwrap();
         assert_eq!(json["severity"], "warning");
-        assert_eq!(json["line"], 3);
+        assert_eq!((&json["line"], json.get("unless")), (&serde_json::json!(3), None));
+    }
+
+    fn finding(unless: Option<Unless>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            code: "c",
+            path: String::new(),
+            line: 1,
+            column: 1,
+            at: String::new(),
+            message: String::new(),
+            remedy: String::new(),
+            paste: None,
+            unless,
+        }
+    }
+
+    #[test]
+    fn findings_hold_until_what_is_in_force_makes_them_void() {
+        let file = "version: 1\nchannels:\n  - {name: a, provider: openai, credential: k, models: [ghost, \"qwen-*\"]}\n  \
+                    - {name: b, provider: openai, credential: k, models: [off], enabled: false}\naliases: {nick: ghost}\n";
+        let serves = |text: &str| {
+            let nothing = |_: &str| None;
+            let loaded =
+                crate::load(crate::Source { path: "c.yaml", text }, &crate::Environment::new(&nothing));
+            assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+            Snapshot::build(1, loaded.declared)
+        };
+        let (some, none) = (serves(file), serves("version: 1\n"));
+        let served = |model: &str| Some(Unless::Served(model.to_owned()));
+        for (unless, beside_some, beside_none) in [
+            (None, true, true),
+            (Some(Unless::AnyServed), false, true),
+            (served("ghost"), false, true),
+            (served("nick"), false, true),
+            (served("qwen-max"), false, true),
+            (served("off"), true, true),
+            (served("other"), true, true),
+        ] {
+            let found = finding(unless);
+            assert_eq!(
+                (found.holds(&some), found.holds(&none)),
+                (beside_some, beside_none),
+                "{:?}",
+                found.unless
+            );
+        }
     }
 }

@@ -108,7 +108,8 @@ pub(crate) fn endpoints(provider: &Provider, base: Option<&str>, style: BaseStyl
             });
         }
     }
-    for (format, path) in crate::operation::paths(|word| provider.serves(word) || !own_host) {
+    let beside = crate::operation::beside_responses(|word| provider.serves(word) && own_host);
+    for (format, path) in crate::operation::paths(|word| provider.serves(word) || !own_host).chain(beside) {
         endpoints.push(Endpoint { format, url: append(&root, path) });
     }
     if own_host {

@@ -44,6 +44,8 @@ pub struct HostSettings {
     pub translation: Translation,
     /// Whose forwarded client address counts.
     pub trusted_proxies: Vec<IpNetwork>,
+    /// Origins whose pages may call with a key, as [`cors_origins`](Self::cors_origins) has them; `None` is all.
+    pub cors_origins: Option<Vec<String>>,
     /// Serve beyond loopback with a weak or no administrator's key. Default false.
     pub dangerously_permit_weak_or_unset_master_key: bool,
     /// Whether the API may create models besides the file's. Default true.
@@ -91,6 +93,7 @@ impl Default for HostSettings {
             present_as_requested: false,
             translation: Translation::default(),
             trusted_proxies: Vec::new(),
+            cors_origins: None,
             dangerously_permit_weak_or_unset_master_key: false,
             store_model_in_db: true,
             metrics: MetricsAccess::default(),
@@ -352,6 +355,7 @@ impl HostSettings {
         self.environment_listener(load);
         self.environment_database(load);
         self.environment_secrets(load);
+        self.environment_cors(load);
         if let Some(text) = load.variable("STORE_MODEL_IN_DB") {
             match parse_boolean(&text) {
                 Some(value) => self.store_model_in_db = value,

@@ -17,6 +17,7 @@
 
 mod auth;
 mod catalogue;
+mod cors;
 mod counting;
 mod database;
 mod diagnostic;
@@ -36,6 +37,7 @@ mod pricing;
 mod quantity;
 mod reader;
 mod routes;
+mod setting;
 mod suggest;
 mod terms;
 mod yaml;
@@ -48,8 +50,9 @@ pub use catalogue::{
     ChannelForm, ModelFacts, PriceList, Provider, ProviderCard, know_quirks, listed_prices, model_facts,
     model_facts_by_name, price_list, provider, providers, quirks_of,
 };
+pub use cors::ANY_ORIGIN;
 pub use database::{DatabaseUrl, ParsedDatabase, parse_database};
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{CODES, Diagnostic, Severity, Unless};
 pub use draft::lists_model;
 pub use endpoint::endpoints_of;
 pub use environment::Environment;
@@ -57,13 +60,14 @@ pub use host::{
     Compat, DEFAULT_BODY_LIMIT_BYTES, Durability, HostSettings, LitellmVersion, MetricsAccess,
     PolicyRollback, ResponseBounds, Retention, TlsFiles, is_weak_master_key,
 };
-pub use limits::{default_mode, parse_limits};
+pub use limits::{default_mode, parse_limits, write_limits};
 pub use native::{json_schema, manual_tables};
 pub use price_file::{
     ListedPrice, PriceChange, PriceDifference, PriceFile, PriceFormat, RateChange, built_in_prices,
     compare_prices, price_yaml, read_prices, write_prices,
 };
 pub use quantity::{parse_budget_window, parse_count, parse_duration_ms, parse_usd, parse_window};
+pub use setting::{Fixed, SETTINGS, SaidBy, Setting, SettingKind, overlay};
 pub use suggest::nearest;
 pub use terms::unlisted_model;
 
@@ -83,10 +87,11 @@ pub struct Source<'a> {
 }
 
 /// Whose configuration format a file is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// Ours.
+    #[default]
     Native,
     /// LiteLLM's `config.yaml`.
     Litellm,
@@ -106,7 +111,7 @@ impl Dialect {
 }
 
 /// What a file says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Whose format it is in.
     pub dialect: Dialect,
@@ -114,6 +119,8 @@ pub struct Loaded {
     pub declared: Declared,
     /// What it says to the host, completed from the environment.
     pub host: HostSettings,
+    /// Which of the settings that may be changed while the gateway runs it says, and so keeps.
+    pub fixed: Fixed,
     /// Everything there is to say about it, errors first.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -141,7 +148,8 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
         Ok(root) => root,
         Err(refusal) => {
             load.refuse(Severity::Error, refusal);
-            return Loaded { dialect: Dialect::Native, declared, host, diagnostics: load.finish() };
+            let fixed = Fixed::default();
+            return Loaded { dialect: Dialect::Native, declared, host, fixed, diagnostics: load.finish() };
         }
     };
     include::resolve(&mut load, &mut root);
@@ -154,7 +162,8 @@ pub fn load(source: Source<'_>, environment: &Environment<'_>) -> Loaded {
     host.take_environment(&mut load);
     draft::name_channels(&mut declared.channels);
     know_quirks(&mut declared.channels);
-    Loaded { dialect, declared, host, diagnostics: load.finish() }
+    let fixed = Fixed::by(dialect, &Item::root(&root), &load);
+    Loaded { dialect, declared, host, fixed, diagnostics: load.finish() }
 }
 
 /// The settings of a host without a file: defaults, completed from the environment.
@@ -162,7 +171,8 @@ pub fn load_environment(environment: &Environment<'_>) -> Loaded {
     let mut load = Load::new("environment", environment);
     let mut host = HostSettings::default();
     host.take_environment(&mut load);
-    Loaded { dialect: Dialect::Native, declared: Declared::default(), host, diagnostics: load.finish() }
+    let (declared, fixed) = (Declared::default(), Fixed::default());
+    Loaded { dialect: Dialect::Native, declared, host, fixed, diagnostics: load.finish() }
 }
 
 /// Tells dialects apart by their top-level keys; only `channels` is in two of them, and there the channels' own keys

@@ -2,6 +2,7 @@
 //! `{total_tokens: {day: 2M, month: 40M}, spend: {month: 100 USD}, requests: {minute: 20}, concurrency: 5}`.
 
 use sluicegate_core::limit::{Limit, Metric, Mode, WhenShort, Window};
+use sluicegate_core::money;
 
 use crate::diagnostic::Severity;
 use crate::environment::Environment;
@@ -9,13 +10,16 @@ use crate::quantity::{parse_count, parse_duration_ms, parse_usd, parse_window};
 use crate::reader::{Item, Load};
 use crate::yaml::{Entry, Node, Place, Value};
 
+type Json = serde_json::Map<String, serde_json::Value>;
+
 /// Parses limits in the one-line syntax from JSON, as an API takes them.
 ///
 /// An object of metrics (`requests`, `input_tokens`, `output_tokens`, `total_tokens`, `spend`, `concurrency`), each an
 /// object of windows (`minute`, `hour`, `day`, `week`, `month`, `lifetime`, or a length such as `5h`) with what may be used in
 /// it: a number, or a text such as `2M` or `100 USD`, followed by a mode (`strict`, `corrected`, `soft`) and by what to do when
-/// it runs short (`deny`, `clamp`, `downgrade`) if need be, and by how long calls may wait for others to end (`wait=5s`). `concurrency` has no window. Under `models`, the same again
-/// for single models. `rate_token_mode` is the mode of per-minute and per-hour token limits that name none.
+/// it runs short (`deny`, `clamp`, `downgrade`) if need be, and by how long calls may wait for others to end (`wait=5s`); or a
+/// list of these, such as a hard and a soft one. `concurrency` has no window. Under `models`, the same again for single models.
+/// `rate_token_mode` is the mode of per-minute and per-hour token limits that name none.
 ///
 /// # Errors
 /// Everything that is wrong, one finding a line.
@@ -33,6 +37,73 @@ pub fn parse_limits(limits: &serde_json::Value, rate_token_mode: Mode) -> Result
         .map(|found| format!("{}: {} ({})", found.at, found.message, found.remedy))
         .collect();
     if wrong.is_empty() { Ok(limits) } else { Err(wrong.join("\n")) }
+}
+
+/// Writes limits as [`parse_limits`] reads them with [`Mode::Strict`]: modes that aren't the default, and what to do when a limit runs
+/// short, follow the amount.
+pub fn write_limits(limits: &[Limit]) -> serde_json::Map<String, serde_json::Value> {
+    fn inner<'a>(map: &'a mut Json, key: &str) -> Option<&'a mut Json> {
+        map.entry(key).or_insert_with(|| Json::new().into()).as_object_mut()
+    }
+    let mut all = Json::new();
+    for limit in limits {
+        let metrics = match &limit.model {
+            Some(model) => inner(&mut all, "models").and_then(|models| inner(models, model.as_str())),
+            None => Some(&mut all),
+        };
+        let Some(metrics) = metrics else { continue };
+        if limit.metric == Metric::Concurrency {
+            beside(metrics, limit.metric.as_str().to_owned(), written_amount(limit));
+        } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
+            beside(windows, written_window(limit.window), written_amount(limit));
+        }
+    }
+    all
+}
+
+/// One amount by itself; several in a list, such as a hard and a soft budget over the same time.
+fn beside(amounts: &mut Json, name: String, more: serde_json::Value) {
+    match amounts.get_mut(&name) {
+        Some(serde_json::Value::Array(all)) => all.push(more),
+        Some(one) => *one = serde_json::Value::Array(vec![one.take(), more]),
+        None => drop(amounts.insert(name, more)),
+    }
+}
+
+fn written_amount(limit: &Limit) -> serde_json::Value {
+    let mut text = match limit.metric {
+        Metric::Spend => format!("{} USD", money::format_usd(limit.max)),
+        _ => limit.max.to_string(),
+    };
+    let default = default_mode(limit.metric, limit.window, Mode::Strict);
+    let mut plain = limit.metric != Metric::Spend;
+    for word in [
+        (limit.mode != default).then(|| serde_json::to_value(limit.mode)),
+        limit.when_short.map(serde_json::to_value),
+    ]
+    .into_iter()
+    .flatten()
+    .flatten()
+    {
+        text.push(' ');
+        text.push_str(word.as_str().unwrap_or_default());
+        plain = false;
+    }
+    if let Some(ms) = limit.reserve_wait_ms {
+        text.push_str(&format!(" wait={ms}ms"));
+        plain = false;
+    }
+    if plain { limit.max.into() } else { text.into() }
+}
+
+fn written_window(window: Window) -> String {
+    match window {
+        Window::RollingMs(ms) if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        Window::RollingMs(ms) if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        Window::RollingMs(ms) if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        Window::RollingMs(ms) => format!("{ms}ms"),
+        named => named.to_string(),
+    }
 }
 
 fn from_json(value: &serde_json::Value) -> Node {
@@ -105,7 +176,7 @@ fn read_metrics(
             continue;
         };
         if metric == Metric::Concurrency && !matches!(child.node.value, Value::Map(_)) {
-            limits.extend(read_limit(load, &child, metric, Window::Lifetime, rate_token_mode, model));
+            read_amounts(load, &child, (metric, Window::Lifetime), rate_token_mode, model, limits);
             continue;
         }
         if !child.is_map(load) {
@@ -117,18 +188,37 @@ fn read_metrics(
                     let message = "calls under way have no window";
                     value.say(load, Severity::Error, "invalid_value", message, "write `concurrency: 5`");
                 }
-                Ok(window) => limits.extend(read_limit(load, &value, metric, window, rate_token_mode, model)),
+                Ok(window) => {
+                    read_amounts(load, &value, (metric, window), rate_token_mode, model, limits);
+                }
                 Err(message) => value.say(load, Severity::Error, "invalid_value", message, "name a window"),
             }
         }
     }
 }
 
+/// One amount, or a list of them.
+fn read_amounts(
+    load: &mut Load<'_>,
+    item: &Item<'_>,
+    (metric, window): (Metric, Window),
+    rate_token_mode: Mode,
+    model: Option<&str>,
+    limits: &mut Vec<Limit>,
+) {
+    let one = |load: &mut Load<'_>, item: &Item<'_>| {
+        read_limit(load, item, (metric, window), rate_token_mode, model)
+    };
+    match item.node.value {
+        Value::List(_) => limits.extend(item.list(load).iter().filter_map(|item| one(load, item))),
+        _ => limits.extend(one(load, item)),
+    }
+}
+
 fn read_limit(
     load: &mut Load<'_>,
     item: &Item<'_>,
-    metric: Metric,
-    window: Window,
+    (metric, window): (Metric, Window),
     rate_token_mode: Mode,
     model: Option<&str>,
 ) -> Option<Limit> {
@@ -136,7 +226,7 @@ fn read_limit(
         return None;
     }
     if !matches!(item.node.value, Value::Scalar { .. }) {
-        item.wrong(load, "an amount such as 2M or 100 USD");
+        item.wrong(load, "an amount such as 2M or 100 USD, or a list of them");
         return None;
     }
     let text = item.text(load)?;
@@ -233,6 +323,30 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn one_window_may_have_several_limits() {
+        let limits = parse_limits(
+            &json!({"spend": {"day": ["10 USD", "5 USD soft"]}, "concurrency": [3, "2 soft"], "requests": {"day": []},
+                "models": {"m": {"requests": {"day": [7]}}}}),
+            Mode::Strict,
+        )
+        .unwrap();
+        let limit = |metric, window, max, mode| Limit { mode, ..Limit::strict(metric, window, max) };
+        assert_eq!(
+            limits,
+            [
+                limit(Metric::Spend, Window::Day, 10_000_000_000, Mode::Strict),
+                limit(Metric::Spend, Window::Day, 5_000_000_000, Mode::Soft),
+                limit(Metric::Concurrency, Window::Lifetime, 3, Mode::Strict),
+                limit(Metric::Concurrency, Window::Lifetime, 2, Mode::Soft),
+                Limit { model: Some("m".into()), ..Limit::strict(Metric::Requests, Window::Day, 7) },
+            ]
+        );
+        for wrong in [json!([[1]]), json!([{"max": 1}]), json!(["many"])] {
+            parse_limits(&json!({"requests": {"day": wrong}}), Mode::Strict).unwrap_err();
+        }
     }
 
     #[test]

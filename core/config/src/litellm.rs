@@ -15,7 +15,7 @@ pub(crate) use settings::take_time_zone;
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::Declared;
 
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, Unless};
 use crate::host::HostSettings;
 use crate::reader::{Fields, Item, Load};
 use crate::routes;
@@ -48,14 +48,11 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
     let models = filled.as_ref().unwrap_or(root).children().find(|(key, _)| *key == "model_list");
     match models.map(|(_, list)| list) {
         Some(list) => model_list::lower(load, &list, declared),
-        None => load.report(
-            Severity::Warning,
-            "no_models",
-            root.place,
-            "",
-            "the file declares no models: calls have nowhere to go until some are created over the API",
-            "add a `model_list`",
-        ),
+        None => load.report_unless(Unless::AnyServed, |load| {
+            let message =
+                "the file declares no models: calls have nowhere to go until some are created over the API";
+            load.report(Severity::Warning, "no_models", root.place, "", message, "add a `model_list`");
+        }),
     }
     let (mut references, mut forwarded) = (Vec::new(), Vec::new());
     settings::general(load, &fields, declared, host, &mut forwarded);

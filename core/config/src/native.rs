@@ -25,7 +25,7 @@ use sluicegate_core::ids::ModelName;
 use sluicegate_core::limit::Mode;
 use sluicegate_core::snapshot::{Declared, OnUnknown, Unpriced};
 
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, Unless};
 use crate::host::{
     Durability, HostSettings, LitellmVersion, MetricsAccess, PolicyRollback, ResponseBounds, Retention,
     TlsFiles,
@@ -62,14 +62,10 @@ pub(crate) fn listed_prices(load: &mut Load<'_>, root: &Item<'_>) -> Vec<ListedP
 pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declared, host: &mut HostSettings) {
     if matches!(root.node.value, Value::Null) {
         let message = "the file is empty: calls have nowhere to go until channels are created over the API";
-        load.report(
-            Severity::Warning,
-            "no_models",
-            root.place,
-            "",
-            message,
-            "add `version: 1` and `channels`",
-        );
+        load.report_unless(Unless::AnyServed, |load| {
+            let remedy = "add `version: 1` and `channels`";
+            load.report(Severity::Warning, "no_models", root.place, "", message, remedy);
+        });
         return;
     }
     let Some(fields) = Fields::open_section(load, root, &section::ROOT) else { return };
@@ -98,6 +94,7 @@ pub(crate) fn lower(load: &mut Load<'_>, root: &Item<'_>, declared: &mut Declare
         auth::lower(load, &item, &mut host.auth);
     }
     let currencies = fields.get("currencies").map(|item| price::currencies(load, &item)).unwrap_or_default();
+    declared.currencies = currencies.all().to_vec();
     let overrides =
         fields.get("prices").map(|item| channel::prices(load, &item, &currencies)).unwrap_or_default();
     if let Some(list) = fields.get("channels") {
@@ -215,6 +212,9 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
     if let Some(item) = fields.get("trusted_proxies") {
         host.take_trusted_proxies(load, &item);
     }
+    if let Some(item) = fields.get("cors") {
+        cors(load, &item, host);
+    }
     if let Some(item) = fields.get("tls") {
         host.tls = tls(load, &item);
     }
@@ -245,6 +245,13 @@ fn server(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
         if let Some(value) = fields.boolean(load, key) {
             *setting = value;
         }
+    }
+}
+
+fn cors(load: &mut Load<'_>, item: &Item<'_>, host: &mut HostSettings) {
+    let Some(fields) = Fields::open_section(load, item, &section::CORS) else { return };
+    if let Some(origins) = fields.get("origins") {
+        host.take_cors_origins(load, &origins);
     }
 }
 

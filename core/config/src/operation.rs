@@ -26,6 +26,24 @@ const PATHS: [(&str, Format, &str); 9] = [
     ("rerank", Format::Rerank, "/rerank"),
 ];
 
+/// Operations beside the making of a response, likewise. Whoever has responses under a foreign address needn't have these.
+// QUIRK(azure, 2026-11, https://learn.microsoft.com/en-us/answers/questions/5889782/404-response-when-executing-getinputtokencountasyn):
+// it compacts, and answers 404 where it is asked for a count.
+const BESIDE_RESPONSES: [(&str, Format, &str); 2] = [
+    ("input_tokens", Format::OpenaiInputTokens, "/responses/input_tokens"),
+    ("compact", Format::OpenaiCompact, "/responses/compact"),
+];
+
+/// Those of [`BESIDE_RESPONSES`] that a provider has.
+pub(crate) fn beside_responses(
+    serves: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (Format, &'static str)> {
+    BESIDE_RESPONSES
+        .into_iter()
+        .filter(move |(word, ..)| serves(word))
+        .map(|(_, format, path)| (format, path))
+}
+
 /// The operations that `serves` names, each with what follows the base address.
 pub(crate) fn paths(serves: impl Fn(&str) -> bool) -> impl Iterator<Item = (Format, &'static str)> {
     PATHS.into_iter().filter(move |(word, ..)| serves(word)).map(|(_, format, path)| (format, path))
@@ -33,7 +51,7 @@ pub(crate) fn paths(serves: impl Fn(&str) -> bool) -> impl Iterator<Item = (Form
 
 /// What a whole address of an operation ends with.
 pub(crate) fn endings() -> impl Iterator<Item = &'static str> {
-    PATHS.into_iter().map(|(_, _, path)| path)
+    PATHS.into_iter().chain(BESIDE_RESPONSES).map(|(_, _, path)| path)
 }
 
 /// The formats that models of LiteLLM's `mode` are called in; `None` for modes that aren't served.

@@ -3,7 +3,7 @@
 use sluicegate_core::channel::{Secret, SecretRef};
 use sluicegate_core::money::parse_decimal;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{CODES, Diagnostic, Severity, Unless};
 use crate::environment::{Environment, Overlay, Piece, pieces};
 use crate::native::Section;
 use crate::suggest::nearest;
@@ -80,6 +80,7 @@ impl<'a> Load<'a> {
             message: message.into(),
             remedy: remedy.into(),
             paste: None,
+            unless: None,
         });
     }
 
@@ -99,11 +100,21 @@ impl<'a> Load<'a> {
         }
     }
 
+    /// Reports something that stops being so where this is.
+    pub(crate) fn report_unless(&mut self, unless: Unless, report: impl FnOnce(&mut Self)) {
+        let said = self.diagnostics.len();
+        report(self);
+        if let Some(last) = self.diagnostics.get_mut(said) {
+            last.unless = Some(unless);
+        }
+    }
+
     pub(crate) fn refuse(&mut self, severity: Severity, refusal: Refusal) {
         self.report(severity, refusal.code, refusal.place, "", refusal.message, refusal.remedy);
     }
 
     fn push(&mut self, diagnostic: Diagnostic) {
+        debug_assert!(CODES.contains(&diagnostic.code), "unlisted: {}", diagnostic.code);
         // An error is never lost to the bound: it decides whether the file can be used.
         let most =
             if diagnostic.severity == Severity::Error { MAX_DIAGNOSTICS * 20 } else { MAX_DIAGNOSTICS };
@@ -129,6 +140,7 @@ impl<'a> Load<'a> {
                 message,
                 remedy: "mend the others first".to_owned(),
                 paste: None,
+                unless: None,
             });
         }
         self.diagnostics.sort_by(|a, b| {

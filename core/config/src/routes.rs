@@ -6,7 +6,7 @@ use sluicegate_core::snapshot::{Declared, Fallbacks};
 use sluicegate_core::tenant::matches_pattern;
 
 use crate::catalogue::maker_of;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Severity, Unless};
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::yaml::Value;
@@ -156,13 +156,11 @@ pub(crate) fn check(
             None => "declare the model as below, create it over the API, or remove the fallback".to_owned(),
         };
         let shown: String = reference.model.chars().take(120).collect();
-        load.report_with(
-            (Severity::Warning, "unknown_model"),
-            (reference.item.place, &reference.item.at),
-            format!("no channel of this file serves `{shown}`: {}", reference.meaning),
-            remedy,
-            entry(&shown),
-        );
+        let message = format!("no channel of this file serves `{shown}`: {}", reference.meaning);
+        let place = (reference.item.place, reference.item.at.as_str());
+        load.report_unless(Unless::Served(reference.model.clone()), |load| {
+            load.report_with((Severity::Warning, "unknown_model"), place, message, remedy, entry(&shown));
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sluicegate_config::{Environment, Loaded, Severity, Source, load};
+use sluicegate_config::{CODES, Environment, Loaded, Severity, Source, load};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,35 +139,81 @@ fn named(scopes: &sluicegate_core::snapshot::NamedScopes) -> serde_json::Value {
     json!({"declared": scopes.declared, "default": scopes.default, "max_counted": scopes.max_counted})
 }
 
-#[test]
-fn every_case_comes_to_what_it_says() {
+/// Every case, with its file's name.
+#[expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+fn cases() -> Vec<(String, Case)> {
     let mut files: Vec<_> =
         std::fs::read_dir(data().join("config")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
     files.sort();
-    let (mut count, mut wrong) = (0, Vec::new());
+    let mut all = Vec::new();
     for path in &files {
         let cases: Vec<Case> =
             serde_saphyr::from_str(&read(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        for case in cases {
-            count += 1;
-            let loaded = run(&case);
-            let told = json!(loaded.diagnostics);
-            let said = difference("diagnostics", &json!(case.diagnostics), &told, true);
-            let is = if case.want.is_null() {
-                None
-            } else {
-                difference("want", &case.want, &json_of(&loaded), false)
-            };
-            for difference in [said, is].into_iter().flatten() {
-                let all: String = loaded.diagnostics.iter().map(|found| format!("\n    {found}")).collect();
-                let file = path.file_name().unwrap_or_default().to_string_lossy();
-                wrong.push(format!("{file}: {}\n  {difference}\n  findings:{all}", case.note));
-            }
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        all.extend(cases.into_iter().map(|case| (file.clone(), case)));
+    }
+    all
+}
+
+#[test]
+fn every_case_comes_to_what_it_says() {
+    let cases = cases();
+    let (count, mut wrong) = (cases.len(), Vec::new());
+    for (file, case) in cases {
+        let loaded = run(&case);
+        let told = json!(loaded.diagnostics);
+        let said = difference("diagnostics", &json!(case.diagnostics), &told, true);
+        let is =
+            if case.want.is_null() { None } else { difference("want", &case.want, &json_of(&loaded), false) };
+        for difference in [said, is].into_iter().flatten() {
+            let all: String = loaded.diagnostics.iter().map(|found| format!("\n    {found}")).collect();
+            wrong.push(format!("{file}: {}\n  {difference}\n  findings:{all}", case.note));
         }
     }
     assert!(wrong.is_empty(), "{} of {count} cases:\n\n{}", wrong.len(), wrong.join("\n\n"));
     assert!(count >= 40, "only {count} cases were found");
+}
+
+/// Whether a sentence is this text, whose places `{}` stand for anything.
+fn is_sentence(text: &str, sentence: &str) -> bool {
+    let mut parts = sentence.split("{}");
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
+    for part in between {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[test]
+fn whatever_is_found_in_a_file_can_be_said_in_chinese() {
+    let words = data().join("../../frontends/console/src/word/server.zh.json");
+    let words: Value = serde_json::from_str(&read(&words)).unwrap();
+    let says: Vec<&String> = words["says"].as_object().unwrap().keys().collect();
+    // A value that must be one of several is said as it is written.
+    let is_said = |text: &str| text.is_empty() || says.iter().any(|it| it.len() > 4 && is_sentence(text, it));
+    let (mut codes, mut unsaid) = (std::collections::BTreeSet::new(), Vec::new());
+    for (_, case) in cases() {
+        for found in run(&case).diagnostics {
+            codes.insert(found.code);
+            // What the reader of YAML complains of is said in its own words.
+            let message = if found.code == "syntax" { String::new() } else { found.message };
+            let texts = [message, found.remedy];
+            unsaid.extend(
+                texts.into_iter().filter(|it| !is_said(it)).map(|it| format!("{}: {it}", found.code)),
+            );
+        }
+    }
+    unsaid.sort();
+    unsaid.dedup();
+    assert!(unsaid.is_empty(), "server.zh.json lacks\n{}", unsaid.join("\n"));
+    let untold: Vec<_> = CODES.iter().filter(|code| !codes.contains(**code)).collect();
+    assert!(untold.len() < 10, "no case comes to {untold:?}");
 }
 
 #[test]

@@ -141,6 +141,32 @@ fn every_price_of_the_facts_is_found() {
 }
 
 #[test]
+fn long_prompts_cost_more_where_their_maker_says_so() {
+    let prices: BTreeMap<_, _> =
+        built_in_prices().into_iter().map(|it| ((it.provider.unwrap(), it.model), it.price)).collect();
+    for (provider, model, prompt, input, output) in [
+        ("dashscope-cn", "qwen-plus", 128_000, 115_000, 287_000),
+        ("dashscope-cn", "qwen-plus", 200_000, 345_000, 2_868_000),
+        ("dashscope-cn", "qwen-plus", 600_000, 689_000, 6_881_000),
+        ("dashscope-cn", "qwen-flash", 300_000, 173_000, 1_721_000),
+        ("dashscope-cn", "qwen3-max", 200_000, 2_151_000, 8_602_000),
+        ("dashscope-cn", "qwen3-coder-plus", 600_000, 6_000_000, 60_000_000),
+        ("dashscope-cn", "qwen3-coder-flash", 600_000, 717_000, 3_584_000),
+        ("dashscope-cn", "qwen3-vl-plus", 200_000, 431_000, 4_301_000),
+        ("bigmodel", "GLM-5", 100_000, 828_000, 3_036_000),
+        ("bigmodel", "GLM-4.7", 1_000, 414_000, 1_932_000),
+        ("bigmodel", "GLM-4.7", 100_000, 552_000, 2_208_000),
+        ("dashscope", "qwen-plus", 600_000, 1_200_000, 3_600_000),
+        ("qwencloud", "qwen-plus", 100_000, 400_000, 1_200_000),
+    ] {
+        let price = &prices[&(provider.to_owned(), model.to_owned())];
+        let tier = price.tiers.iter().rfind(|tier| prompt > tier.above_input_tokens);
+        let found = tier.map_or((price.input, price.output), |tier| (tier.input, tier.output));
+        assert_eq!(found, (Some(input), Some(output)), "{provider}/{model} {prompt}");
+    }
+}
+
+#[test]
 fn litellm_map_and_new_api_ratios_are_prices() {
     let map = r#"{"sample_spec": {"input_cost_per_token": 0, "mode": "chat"},
         "azure/gpt-x": {"litellm_provider": "azure", "mode": "chat", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1.5e-05,

@@ -242,7 +242,8 @@ impl Engine {
             _ if format == admission.call.format => 0,
             extra => extra.at(format, upstream_model.as_str()),
         };
-        let way = ceiling::Way { translated, thoughts };
+        let choices = admission.call.choices_in(format);
+        let way = ceiling::Way { translated, thoughts, choices };
         let mut ceiling =
             admission.observed_ceiling().or_else(|| ceiling::initial(&runtime, admission, model));
         let mut lowered = false;

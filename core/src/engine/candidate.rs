@@ -317,14 +317,15 @@ fn endpoint_for(admission: &Admission, channel: &Channel, model: &ChannelModel, 
     };
     let speaks = |format| find(&|own| own == format);
     let name = || upstream_name(model, admission.group());
-    let bars = |format| is_barred(format, channel, &name);
+    // A relay in OpenAI's name mostly passes on to it; what can't be said otherwise, it is asked for as it came.
+    let as_openai = channel.at_openai || (mute == 0 && names_openai(channel));
+    let bars = |format| as_openai && is_barred(format, channel, &name);
     if let Some(same) = speaks(call.format).filter(|_| !bars(call.format)) {
         return u32::try_from(same).ok();
     }
     let name = name();
     let responses = speaks(Format::OpenaiResponses);
-    let stays =
-        call.format.is_translated() && is_at_openai(channel) && openai::is_responses_only(name.as_str());
+    let stays = call.format.is_translated() && as_openai && openai::is_responses_only(name.as_str());
     let keeps = responses.filter(|_| stays || call.format == Format::AnthropicMessages);
     let any = || find(&|format| call.format.reaches(format) && !bars(format));
     let found = keeps.or_else(any)?;
@@ -338,8 +339,8 @@ fn bit(endpoint: u32) -> u32 {
     1u32.checked_shl(endpoint).unwrap_or(0)
 }
 
-/// Whether the channel is OpenAI's, at itself or at Azure.
-fn is_at_openai(channel: &Channel) -> bool {
+/// Whether the channel is declared as OpenAI's, wherever it is.
+fn names_openai(channel: &Channel) -> bool {
     let provider = channel.provider.as_str();
     provider == "openai" || provider.starts_with("azure")
 }
@@ -347,10 +348,6 @@ fn is_at_openai(channel: &Channel) -> bool {
 /// Whether OpenAI doesn't serve the model in this format, and the channel has another in which it does.
 fn is_barred(format: Format, channel: &Channel, model: &impl Fn() -> ModelName) -> bool {
     let has = |test: fn(Format) -> bool| channel.endpoints.iter().any(|endpoint| test(endpoint.format));
-    // Relays serve these models in every format that they have.
-    if !is_at_openai(channel) {
-        return false;
-    }
     match format {
         Format::OpenaiChat => {
             has(|it| it == Format::OpenaiResponses) && openai::is_responses_only(model().as_str())
@@ -386,7 +383,7 @@ impl Admission {
 fn fits_responses(call: &Call, model: &str) -> bool {
     let is_tiny = call.max_output.is_some_and(|most| most < RESPONSES_CEILING_MIN);
     let stops = call.needs.stops && !call.bound && !openai::is_reasoning(model);
-    !is_tiny && call.choices <= 1 && !stops
+    !is_tiny && call.choices_in(Format::OpenaiResponses) <= 1 && !stops
 }
 
 /// What a channel is for.

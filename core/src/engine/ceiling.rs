@@ -29,6 +29,8 @@ pub(super) struct Way {
     pub(super) translated: u64,
     /// Tokens of each choice that thinking may add to the ceiling.
     pub(super) thoughts: u64,
+    /// How many choices are generated.
+    pub(super) choices: u64,
 }
 
 /// The ceiling before any limit is asked; `None` for a format without output.
@@ -121,12 +123,17 @@ fn reach(call: &Call, model: &ChannelModel, charges: &Charges<'_>) -> Reach {
         cache_write: writes != CacheWrites::None,
         cache_write_1h: writes == CacheWrites::Long,
         // What is spoken or heard for its own sake needs nothing of a chat model.
-        audio: call.needs.audio || !known || call.format.is_single() && !call.format.is_translated(),
+        audio: call.needs.audio || !known || call.format.is_single() && !is_text(call.format),
         images: call.needs.images || !known || call.format.unit() == Some(Unit::Image),
         tiers: TierSet::reached(call.service_tier, charges.list().unasked()),
         units: call.units,
         searches: charges.searches(),
     }
+}
+
+/// Whether text is all that a single operation makes.
+fn is_text(format: Format) -> bool {
+    format.is_translated() || format.writes_at_will()
 }
 
 /// Everything that one attempt reserves.
@@ -151,17 +158,18 @@ pub(super) fn sizes(
         // Nobody is charged for being told what a call would cost.
         return Sizes::default();
     }
-    let choices = u64::from(call.choices.max(1));
     let input = input_bound(call, counted, model, way);
+    let longest = || call.format.writes_at_will().then_some(model.max_output.unwrap_or(UNKNOWN_WINDOW));
+    let ceiling = ceiling.or_else(longest);
     // Without a ceiling the output is what the call itself says that it can be.
     let visible = ceiling.unwrap_or(call.extra_output);
     let output = ceiling
         .map_or(call.extra_output, |ceiling| output_bound(call, model, ceiling, way.thoughts))
-        .saturating_mul(choices);
+        .saturating_mul(way.choices);
     let reach = reach(call, model, charges);
     // A plausible answer: what was asked for, but rarely more than a thousand tokens.
     let likely_input = call.input_estimate.min(input);
-    let likely_output = visible.min(1_024).saturating_mul(choices);
+    let likely_output = visible.min(1_024).saturating_mul(way.choices);
     let both = |input, output| {
         let (tenant, channel) = charges.bounds(input, output, reach);
         (amounts(input, output, tenant), amounts(input, output, channel))
@@ -220,8 +228,7 @@ pub(super) fn worth_counting(
     let lowered = ceiling.filter(|_| may_lower(call, refusal)).map(|ceiling| least(runtime, call, ceiling));
     let tokens = lowered.or(ceiling.map(|ceiling| ceiling.tokens)).unwrap_or(0);
     let input = input_bound(call, &admission.counted, model, way).min(call.input_estimate / 2);
-    let output =
-        output_bound(call, model, tokens, way.thoughts).saturating_mul(u64::from(call.choices.max(1)));
+    let output = output_bound(call, model, tokens, way.thoughts).saturating_mul(way.choices);
     let reach = reach(call, model, charges);
     let spend = match refusal.of_channel {
         true => charges.list_bound(input, output, reach),
@@ -258,9 +265,9 @@ pub(super) fn clamp(
     if !may_lower(call, refusal) {
         return None;
     }
-    let choices = u64::from(call.choices.max(1));
     let by_tokens = u64::try_from(refusal.output_left.max(0)).unwrap_or(0);
-    let left = by_tokens.min(affordable_output(admission, model, charges, way, refusal.spend_left)) / choices;
+    let affordable = affordable_output(admission, model, charges, way, refusal.spend_left);
+    let left = by_tokens.min(affordable) / way.choices.max(1);
     let left = left.saturating_sub(call.extra_output.saturating_add(way.thoughts));
     let tokens = (left / 4).max(least(runtime, call, ceiling)).min(ceiling.tokens);
     (tokens <= left && tokens < ceiling.tokens).then_some(Ceiling { tokens, why: CeilingReason::Clamped })

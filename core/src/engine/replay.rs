@@ -499,6 +499,7 @@ fn call_of(record: &UsageRecord) -> Call {
         extra_output: facts.extra_output,
         units: facts.units,
         choices: facts.choices,
+        translated_choices: facts.translated_choices,
         min_output: facts.min_output,
         thinking: facts.thinking,
         needs: facts.needs,

@@ -20,7 +20,7 @@ use crate::ledger::LimitState;
 use crate::limit::{Metric, ScopeKind};
 use crate::money::format_usd;
 use crate::ports::Alert;
-use crate::price::{ServiceTier, Variant};
+use crate::price::{ServiceTier, UsedRates, Variant};
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::snapshot::OnUnknown;
 use crate::time::Timestamp;
@@ -44,7 +44,7 @@ pub struct Outcome {
     /// What we counted: what we sent and what was delivered. Charged when nothing credible was reported and a
     /// successful answer had begun.
     pub counted: Usage,
-    /// When the first content came.
+    /// When the first content came; `None` when none did: then no image was made either.
     pub first_byte_at: Option<Timestamp>,
     /// The tier that the upstream says it served the call at; `None` when it says nothing of it.
     pub served_tier: Option<ServiceTier>,
@@ -192,6 +192,9 @@ impl Engine {
         );
         let is_settled = matches!(charge, Charge::Settle(..));
         let (spend, cost) = if is_settled { charges.costs(&usage, tier) } else { (0, 0) };
+        let priced = is_priced(&admission.call, channel, model, &usage);
+        let rates =
+            if is_settled && priced { charges.list().used(&usage, tier) } else { UsedRates::default() };
         let service_tier = Some(tier).filter(|tier| is_settled && *tier != ServiceTier::Standard);
         let exchange = charges.list().exchange().filter(|_| is_settled);
         let ending = Ending { class, status, usage, source, spend, cost, service_tier, exchange, at: now };
@@ -209,10 +212,11 @@ impl Engine {
             reserved: open.sizes.bound.spend,
             spend,
             cost,
-            priced: is_priced(&admission.call, channel, model, &usage),
+            priced,
             service_tier,
             variant: variant.clone().filter(|_| is_settled).map(Box::new),
             exchange,
+            rates,
             usage,
             usage_source: source,
             held: matches!(charge, Charge::Hold),
@@ -390,35 +394,53 @@ fn decide_charge(
 ) -> Charge {
     match charge_of(on_unknown, admission, open, outcome, reported) {
         Charge::Settle(..) if admission.call.format.counts_tokens() => Charge::Release,
-        Charge::Settle(usage, _) if made_unsaid(&usage, admission, open, outcome) => {
-            let counted = with_made(usage, admission, open, outcome);
-            Charge::Settle(within_bound(counted, admission, open), UsageSource::Counted)
-        }
-        Charge::Settle(usage, UsageSource::Counted) => {
-            Charge::Settle(within_bound(usage, admission, open), UsageSource::Counted)
+        Charge::Settle(usage, source) => {
+            let (usage, source) = if !made_unsaid(&usage, source, admission, outcome) {
+                (usage, source)
+            } else if is_charged_by_tokens(admission, open) {
+                (with_made(usage, admission, open, outcome), UsageSource::Counted)
+            } else {
+                (Usage { image_out: 0, ..usage }, source)
+            };
+            let is_ours = source == UsageSource::Counted;
+            Charge::Settle(if is_ours { within_bound(usage, admission, open) } else { usage }, source)
         }
         charge => charge,
     }
 }
 
-/// Whether images were made that are charged in tokens, and nobody says in how many.
-fn made_unsaid(usage: &Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> bool {
-    let Some((channel, model)) = admission.runtime.snapshot.resolve(open.candidate) else { return false };
+/// Whether images were made, and nobody says in how many tokens. Those that we counted ourselves are of images in the making.
+fn made_unsaid(usage: &Usage, source: UsageSource, admission: &Admission, outcome: &Outcome) -> bool {
+    let partial = if source == UsageSource::Counted { usage.image_out } else { 0 };
     admission.call.format.unit() == Some(Unit::Image)
         && (outcome.class == OutcomeClass::Ok || began(outcome))
-        && usage.output_tokens() == 0
-        && admission.call.price(&channel.id, model).is_by_tokens()
+        && usage.output_tokens() == partial
+}
+
+/// Whether what is made is charged in tokens, and not by the piece.
+fn is_charged_by_tokens(admission: &Admission, open: &Open) -> bool {
+    let found = admission.runtime.snapshot.resolve(open.candidate);
+    found.is_some_and(|(channel, model)| admission.call.price(&channel.id, model).is_by_tokens())
 }
 
 /// The same with the tokens of the images, by their formula, and those of the prompt.
 fn with_made(usage: Usage, admission: &Admission, open: &Open, outcome: &Outcome) -> Usage {
     let call = &admission.call;
-    let units = if usage.units > 0 { usage.units } else { call.units };
+    let units = match usage.units {
+        // Where no content came, no image did.
+        0 if outcome.first_byte_at.is_some() => call.units,
+        came => came,
+    };
     let variant = served_variant(admission, open, outcome);
     let each = made_image_tokens(open.upstream_model.as_str(), variant.as_ref());
     let input_uncached =
         if usage.input_tokens() == 0 { open.input_estimate(call) } else { usage.input_uncached };
-    Usage { input_uncached, units, image_out: each.saturating_mul(units), ..usage }
+    Usage {
+        input_uncached,
+        units,
+        image_out: each.saturating_mul(units).saturating_add(usage.image_out),
+        ..usage
+    }
 }
 
 /// What was served: as the answer says, and where it doesn't as was sent.
@@ -594,6 +616,7 @@ impl Admission {
                 min_output: self.call.min_output,
                 thinking: self.call.thinking,
                 choices: self.call.choices,
+                translated_choices: self.call.translated_choices,
                 needs: self.call.needs,
                 service_tier: self.call.service_tier,
                 variant: self.call.variant,

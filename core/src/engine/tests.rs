@@ -819,6 +819,30 @@ fn an_attempt_reserves_what_its_model_and_call_can_reach() {
 }
 
 #[test]
+fn the_best_of_several_are_reserved_where_they_are_asked_for() {
+    use Format::{AnthropicMessages as Anthropic, OpenaiChat, OpenaiCompletions};
+    for (target, translated, output) in [
+        (OpenaiCompletions, Some(1), 800),
+        (OpenaiChat, Some(1), 200),
+        (Anthropic, Some(2), 400),
+        (OpenaiChat, None, 800),
+    ] {
+        let mut only = channel_with(|_| {});
+        only.endpoints[0].format = target;
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let most = Limit::strict(Metric::OutputTokens, Window::Day, 10_000);
+        let caller = caller(&engine, vec![most], &[]);
+        let call = call("m", Some(200));
+        let call = Call { format: OpenaiCompletions, choices: 4, translated_choices: translated, ..call };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        try_at(engine.next(&mut admission, NOW));
+        let reserved = engine.ledger().state(&caller.limits()[0], NOW).reserved;
+        assert_eq!(reserved, output, "{target:?} {translated:?}");
+        engine.finish(admission, None, NOW);
+    }
+}
+
+#[test]
 fn what_a_wildcard_stands_for_says_how_long_it_thinks() {
     let text = r#"{"thinking":[{"id":"t","models":["plain*"],"never":true}],
         "beside":[{"id":"b","models":["long*"],"most":9000,"source":"s","checked":"d"},{"id":"c","most":700,"source":"s","checked":"d"}]}"#;
@@ -957,6 +981,7 @@ fn what_responses_cannot_be_told_goes_to_chat_completions() {
         (OpenaiCompletions, "gpt-4o", two, both, OpenaiChat),
     ] {
         let mut only = channel_with(|own| own.upstream = model.into());
+        only.at_openai = true;
         let url = "http://127.0.0.1:9/".to_owned();
         only.endpoints =
             endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
@@ -991,13 +1016,15 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
         (Gemini, "gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiResponses]),
         // A relay serves it by chat, too.
         (OpenaiChat, "openai/gpt-5-pro", &[OpenaiChat, OpenaiResponses], &[OpenaiChat]),
+        (OpenaiCompletions, "openai/gpt-4o", &[OpenaiCompletions, OpenaiChat], &[OpenaiCompletions]),
         (OpenaiCompletions, "gpt-4o", &[OpenaiCompletions, OpenaiChat, Anthropic], &[OpenaiChat, Anthropic]),
         // In the caller's own format nothing is translated.
         (OpenaiChat, "gpt-4o", &[OpenaiChat, OpenaiResponses], &[OpenaiChat]),
         (OpenaiCompletions, "davinci-002", &[OpenaiCompletions, OpenaiChat], &[OpenaiCompletions]),
     ] {
         let mut only = channel_with(|own| own.upstream = model.into());
-        only.provider = if model.contains('/') { "openrouter".into() } else { "openai".into() };
+        only.at_openai = !model.contains('/');
+        only.provider = if only.at_openai { "openai".into() } else { "openrouter".into() };
         let url = "http://127.0.0.1:9/".to_owned();
         only.endpoints =
             endpoints.iter().map(|format| Endpoint { format: *format, url: url.clone() }).collect();
@@ -1011,6 +1038,31 @@ fn what_a_format_cannot_say_another_of_the_channel_is_tried_with() {
             engine.observe(&mut admission, &Outcome::failed(OutcomeClass::Inexpressible, None), NOW);
         }
         assert_eq!(tried, want, "{caller_format:?}, {model} to {endpoints:?}");
+        engine.finish(admission, Some("not_supported"), NOW);
+    }
+}
+
+#[test]
+fn a_relay_in_openai_s_name_is_asked_as_openai_and_then_as_it_came() {
+    use Format::{OpenaiChat, OpenaiCompletions};
+    for (provider, want) in
+        [("openai", &[OpenaiChat, OpenaiCompletions] as &[Format]), ("vllm", &[OpenaiCompletions])]
+    {
+        let mut only = channel_with(|own| own.upstream = "gpt-4o".into());
+        only.provider = provider.into();
+        let url = "http://127.0.0.1:9/".to_owned();
+        only.endpoints =
+            [OpenaiChat, OpenaiCompletions].map(|format| Endpoint { format, url: url.clone() }).into();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let call = Call { format: OpenaiCompletions, ..call("m", Some(200)) };
+        let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
+        let mut tried = Vec::new();
+        while let Next::Try(attempt) = engine.next(&mut admission, NOW) {
+            tried.push(attempt.endpoint().format);
+            engine.observe(&mut admission, &Outcome::failed(OutcomeClass::Inexpressible, None), NOW);
+        }
+        assert_eq!(tried, want, "{provider}");
         engine.finish(admission, Some("not_supported"), NOW);
     }
 }

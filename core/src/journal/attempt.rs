@@ -9,7 +9,7 @@ use crate::call::Format;
 use crate::decision::OutcomeClass;
 use crate::ids::{CallId, ChannelId, GroupId, KeyId, ModelName, OrganizationId, UserId};
 use crate::ledger::Amounts;
-use crate::price::{Currency, Exchange, ServiceTier};
+use crate::price::{Currency, Exchange, ServiceTier, UsedRates};
 use crate::record::{AttemptRecord, ReplayFacts, UsageRecord, totals};
 use crate::time::Timestamp;
 use crate::usage::{Usage, UsageSource};
@@ -309,6 +309,7 @@ impl Tried {
             service_tier: ending.service_tier,
             variant: None,
             exchange: ending.exchange,
+            rates: UsedRates::default(),
             usage: ending.usage,
             usage_source: ending.source,
             held,
@@ -530,7 +531,7 @@ fn buckets(usage: &Usage) -> [u64; 8] {
 }
 
 // INVARIANT: written as the places that they have here; new ones come at the end.
-const FORMATS: [Format; 19] = [
+const FORMATS: [Format; 21] = [
     Format::OpenaiChat,
     Format::OpenaiEmbeddings,
     Format::AnthropicMessages,
@@ -550,6 +551,8 @@ const FORMATS: [Format; 19] = [
     Format::CohereChat,
     Format::OllamaChat,
     Format::GeminiCountTokens,
+    Format::OpenaiInputTokens,
+    Format::OpenaiCompact,
 ];
 const SOURCES: [UsageSource; 3] = [UsageSource::Reported, UsageSource::Counted, UsageSource::None];
 

@@ -49,8 +49,12 @@ pub enum Parameter {
     JsonSchema,
     /// Marks for the prompt cache, on what is said and on tools: `cache_control`.
     CacheControl,
+    /// Such marks on system prompts and on what users say, and on nothing else.
+    PromptCacheControl,
     /// `top_k`.
     TopK,
+    /// A choice among some of the tools: `tool_choice` of the type `allowed_tools`.
+    AllowedTools,
 }
 
 impl Parameter {
@@ -65,7 +69,9 @@ impl Parameter {
             Parameter::FlexTier => "flex_tier",
             Parameter::JsonSchema => "json_schema",
             Parameter::CacheControl => "cache_control",
+            Parameter::PromptCacheControl => "prompt_cache_control",
             Parameter::TopK => "top_k",
+            Parameter::AllowedTools => "allowed_tools",
         }
     }
 }

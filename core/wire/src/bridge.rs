@@ -5,7 +5,7 @@ mod pass;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sluicegate_core::quirk::Quirks;
+use sluicegate_core::quirk::{Quirks, ThinkTags};
 use sluicegate_core::{ErrorKind, Format};
 
 use crate::fault::{Fault, FaultClass};
@@ -35,8 +35,8 @@ pub struct Reply {
     pub(crate) echo: Option<Arc<str>>,
     /// Where answers of the provider differ from their format.
     pub(crate) quirks: Option<Arc<Quirks>>,
-    /// Whether the model's reasoning stands in its text.
-    pub(crate) thinks_in_text: bool,
+    /// How the model's reasoning stands in its text, if it does.
+    pub(crate) think_tags: Option<ThinkTags>,
     /// What is spoken is put into a WAV file.
     pub(crate) wav: bool,
     /// The model that was asked, where answers don't say it.

@@ -57,6 +57,10 @@ impl Scanned {
                     sum = sum.saturating_add(one_or_many(value, &|it| turn(it, count)));
                 }
                 Field::System => sum = sum.saturating_add(read(value, count)),
+                Field::Input => {
+                    let item = |item: Val<'_>| MESSAGE_TOKENS.saturating_add(read(item, count));
+                    sum = sum.saturating_add(one_or_many(value, &item));
+                }
                 Field::Messages => {
                     let mut thoughts = 0u64;
                     for message in value.elements() {
@@ -147,17 +151,18 @@ fn read(value: Val<'_>, count: &dyn Fn(&str) -> u64) -> u64 {
         Kind::Object => match value.get_str("type").as_deref() {
             // Media have their formula.
             Some(
-                "image" | "image_url" | "input_image" | "input_audio" | "thinking" | "redacted_thinking",
+                "image" | "image_url" | "input_image" | "input_audio" | "thinking" | "redacted_thinking"
+                | "reasoning",
             ) => 0,
+            Some("input_file") => value.get("file_data").map_or(PART_TOKENS, pages),
             Some("tool_use" | "server_tool_use" | "mcp_tool_use") => {
                 let input = value.get("input").map_or(0, |input| count(input.raw()));
                 PART_TOKENS.saturating_add(text(value.get("name"))).saturating_add(input)
             }
             Some("document") => value.get("source").map_or(0, |source| match source.get("content") {
                 Some(content) => read(content, count),
-                // A page of a document is mostly more than 40 KiB, and some 2,000 tokens; text is text.
                 None if source.get_str("type").as_deref() == Some("text") => text(source.get("data")),
-                None => source.get("data").map_or(0, |data| (data.raw().len() as u64).div_ceil(20)),
+                None => source.get("data").map_or(0, pages),
             }),
             _ => match (value.get("text"), value.get("content")) {
                 (Some(own), _) => text(Some(own)),
@@ -167,6 +172,11 @@ fn read(value: Val<'_>, count: &dyn Fn(&str) -> u64) -> u64 {
         },
         _ => 0,
     }
+}
+
+/// The tokens of a document's pages: one is mostly more than 40 KiB, and some 2,000 tokens.
+fn pages(data: Val<'_>) -> u64 {
+    (data.raw().len() as u64).div_ceil(20)
 }
 
 /// A string, parts, or lists of them. How deep they nest was bounded when they were scanned.

@@ -86,6 +86,8 @@ pub struct Facts {
     pub max_output: Option<u64>,
     /// How many choices are generated: the larger of `n` and `best_of`, at least 1.
     pub choices: u32,
+    /// How many choices are asked for by `n`, at least 1: in another format that alone can be said.
+    pub n: u32,
     /// The thinking budget, in tokens.
     pub thinking_budget: Option<u64>,
     /// What it says of thinking.
@@ -206,10 +208,18 @@ impl Facts {
         self.concerns.iter().filter(move |(_, c)| *c == concern).map(|(name, _)| *name)
     }
 
-    /// What costs more than the bound can know, if there is such a field or tool.
-    pub fn open_ended(&self) -> Option<&str> {
-        let hosted = self.hosted_tools.first().map(String::as_str);
-        hosted.or_else(|| self.fields(Concern::Hosted).next()).or_else(|| self.fields(Concern::Cost).next())
+    /// What costs more than the bound can know in a call of that format, if there is such a field or tool. Who compacts a conversation
+    /// calls no tools, and nobody is charged for what is only counted.
+    pub fn open_ended(&self, format: Format) -> Option<&str> {
+        if format.counts_tokens() {
+            return None;
+        }
+        let hosted = || {
+            let tool = self.hosted_tools.first().map(String::as_str);
+            tool.or_else(|| self.fields(Concern::Hosted).next())
+        };
+        let hosted = if format.writes_at_will() { None } else { hosted() };
+        hosted.or_else(|| self.fields(Concern::Cost).next())
     }
 
     /// The facts as the engine wants them. The client's address is for the host to add.
@@ -227,6 +237,7 @@ impl Facts {
         call.extra_output = self.extra_output_bound;
         call.units = self.units;
         call.choices = self.choices.max(1);
+        call.translated_choices = Some(self.n.max(1)).filter(|n| *n < call.choices);
         call.min_output = self.thinking_budget.map_or(0, |budget| budget.saturating_add(1_024));
         call.thinking = self.thinking;
         call.needs = self.needs;
@@ -236,7 +247,7 @@ impl Facts {
         // A named customer is the engine's to tell apart.
         call.conversation = self.cache_key.or(self.opening.filter(|_| self.customer.is_none()));
         call.bound = self.bound;
-        call.open_ended = self.open_ended().is_some();
+        call.open_ended = self.open_ended(format).is_some();
         call.tags.clone_from(&self.tags);
         call
     }

@@ -81,11 +81,11 @@ impl Fault {
             | Format::OpenaiImageEdits
             | Format::OpenaiImageVariations => ("data", Kind::Array),
             Format::GeminiGenerate => ("candidates", Kind::Array),
-            Format::OpenaiResponses => ("output", Kind::Array),
+            Format::OpenaiResponses | Format::OpenaiCompact => ("output", Kind::Array),
             Format::OpenaiModerations | Format::Rerank => ("results", Kind::Array),
             Format::CohereChat | Format::OllamaChat => ("message", Kind::Object),
             Format::OpenaiTranscriptions | Format::OpenaiTranslations => ("text", Kind::String),
-            Format::AnthropicCountTokens => ("input_tokens", Kind::Number),
+            Format::AnthropicCountTokens | Format::OpenaiInputTokens => ("input_tokens", Kind::Number),
             _ => ("content", Kind::Array),
         };
         if format == Format::GeminiGenerate && v.get("promptFeedback").is_some() {

@@ -1,13 +1,16 @@
 //! What a request says that some formats have no place for, whatever it came in: put otherwise, or named, before it is written.
 
+use std::collections::HashSet;
+
 use sluicegate_core::Format;
 use sluicegate_core::ids::own_name;
 use sluicegate_core::openai::is_openais;
-use sluicegate_core::quirk::{Parameter, Quirks};
+use sluicegate_core::quirk::{Parameter, Quirks, ThinkingQuirk};
 
-use crate::ir::{Block, OutputFormat, Request, Role, SystemText, Tier};
+use crate::ir::{Block, OutputFormat, Reasoning, Request, Role, SystemText, Tier, ToolChoice};
 use crate::json::{Val, compact, object};
 use crate::loss::Losses;
+use crate::reference::{Definitions, Looks};
 
 const NO_PLACE: &str = "the target has no place for it";
 /// Why a word that the format has isn't sent: others would refuse the call for it.
@@ -40,6 +43,66 @@ pub(crate) fn heed(request: &mut Request, target: Format, quirks: Option<&Quirks
     }
     if matches!(target, Format::AnthropicMessages | Format::GeminiGenerate) {
         speak(request, losses);
+    }
+}
+
+/// Puts which tools may be called, and which must be, as the target can be told it. Those that are chosen are declared.
+pub(crate) fn heed_choice(
+    request: &mut Request,
+    target: Format,
+    quirks: Option<&Quirks>,
+    losses: &mut Losses,
+) {
+    if let Some(how) = quirks.and_then(|quirks| quirks.thinking_of(&request.model)).filter(|how| how.unforced)
+    {
+        unforce(request, target, how, losses);
+    }
+    let is_openais = matches!(target, Format::OpenaiChat | Format::OpenaiResponses);
+    if is_openais && !takes(quirks, Parameter::AllowedTools, target, &request.model) {
+        let allowed = std::mem::take(&mut request.allowed_tools);
+        if !allowed.is_empty() {
+            declare_only(request, &allowed, losses);
+        }
+    }
+}
+
+/// Demands no call of a model that thinks whatever it is told, and keeps one from thinking that would refuse the demand.
+// QUIRK(deepseek, 2026-11, https://github.com/deepseek-ai/awesome-deepseek-integration/issues/598): 400 in Anthropic's format as well.
+fn unforce(request: &mut Request, target: Format, how: &ThinkingQuirk, losses: &mut Losses) {
+    if request.tools.is_empty() {
+        return;
+    }
+    let named = match &request.tool_choice {
+        Some(ToolChoice::Named(name)) => Some(name.clone()),
+        Some(ToolChoice::Required) => None,
+        _ => return,
+    };
+    match target {
+        Format::OpenaiChat if how.off.is_empty() => {
+            losses.approximated("tool_choice", "the model thinks: it can't be made to call a tool");
+            if let Some(name) = named {
+                declare_only(request, &[name], losses);
+            }
+            request.tool_choice = Some(ToolChoice::Auto);
+        }
+        // Where it is kept from thinking in Anthropic's own words.
+        Format::AnthropicMessages if how.off.contains_key("thinking") => {
+            if request.reasoning.is_some_and(|asked| asked != Reasoning::Off) {
+                losses.dropped("reasoning_effort", "a forced tool call excludes thinking");
+            }
+            request.reasoning = Some(Reasoning::Off);
+        }
+        _ => {}
+    }
+}
+
+/// Leaves these tools alone declared.
+fn declare_only(request: &mut Request, allowed: &[String], losses: &mut Losses) {
+    let all = request.tools.len();
+    let allowed: HashSet<&str> = allowed.iter().map(String::as_str).collect();
+    request.tools.retain(|tool| allowed.contains(tool.name.as_str()));
+    if request.tools.len() < all {
+        losses.approximated("tool_choice", "only the tools that may be called are declared");
     }
 }
 
@@ -84,11 +147,8 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
         return;
     }
     losses.approximated("response_format", "said in the system prompt: the model can't be held to a schema");
-    let schema_read = Val::trusted(schema);
-    let is_object = match schema_read.get_str("type") {
-        Some(kind) => kind == "object",
-        None => schema_read.get("type").is_none() && schema_read.get("properties").is_some(),
-    };
+    let root = Val::trusted(schema);
+    let is_object = is_object(root, &mut Definitions::of(root), &mut Looks::at(root), ROOTS_MAX);
     let what = if is_object { "object" } else { "value" };
     let mut text = format!("Answer with one JSON {what} and {FORM_HINT}\n{}", compact(schema));
     if let Some(description) = description {
@@ -99,15 +159,45 @@ fn say_form(request: &mut Request, takes: &dyn Fn(Parameter) -> bool, losses: &m
     request.system.push(SystemText { text, cache: None });
 }
 
+/// So many references and choices lead from the root of a schema to what it is.
+const ROOTS_MAX: usize = 8;
+
+/// Whether all that is valid against a schema is an object.
+// BOUND: as much of it is read as there is time for, and no deeper than `steps`.
+fn is_object<'s>(
+    schema: Val<'s>,
+    definitions: &mut Definitions<'s>,
+    looks: &mut Looks,
+    steps: usize,
+) -> bool {
+    let Some(steps) = steps.checked_sub(1).filter(|_| looks.look(schema)) else { return false };
+    if let Some(kind) = schema.get("type") {
+        let mut kinds = kind.as_str().into_iter().chain(kind.elements().filter_map(Val::as_str)).peekable();
+        return kinds.peek().is_some() && kinds.all(|kind| kind == "object");
+    }
+    if let Some(pointer) = schema.get_str("$ref") {
+        let found = definitions.resolve(&pointer, looks);
+        return found.is_some_and(|found| is_object(found, definitions, looks, steps));
+    }
+    if let Some(choice) = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(name)) {
+        let mut ways = choice.elements().peekable();
+        return ways.peek().is_some() && ways.all(|way| is_object(way, definitions, looks, steps));
+    }
+    let mut parts = schema.get("allOf").into_iter().flat_map(Val::elements);
+    schema.get("properties").is_some() || parts.any(|part| is_object(part, definitions, looks, steps))
+}
+
 /// Takes out marks for the prompt cache where the provider isn't known to take them, and everywhere how long it is to be kept: nobody who
 /// takes them in chat tells what was written for an hour.
 fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -> bool, losses: &mut Losses) {
     // Responses have no place for them.
-    let taken = target == Format::OpenaiChat && takes(Parameter::CacheControl);
-    let mut heed = |mark: &mut Option<String>, path: &str| {
+    let is_chat = target == Format::OpenaiChat;
+    let everywhere = is_chat && takes(Parameter::CacheControl);
+    let on_prompts = everywhere || is_chat && takes(Parameter::PromptCacheControl);
+    let mut heed = |mark: &mut Option<String>, path: &str, is_taken: bool| {
         let Some(said) = mark else { return };
         let path = format!("{path}.cache_control");
-        if !taken {
+        if !is_taken {
             losses.dropped(path, "the provider isn't known to take marks for its cache");
             *mark = None;
         } else if Val::trusted(said).get("ttl").is_some() {
@@ -115,8 +205,8 @@ fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -
             *said = without_ttl(said);
         }
     };
-    request.system.iter_mut().for_each(|said| heed(&mut said.cache, "system[]"));
-    request.tools.iter_mut().for_each(|tool| heed(&mut tool.cache, "tools[]"));
+    request.system.iter_mut().for_each(|said| heed(&mut said.cache, "system[]", on_prompts));
+    request.tools.iter_mut().for_each(|tool| heed(&mut tool.cache, "tools[]", everywhere));
     for (at, turn) in request.messages.iter_mut().enumerate() {
         let path = format!("messages[{at}]");
         for block in &mut turn.blocks {
@@ -128,8 +218,9 @@ fn heed_marks(request: &mut Request, target: Format, takes: &dyn Fn(Parameter) -
                 }
                 *cache = cache.take().or(inner);
             }
+            let is_asked = turn.role == Role::User && !matches!(block, Block::ToolResult { .. });
             if let Some(mark) = block.mark() {
-                heed(mark, &path);
+                heed(mark, &path, if is_asked { on_prompts } else { everywhere });
             }
         }
     }
@@ -154,7 +245,10 @@ fn takes(quirks: Option<&Quirks>, what: Parameter, target: Format, model: &str) 
         | Parameter::ServiceTier
         | Parameter::FlexTier => is_openais(model),
         Parameter::JsonSchema => true,
-        Parameter::CacheControl | Parameter::TopK => false,
+        Parameter::CacheControl
+        | Parameter::PromptCacheControl
+        | Parameter::TopK
+        | Parameter::AllowedTools => false,
     })
 }
 
@@ -191,6 +285,36 @@ mod tests {
 
     use super::*;
     use crate::{Edits, scan};
+
+    #[test]
+    fn the_root_of_a_schema_is_followed_to_what_it_is() {
+        let deep = format!(r#"{}{{"type":"object"}}{}"#, r#"{"allOf":["#.repeat(20), "]}".repeat(20));
+        for (schema, want) in [
+            (r#"{"type":"object"}"#, true),
+            (r#"{"properties":{"a":{}}}"#, true),
+            (r#"{"type":["object"]}"#, true),
+            (r#"{"type":["object","null"]}"#, false),
+            (r#"{"type":"array"}"#, false),
+            ("{}", false),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"object"}}}"##, true),
+            (
+                r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/definitions/b"}},"definitions":{"b":{"type":"object"}}}"##,
+                true,
+            ),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"string"}}}"##, false),
+            (r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}"##, false),
+            (r##"{"$ref":"#/$defs/none"}"##, false),
+            (r##"{"anyOf":[{"type":"object"},{"$ref":"#/$defs/a"}],"$defs":{"a":{"properties":{}}}}"##, true),
+            (r#"{"oneOf":[{"type":"object"},{"type":"null"}]}"#, false),
+            (r#"{"anyOf":[]}"#, false),
+            (r#"{"allOf":[{"description":"d"},{"type":"object"}]}"#, true),
+            (deep.as_str(), false),
+        ] {
+            let root = Val::trusted(schema);
+            let found = is_object(root, &mut Definitions::of(root), &mut Looks::at(root), ROOTS_MAX);
+            assert_eq!(found, want, "{schema}");
+        }
+    }
 
     #[test]
     fn a_form_that_is_said_in_words_is_reserved() {

@@ -81,6 +81,7 @@ mod tier;
 mod translate;
 mod unwrap;
 mod usage;
+mod value;
 
 pub use bridge::{Bridge, BridgeOptions, End, MAX_BODY_BYTES, Reply};
 pub use error::{Result, WireError};
@@ -91,6 +92,7 @@ pub use gemini::{EventArray, count_request};
 pub use json::MAX_DEPTH;
 pub use loss::{Loss, LossKind, Losses};
 pub use observed::{MediaOut, Observed};
+pub use openai_responses::input_tokens_request;
 pub use overlay::{Headers, OverlayContext, overlay};
 pub use prepare::Prepared;
 pub use present::{NumberedEvent, Numbering, Shown};

@@ -25,7 +25,7 @@ pub(crate) fn data_address(source: &Source) -> Cow<'_, str> {
 }
 
 /// What an image's first bytes say it is.
-fn sniff(data: &str) -> Option<&'static str> {
+pub(crate) fn sniff(data: &str) -> Option<&'static str> {
     // The signatures, in base64.
     [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")]
         .into_iter()

@@ -90,11 +90,11 @@ pub struct MediaOut {
 }
 
 impl MediaOut {
-    fn tokens(self) -> u64 {
+    pub(crate) fn tokens(self) -> u64 {
         self.image.saturating_add(self.audio)
     }
 
-    fn beyond(self, said: Self) -> Self {
+    pub(crate) fn beyond(self, said: Self) -> Self {
         Self { image: self.image.saturating_sub(said.image), audio: self.audio.saturating_sub(said.audio) }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sluicegate_core::Format;
-use sluicegate_core::quirk::{Quirks, RequestChange, RequestQuirk};
+use sluicegate_core::quirk::{Quirks, RequestChange, RequestQuirk, ThinkTags};
 
 use crate::bridge::Reply;
 use crate::prepare::Prepared;
@@ -64,7 +64,7 @@ impl Reply {
 
     fn heed(&mut self, quirks: &Arc<Quirks>, model: &str) {
         if quirks.concern_answers() {
-            self.thinks_in_text = quirks.has_think_tags(model);
+            self.think_tags = Some(quirks.think_tags_of(model)).filter(|tags| *tags != ThinkTags::None);
             self.quirks = Some(Arc::clone(quirks));
         }
     }

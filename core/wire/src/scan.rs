@@ -28,6 +28,7 @@ use crate::gemini::json_schema;
 use crate::ir::{FOREIGN, FOREIGN_BYTES};
 use crate::json::{Bad, Cursor, Kind, Span, Val, compact, unescape};
 pub(crate) use field::{Field, is_ours, is_ours_in_metadata};
+pub(crate) use single::PARTIAL_IMAGE_TOKENS;
 
 /// More top-level fields than this are refused: the longest vendor list has about 60.
 // BOUND: duplicates are searched among unknown names pairwise.
@@ -154,6 +155,9 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         // What is counted is a request that could as well be made.
         return scan_addressed(Format::GeminiGenerate, &crate::gemini::counted(body), at);
     }
+    if matches!(format, Format::OpenaiInputTokens | Format::OpenaiCompact) {
+        return scan(Format::OpenaiResponses, &crate::openai_responses::behind(format, body)?);
+    }
     let at = at.filter(|_| format == Format::GeminiGenerate);
     let text = std::str::from_utf8(body).map_err(|e| {
         WireError::invalid(format!("the body isn't UTF-8 (byte {}): send JSON in UTF-8", e.valid_up_to()))
@@ -167,13 +171,14 @@ pub fn scan_addressed(format: Format, body: &Bytes, at: Option<Addressed<'_>>) -
         format,
         text,
         cursor: Cursor::new(text),
-        facts: Facts { choices: 1, ..Facts::default() },
+        facts: Facts { choices: 1, n: 1, ..Facts::default() },
         is_addressed: false,
         opening: None,
         media: 0,
         media_saved: 0,
         seen: 0,
         documents: None,
+        partial_images: 0,
         members: SmallVec::new(),
     };
     if let Some(at) = at {
@@ -317,6 +322,8 @@ struct Scan<'a> {
     seen: u64,
     /// What is to be ranked.
     documents: Option<Val<'a>>,
+    /// How many images in the making are asked for.
+    partial_images: u64,
     members: Members,
 }
 
@@ -466,6 +473,9 @@ impl<'a> Scan<'a> {
                 })?;
                 // What is generated is billed, returned or not: the ceiling holds for each.
                 self.facts.choices = self.facts.choices.max(n);
+                if field == Field::N {
+                    self.facts.n = n;
+                }
                 Ok(())
             }
             Field::User | Field::SafetyIdentifier => {

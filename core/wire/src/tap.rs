@@ -28,6 +28,7 @@ use crate::sse::fields;
 use crate::usage::{Absurd, AnthropicCounts, Counts, research_queries};
 
 pub use any::charged_by;
+use media::Inline;
 
 /// Names and ids that upstreams give are cut here, in bytes.
 const NOTED_MAX: usize = 256;
@@ -42,6 +43,7 @@ pub(crate) struct Tap {
     quirks: Option<Arc<Quirks>>,
     /// What Gemini looked for.
     queries: Vec<String>,
+    inline: Inline,
     pub(crate) observed: Observed,
 }
 
@@ -145,6 +147,7 @@ impl Tap {
             next_number: 0,
             quirks,
             queries: Vec::new(),
+            inline: Inline::default(),
             observed: Observed { echoes: format == Format::OpenaiCompletions, ..Observed::default() },
         }
     }
@@ -424,7 +427,8 @@ impl Tap {
         let (span, escaped) = cursor.string()?;
         let n = if escaped { decoded_len(span.of(text)) } else { span.len() - 2 };
         self.observed.first_content |= n > 0;
-        let drawn = self.pictures_in(span.of(text));
+        let quoted = span.of(text);
+        let drawn = self.pictures_in(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default());
         self.observed.output_bytes += n.saturating_sub(drawn) as u64;
         Ok(())
     }
@@ -488,8 +492,8 @@ impl Tap {
             // Each may be right by itself, and their sum not.
             Ok(Some(counts)) if counts.usage.is_absurd() => self.reject(),
             Ok(Some(counts)) => {
-                if counts.usage.output_tokens() > 0 && !counts.output_missing {
-                    self.observed.media_said = self.observed.media;
+                if !counts.output_missing {
+                    self.said_media(&counts.usage);
                 }
                 let searches = counts.usage.searches.max(self.observed.searches);
                 self.observed.usage = Some(Usage { searches, ..counts.usage });
@@ -498,6 +502,17 @@ impl Tap {
             }
             Ok(None) => {}
             Err(Absurd) => self.reject(),
+        }
+    }
+
+    /// Media that passed by are counted in a report that has risen by something like what they take, or by media.
+    fn said_media(&mut self, usage: &Usage) {
+        let before = self.observed.usage.unwrap_or_default();
+        let unsaid = self.observed.media.beyond(self.observed.media_said).tokens();
+        let media = |usage: &Usage| usage.image_out.saturating_add(usage.audio_out);
+        let rise = usage.output_tokens().saturating_sub(before.output_tokens());
+        if media(usage) > media(&before) || rise.saturating_mul(2) >= unsaid {
+            self.observed.media_said = self.observed.media;
         }
     }
 

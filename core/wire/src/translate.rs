@@ -64,6 +64,7 @@ pub(crate) fn request(scanned: &Scanned, edits: &Edits<'_>, target: Format) -> R
         .at("tools"));
     }
     heed_undeclared(&mut request, &mut losses);
+    crate::heed::heed_choice(&mut request, target, edits.quirks, &mut losses);
     request.max_output = edits.max_output.or(request.max_output);
     // QUIRK(anthropic, 2026-11): the ids of a conversation's calls are unique there; some upstreams count anew in each answer.
     // Everywhere those of a turn are.

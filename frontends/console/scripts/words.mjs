@@ -43,9 +43,20 @@ function sources(folder) {
   );
 }
 
+const { AuditEvent, Diagnostic } = JSON.parse(readFileSync('openapi.json', 'utf8')).components.schemas;
+
+// Every kind of finding about a file has a name.
+const codes = Diagnostic.properties.code.enum;
+for (const code of codes) {
+  if (!english.has(`system.finding.${code}`)) problems.push(`en.json lacks \`system.finding.${code}\``);
+}
+for (const key of english) {
+  const code = key.startsWith('system.finding.') && key.slice('system.finding.'.length);
+  if (code && !codes.includes(code)) problems.push(`\`${key}\` names a finding that there isn't`);
+}
+
 // Whatever the trail tells of has a name, and its family one.
-const actions = JSON.parse(readFileSync('openapi.json', 'utf8')).components.schemas.AuditEvent.properties
-  .action.enum;
+const actions = AuditEvent.properties.action.enum;
 for (const action of actions) {
   for (const key of [`audit.did.${action}`, `audit.family.${action.split('.')[0]}`]) {
     if (!english.has(key)) problems.push(`en.json lacks \`${key}\``);

@@ -37,6 +37,7 @@ mod scope;
 mod seed;
 mod seen;
 mod set_back;
+mod setting;
 mod shared_credential;
 mod system;
 mod usage;
@@ -46,11 +47,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use sluicegate_config::AuthSettings;
+use sluicegate_config::{AuthSettings, Loaded};
 use sluicegate_core::engine::ShadowReport;
 use sluicegate_core::ledger::LimitState;
-use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
     Clock, Engine, Error, ErrorKind, GroupId, Limit, OrganizationId, Result, Retry, Role, Scope, ScopeLimits,
@@ -105,6 +107,8 @@ pub use scope::{AREAS, Access, Scopes};
 use seed::Seeds;
 pub use seen::{Seen, etag};
 pub use set_back::SetBack;
+pub(crate) use setting::kept_settings;
+pub use setting::{SettingView, SettingsPatch, SettingsView};
 pub use shared_credential::{CredentialChange, SharedCredential};
 pub use system::{About, SystemView};
 pub use usage::{LimitUse, SpendQuery};
@@ -171,8 +175,8 @@ pub trait AdminHost: Send + Sync {
     /// The policies that the configuration file declares.
     fn file_policies(&self) -> Vec<PolicySource>;
 
-    /// What the configuration file declares, its tenants included.
-    fn file(&self) -> Declared;
+    /// What the configuration file says, its tenants included.
+    fn file(&self) -> Arc<Loaded>;
 
     /// What scripts may import.
     fn policy_modules(&self) -> Vec<ModuleSource>;
@@ -221,8 +225,8 @@ pub struct AdminParts {
     pub clock: Arc<dyn Clock>,
     /// Links audit events.
     pub chain: Arc<dyn AuditChain>,
-    /// How people sign in.
-    pub auth: Arc<AuthSettings>,
+    /// How people sign in, now.
+    pub auth: Arc<ArcSwap<AuthSettings>>,
     /// Whom they sign in through.
     pub providers: Arc<Providers>,
     /// The gateway around.
@@ -268,6 +272,10 @@ impl Admin {
 
     fn declared(&self) -> Arc<DeclaredTenants> {
         self.0.directory.declared()
+    }
+
+    fn auth(&self) -> Arc<AuthSettings> {
+        self.0.auth.load_full()
     }
 
     fn now(&self) -> sluicegate_core::Timestamp {
@@ -344,7 +352,7 @@ impl Admin {
         for (mut deed, changes) in deeds {
             actor.may(scope::area_of_action(deed.action), Access::Write)?;
             if actor.is_confined() {
-                may_make(actor, deed.action, &changes)?;
+                may_make(actor, &changes)?;
                 self.refuse_wider_keys(&changes).await?;
                 self.refuse_administrators(&changes).await?;
             }
@@ -367,6 +375,7 @@ impl Admin {
             if !matches!(then, Then::Nothing) {
                 this.0.directory.invalidate();
             }
+            this.forget_kept_of_gone(&steps).await;
             match then {
                 Then::Nothing | Then::Callers => {}
                 Then::Channels | Then::Policies => this.0.host.reload().await?,
@@ -380,6 +389,17 @@ impl Admin {
         match written {
             Err(error) => Err(self.naming_holder(actor, error).await),
             done => done,
+        }
+    }
+
+    /// What was kept for users who are gone by these steps goes, too: piece by piece, and not in their transaction, so that nobody waits
+    /// for much. What is left of it when that fails is nobody's, and cleared for whoever is made under their id.
+    async fn forget_kept_of_gone(&self, steps: &[AuditedChange]) {
+        for change in steps.iter().flat_map(|step| &step.changes) {
+            let Change::DeleteUser(user) = change else { continue };
+            if let Err(error) = self.store().forget_kept_of_gone(user).await {
+                tracing::warn!(%user, %error, "what was kept for a user who was removed is still there, until it expires");
+            }
         }
     }
 
@@ -546,14 +566,13 @@ fn invalid(param: &'static str, message: impl Into<String>) -> Error {
 }
 
 /// A deed in one area that reaches into others asks for these, too.
-fn may_make(actor: &Actor, action: &str, changes: &[Change]) -> Result<()> {
-    let is_of_channels = scope::area_of_action(action) == "channels";
+fn may_make(actor: &Actor, changes: &[Change]) -> Result<()> {
     for change in changes {
         let area = match change {
             Change::PutKey { .. } => "keys",
-            Change::PutGroup(..) => "groups",
-            Change::PutUser(..) if is_of_channels => "users",
-            Change::PutOrganization(..) if is_of_channels => "organizations",
+            Change::PutGroup(..) | Change::PutMembership(..) | Change::DeleteMembership(..) => "groups",
+            Change::PutUser(..) => "users",
+            Change::PutOrganization(..) => "organizations",
             _ => continue,
         };
         actor.may(area, Access::Write)?;

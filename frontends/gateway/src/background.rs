@@ -177,7 +177,7 @@ pub(crate) async fn start(
         let message = "a response in the background is kept until it is asked for: leave `store` out";
         return refuse(ErrorKind::InvalidRequest, "store", message);
     }
-    if inner.host.retention.responses_ms == 0 {
+    if inner.host.load().retention.responses_ms == 0 {
         let message = "nothing is kept here (`server.retention.responses` is 0): leave `background` out";
         return refuse(ErrorKind::NotSupported, "background", message);
     }

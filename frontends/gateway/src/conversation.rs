@@ -69,7 +69,7 @@ async fn found(inner: &Inner, owner: &ResponseOwner, id: &str) -> Result<KeptCon
 
 /// What one owner may have.
 fn most(inner: &Inner) -> ConversationShare {
-    let bounds = inner.host.responses;
+    let bounds = inner.file.host.responses;
     ConversationShare {
         conversations: bounds.conversations_per_owner.into(),
         bytes: bounds.conversation_bytes_per_owner,
@@ -213,7 +213,7 @@ impl Gateway {
     }
 
     fn lifetime(&self) -> Result<(Timestamp, Timestamp)> {
-        let kept_ms = self.inner.host.retention.responses_ms;
+        let kept_ms = self.inner.host.load().retention.responses_ms;
         if kept_ms == 0 {
             let message = "conversations aren't kept here (`server.retention.responses` is 0): send what was said in `input`";
             return Err(Error::new(ErrorKind::NotSupported, message));

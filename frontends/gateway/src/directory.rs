@@ -216,8 +216,7 @@ impl Directory {
     /// A declared key may name a group, user or organization that only the store knows.
     async fn fill(&self, mut parts: KeyParts) -> Result<KeyParts> {
         if let (Some(id), None) = (&parts.key.group, &parts.group) {
-            let stored = self.store.group(id.as_str(), &Reach::ALL).await?;
-            parts.group = stored.map(|it| it.value).filter(|group| group.id == *id);
+            parts.group = self.store.group_by_id(id).await?.map(|it| it.value);
         }
         if let (Some(id), None) = (&parts.key.user, &parts.user) {
             parts.user = self.store.user(id, &Reach::ALL).await?.map(|it| it.value);

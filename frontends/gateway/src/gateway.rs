@@ -9,12 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sluicegate_config::{Diagnostic, HostSettings};
+use sluicegate_config::{AuthSettings, Compat, Diagnostic, HostSettings, Loaded};
 use sluicegate_core::channel::Translation;
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::engine::{BoundCaller, Explained};
 use sluicegate_core::ports::{NoText, PolicyHook, RecordStore};
-use sluicegate_core::snapshot::Declared;
 use sluicegate_core::{
     Call, CallId, Caller, Channel, Clock, Denial, Engine, Error, ErrorKind, Format, ModelName,
     OrganizationId, Result, Retry, Secret, Snapshot, Timestamp,
@@ -168,10 +167,12 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     secrets: Arc<Secrets>,
     master_source: Option<MasterSource>,
-    pub(crate) host: HostSettings,
-    diagnostics: Vec<Diagnostic>,
-    /// What the file declares; what the database holds is added at each rebuild.
-    declared: Declared,
+    /// What the file says; what the database holds is added at each rebuild.
+    pub(crate) file: Arc<Loaded>,
+    /// The host's settings in force: the file's, and those that the database holds besides.
+    pub(crate) host: ArcSwap<HostSettings>,
+    /// How people sign in, of the same.
+    auth: Arc<ArcSwap<AuthSettings>>,
     scripts: ArcSwap<Scripts>,
     pub(crate) guardrails: Guardrails,
     config_path: Option<String>,
@@ -248,7 +249,6 @@ impl Gateway {
         if options.demo && loaded.declared.channels.is_empty() && store.channels().await?.is_empty() {
             loaded.declared.channels.push(demo_channel());
         }
-        let declared = loaded.declared;
         let stored = store.channels().await?;
         let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
         let settings = store.settings().await?;
@@ -258,8 +258,8 @@ impl Gateway {
             settings: marks_of_settings(&settings),
         };
         let (scripts, alerts) =
-            Scripts::first((&declared).into(), &versions).map_err(|faults| load::unusable(&faults))?;
-        let mut whole = with_stored(&declared, stored, &settings, &secrets, source.as_ref())?;
+            Scripts::first((&loaded.declared).into(), &versions).map_err(|faults| load::unusable(&faults))?;
+        let (mut whole, host) = with_stored(&loaded, stored, &settings, &secrets, source.as_ref())?;
         whole.policies = scripts.sources().to_vec();
         let engine = Engine::new(Snapshot::build(1, whole), scripts.hook());
         engine.try_beside(scripts.shadows());
@@ -275,7 +275,7 @@ impl Gateway {
         store.end_work_of(&worker_name).await?;
         let directory =
             Arc::new(Directory::new(Arc::clone(&engine), Arc::clone(&store), Arc::clone(&options.clock)));
-        directory.declare(&declared, keys_of(&declared, &secrets));
+        directory.declare(&loaded.declared, keys_of(&loaded.declared, &secrets));
         let record_store: Arc<dyn RecordStore> = store.clone();
         let clock = Arc::clone(&options.clock);
         let started_at = clock.now();
@@ -283,7 +283,7 @@ impl Gateway {
         let records =
             RecordWriter::start(record_store, Arc::clone(&engine), clock, journal, Arc::clone(&metrics));
         let organization = OrganizationId::from(DEFAULT_ORGANIZATION);
-        let operator = engine.bind(Caller::operator(organization, &declared.quota.global));
+        let operator = engine.bind(Caller::operator(organization, &loaded.declared.quota.global));
         let present = options.present_requested.unwrap_or(loaded.host.present_as_requested);
         let inner = Inner {
             queue: Queue::new(Arc::clone(&engine)),
@@ -306,9 +306,9 @@ impl Gateway {
             store,
             secrets,
             master_source: source,
-            host: loaded.host,
-            diagnostics: loaded.diagnostics,
-            declared,
+            file: Arc::new(loaded),
+            auth: Arc::new(ArcSwap::from_pointee(host.auth.clone())),
+            host: ArcSwap::from_pointee(host),
             scripts: ArcSwap::from_pointee(scripts),
             guardrails,
             config_path: options.config.map(|config| config.path),
@@ -325,7 +325,7 @@ impl Gateway {
             counter: AtomicU64::new(0),
             random: random()?,
         };
-        let providers = Providers::new(&inner.host.auth.oidc, &inner.secrets)?;
+        let providers = Providers::new(&inner.file.host.auth.oidc, &inner.secrets)?;
         let inner = Arc::new(inner);
         let admin = Admin::new(AdminParts {
             store: Arc::clone(&inner.store),
@@ -333,7 +333,7 @@ impl Gateway {
             engine: Arc::clone(&inner.engine),
             clock: Arc::clone(&inner.clock),
             chain: Arc::new(chain),
-            auth: Arc::new(inner.host.auth.clone()),
+            auth: Arc::clone(&inner.auth),
             providers: Arc::new(providers),
             host: Arc::new(Around(Arc::downgrade(&inner))),
         });
@@ -388,14 +388,25 @@ impl Gateway {
         self.admin().rotate_secret(actor, &present, new).await
     }
 
-    /// The host's settings, from the file and the environment.
+    /// The host's settings that hold from the start to the end, from the file and the environment. Those that may be changed
+    /// meanwhile are in [`host_in_force`](Self::host_in_force).
     pub fn host(&self) -> &HostSettings {
-        &self.inner.host
+        &self.inner.file.host
     }
 
-    /// What there is to say about the configuration: warnings and notes.
-    pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.inner.diagnostics
+    /// The host's settings as they are now.
+    pub fn host_in_force(&self) -> Arc<HostSettings> {
+        self.inner.host.load_full()
+    }
+
+    /// How closely the compatible APIs follow the systems that they stand in for, now.
+    pub fn compat(&self) -> Compat {
+        self.inner.host.load().compat
+    }
+
+    /// What there is to say about the configuration file: warnings and notes, less those that channels of the database make void.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.inner.diagnostics()
     }
 
     /// The administrator's key, if this start made it. Shown once; only its hash is kept.
@@ -515,7 +526,8 @@ impl Gateway {
             let count = tokenizer::AVAILABLE.then_some(&count as &dyn Fn(Tokenizer) -> Option<u64>);
             let text = || BodyText::of(&scanned);
             let explained = inner.engine.explain_under(scripts.as_ref(), call, &caller, at, &text, count);
-            serve::refuse_unbounded(&scanned, explained.strict_spend_by_name).map_err(|why| why.error)?;
+            serve::refuse_unbounded(&scanned, inbound.format, explained.strict_spend_by_name)
+                .map_err(|why| why.error)?;
             Ok(explained)
         };
         tokio::task::spawn_blocking(explain)

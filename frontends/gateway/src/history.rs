@@ -138,14 +138,14 @@ impl Way {
 pub(crate) enum Tried {
     /// Takes the place of the script of its name with what that is attached to and does on an error, else runs for everybody.
     Text(PolicySource),
-    /// A stored version, with what it is attached to.
-    Version(PolicySource),
+    /// Takes its place with what it is itself attached to and does on an error.
+    Whole(PolicySource),
 }
 
 impl Tried {
     fn source(&self) -> &PolicySource {
         match self {
-            Self::Text(source) | Self::Version(source) => source,
+            Self::Text(source) | Self::Whole(source) => source,
         }
     }
 }
@@ -174,7 +174,7 @@ pub async fn replay(options: ReplayOptions) -> Result<ReplayDone> {
 
 /// What a running gateway replays beside its calls: under what its file declares and its database holds.
 pub(crate) struct Beside {
-    pub(crate) declared: Declared,
+    pub(crate) file: Loaded,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tried: Vec<Tried>,
@@ -190,7 +190,7 @@ impl Beside {
     pub(crate) async fn replay(self, bounds: &Bounds) -> Result<ReplayDone> {
         let secrets = Secrets::new(Arc::new(|_| None));
         let tried = (&*self.tried, self.only_these);
-        let world = World::with(self.declared, self.store, &secrets, self.clock, tried).await?;
+        let world = World::with(self.file, self.store, &secrets, self.clock, tried).await?;
         world.replay(self.span, bounds).await
     }
 }
@@ -243,32 +243,32 @@ impl World {
             .collect();
         let clock = Arc::clone(&of_gateway.clock);
         let secrets = Secrets::new(Arc::clone(&options.variables));
-        Self::with(loaded.declared, store, &secrets, clock, (&tried, options.only_these_policies)).await
+        Self::with(loaded, store, &secrets, clock, (&tried, options.only_these_policies)).await
     }
 
     /// With what a file declares and a database holds.
     async fn with(
-        mut declared: Declared,
+        mut file: Loaded,
         store: Arc<dyn Store>,
         secrets: &Secrets,
         clock: Arc<dyn Clock>,
         (tried, only_these): (&[Tried], bool),
     ) -> Result<Self> {
         let versions = store.policy_versions(&IN_USE, &Reach::ALL).await?;
-        let policies = take_policies(&mut declared, &versions, tried, only_these)?;
+        let policies = take_policies(&mut file.declared, &versions, tried, only_these)?;
         // Nobody is sent to, so that no credential is needed.
         let stored: Vec<_> =
             store.channels().await?.into_iter().map(|it| StoredChannel { secret: None, ..it }).collect();
-        if declared.channels.is_empty() && stored.is_empty() {
-            declared.channels.push(demo_channel());
+        if file.declared.channels.is_empty() && stored.is_empty() {
+            file.declared.channels.push(demo_channel());
         }
-        let whole = with_stored(&declared, stored, &store.settings().await?, secrets, None)?;
+        let (whole, _) = with_stored(&file, stored, &store.settings().await?, secrets, None)?;
         let policy = policies.digest();
         let engine = Arc::new(Engine::new(Snapshot::build(1, whole), Arc::new(policies)));
         let directory = Directory::new(Arc::clone(&engine), Arc::clone(&store), clock);
         // Records name keys by their ids, and no credential is presented.
-        let keys = declared.keys.iter();
-        directory.declare(&declared, keys.map(|(key, _)| (stand_in(&key.id), key.clone())));
+        let keys = file.declared.keys.iter();
+        directory.declare(&file.declared, keys.map(|(key, _)| (stand_in(&key.id), key.clone())));
         Ok(Self { store, engine, directory, policy })
     }
 
@@ -393,7 +393,7 @@ fn take_policies(
     let mut all = script::joined(&declared.policies, stored);
     for it in tried {
         match it {
-            Tried::Version(source) => all = script::with(&all, files, source),
+            Tried::Whole(source) => all = script::with(&all, files, source),
             Tried::Text(source) => match all.iter_mut().find(|known| known.name == source.name) {
                 Some(known) => known.text.clone_from(&source.text),
                 None => all.push(source.clone()),

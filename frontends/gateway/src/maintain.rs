@@ -99,7 +99,7 @@ async fn run(gateway: Weak<Inner>) {
 /// replaced; whether there is more. Without a setting records and sums stay: they are what was charged.
 async fn clear(gateway: &Inner) -> Result<bool> {
     let now = gateway.clock.now();
-    let retention = gateway.host.retention;
+    let retention = gateway.host.load().retention;
     let before = |kept: Option<u64>| {
         kept.map(|ms| now.plus_ms(i64::try_from(ms).unwrap_or(i64::MAX).saturating_neg()))
     };
@@ -172,7 +172,14 @@ mod tests {
 
     /// One of several on the same database, with a data directory of its own.
     async fn node(dir: &std::path::Path, name: &str) -> Gateway {
+        node_of(dir, name, "").await
+    }
+
+    /// One whose file says this.
+    async fn node_of(dir: &std::path::Path, name: &str, file: &str) -> Gateway {
+        let text = format!("version: 1\n{file}\n");
         let options = Options {
+            config: (!file.is_empty()).then(|| ConfigText { path: "test.yaml".to_owned(), text }),
             data_dir: Some(dir.join(name)),
             database: Some(dir.join("shared.db").display().to_string()),
             variables: std::sync::Arc::new(|name| {
@@ -222,6 +229,39 @@ mod tests {
         b.caller(Some(&mine.secret)).await.unwrap();
         b.inner.follow().await.unwrap();
         assert!(b.inner.directory.cached(&KeyHash::of(mine.secret.expose())).is_some());
+        // Settings are of all nodes.
+        let patch =
+            serde_json::from_value(serde_json::json!({"auth.keys_per_user": 7, "routing.retries": 9}));
+        a.admin().change_settings(&operator, patch.unwrap()).await.unwrap();
+        b.inner.follow().await.unwrap();
+        assert_eq!(b.engine().snapshot().declared.routing.retries, 9);
+        assert_eq!(b.host_in_force().auth.keys_per_user, 7);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_setting_that_the_file_says_can_only_be_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let operator = Actor::operator();
+        let patch = |value: serde_json::Value| {
+            serde_json::from_value(serde_json::json!({"routing.retries": value})).unwrap()
+        };
+        let a = node(dir.path(), "a").await;
+        a.inner.maintenance.abort();
+        a.admin().change_settings(&operator, patch(9.into())).await.unwrap();
+        let b = node_of(dir.path(), "b", "routing: {retries: 4}").await;
+        b.inner.maintenance.abort();
+        for (value, refused) in [
+            (5.into(), Some(ErrorKind::Conflict)),
+            (serde_json::Value::Null, None),
+            // Nothing is kept by now.
+            (serde_json::Value::Null, Some(ErrorKind::Conflict)),
+        ] {
+            let done = b.admin().change_settings(&operator, patch(value)).await;
+            assert_eq!(done.err().map(|error| error.kind()), refused);
+            assert_eq!(b.engine().snapshot().declared.routing.retries, 4);
+        }
+        a.inner.follow().await.unwrap();
+        assert_eq!(a.engine().snapshot().declared.routing.retries, 2);
     }
 
     /// A record of a call at this time: nothing served it.

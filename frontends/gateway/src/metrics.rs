@@ -282,7 +282,7 @@ impl Gateway {
     /// # Errors
     /// `NotFound` when the configuration turns metrics off. `Unauthenticated`, `Forbidden`, `Store`.
     pub async fn may_scrape(&self, credential: Option<&Secret>, client_ip: Option<IpAddr>) -> Result<()> {
-        match self.inner.host.metrics {
+        match self.inner.file.host.metrics {
             MetricsAccess::Off => {
                 let message = "metrics are off; set `server.metrics` in the configuration to have them";
                 return Err(Error::new(ErrorKind::NotFound, message));

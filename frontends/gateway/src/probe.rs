@@ -58,7 +58,8 @@ impl Checks {
         let (now, snapshot) = (gateway.clock.now(), gateway.engine.snapshot());
         let mut known = HashSet::new();
         for channel in snapshot.channels() {
-            let Some(check) = Check::of(channel.health_check.as_ref(), gateway.host.health_checks.as_ref())
+            let Some(check) =
+                Check::of(channel.health_check.as_ref(), gateway.file.host.health_checks.as_ref())
             else {
                 continue;
             };
@@ -84,7 +85,7 @@ impl Checks {
         let interval = i64::try_from(check.interval_ms).unwrap_or(i64::MAX);
         let next = *self.next_at.entry(checking.clone()).or_insert_with(|| now.plus_ms(interval));
         // BOUND: so many at the same time; the others are due still in the next turn.
-        let is_full = self.tasks.len() >= gateway.host.health_checks_at_once as usize;
+        let is_full = self.tasks.len() >= gateway.file.host.health_checks_at_once as usize;
         if now < next || is_full || self.under_way.contains(&checking) {
             return;
         }
@@ -248,7 +249,7 @@ mod tests {
         let inner = &gateway.inner;
         let snapshot = inner.engine.snapshot();
         let channel = &snapshot.channels()[0];
-        let check = Check::of(channel.health_check.as_ref(), inner.host.health_checks.as_ref()).unwrap();
+        let check = Check::of(channel.health_check.as_ref(), inner.file.host.health_checks.as_ref()).unwrap();
         let ask = Ask::of(inner, channel, &check, 0).unwrap();
         let headers = ask.target.header_pairs();
         let value =

@@ -83,7 +83,7 @@ pub(crate) async fn continued(
     };
     let Some(last) = turns.last().or(named.last()) else { return Ok((scanned, None)) };
     let bodies: Vec<&str> = named.iter().map(|it| &*it.body).collect();
-    let limit = inner.host.body_limit_bytes;
+    let limit = inner.file.host.body_limit_bytes;
     let own = match named.is_empty() {
         true => scanned.body().clone(),
         false => with_items(scanned.body(), &bodies, limit).ok_or_else(|| too_large(limit))?,
@@ -160,7 +160,7 @@ async fn named(
         size += kept.body.len();
         // BOUND: memory of a call, and of what it makes the database read.
         if found.len() >= NAMED_MAX || size > NAMED_BYTES_MAX {
-            return Err(too_large(inner.host.body_limit_bytes));
+            return Err(too_large(inner.file.host.body_limit_bytes));
         }
         known.extend(item_ids(&kept.body));
         found.push(kept);
@@ -210,7 +210,7 @@ impl Continued {
     /// The request as it came, for the channel that has the conversation.
     pub(crate) fn at(&self, attempt: &Attempt) -> Option<&Scanned> {
         let is_own = attempt.channel().id == self.channel
-            && attempt.endpoint().format == Format::OpenaiResponses
+            && attempt.endpoint().format.is_of_responses()
             && attempt.key() == 0;
         is_own.then_some(&self.original)
     }
@@ -242,7 +242,7 @@ impl Keep {
         continued: Option<&Continued>,
     ) -> Option<Box<Self>> {
         let facts = scanned.facts();
-        let kept_ms = inner.host.retention.responses_ms;
+        let kept_ms = inner.host.load().retention.responses_ms;
         if scanned.format() != Format::OpenaiResponses || facts.store == Some(false) || kept_ms == 0 {
             return None;
         }

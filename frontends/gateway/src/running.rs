@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use sluicegate_core::call::Unit;
 use sluicegate_core::engine::{Admission, Attempt, BoundCaller};
 use sluicegate_core::record::told_losses;
 use sluicegate_core::{
@@ -40,6 +41,8 @@ pub(crate) struct Running {
     /// The tier that the head of its answer says.
     told_tier: Option<ServiceTier>,
     first_byte_at: Option<Timestamp>,
+    /// Something of a whole body has come, and its end hasn't.
+    within_body: bool,
     /// The guardrails that look at the answer.
     pub(crate) watch: Option<Arc<Watch>>,
     /// The guardrail that refused the answer.
@@ -79,6 +82,7 @@ impl Running {
             status: None,
             told_tier: None,
             first_byte_at: None,
+            within_body: false,
             watch: None,
             refused: None,
             arrived: None,
@@ -111,7 +115,7 @@ impl Running {
     /// An attempt begins: what the answer will say about it.
     pub(crate) fn begin(&mut self, attempt: &Attempt) {
         (self.sent, self.status, self.first_byte_at, self.arrived) = (false, None, None, None);
-        self.told_tier = None;
+        (self.told_tier, self.within_body) = (None, false);
         self.target = Some(attempt.endpoint().format);
         self.facts.losses.clear();
         self.facts.attempts = attempt.number;
@@ -166,6 +170,12 @@ impl Running {
         }
     }
 
+    /// Something of a whole body came, or its end. Blanks that keep a connection open are nothing of it.
+    pub(crate) fn note_body(&mut self, chunk: Option<&[u8]>) {
+        self.within_body =
+            chunk.is_some_and(|chunk| self.within_body || !chunk.trim_ascii_start().is_empty());
+    }
+
     /// A stream has said how much input it was: the rest of what was reserved for that is freed.
     pub(crate) fn note_input(&mut self, observed: &Observed) {
         if let Some(usage) = observed.usage.filter(|_| !observed.input_missing && !observed.usage_rejected)
@@ -189,6 +199,9 @@ impl Running {
         retry_after_ms: Option<u64>,
     ) {
         let Some(admission) = self.admission.as_deref_mut() else { return };
+        // Images are made before a body has anything of them, and a part of one can't be read.
+        let left_images = self.within_body && admission.call().format.unit() == Some(Unit::Image);
+        let observed = observed.filter(|it| !left_images || it.finished || it.first_content);
         if observed.is_some_and(|observed| observed.usage_rejected) {
             tracing::warn!(
                 channel = self.facts.channel.as_deref().unwrap_or_default(),
@@ -207,13 +220,15 @@ impl Running {
             }
             None => (Usage::default(), UsageSource::None),
         };
-        let usage = with_expected(usage, source, &self.expected);
+        let came = observed.map_or(left_images, |observed| observed.first_content);
+        let expected = expected_of(&self.expected, admission.call(), came);
+        let usage = with_expected(usage, source, &expected);
         // What is charged should the engine not believe the report.
         let counted = match observed.filter(|_| source == UsageSource::Reported) {
             Some(observed) => {
                 let own = observed.counted(admission.input_estimate());
                 let own = no_more_than(own, usage.output_tokens());
-                with_expected(own, UsageSource::Counted, &self.expected)
+                with_expected(own, UsageSource::Counted, &expected)
             }
             None => usage,
         };
@@ -340,6 +355,11 @@ pub(crate) fn told(
     let mut ledger = inner.engine.ledger();
     let limits = caller.limits().iter().map(|bound| ledger.state(bound, now)).collect();
     Box::new(Told { caller: Arc::clone(caller), explanation: explanation.clone(), limits })
+}
+
+/// What an answer is taken to have used where it doesn't say: no images, where none came.
+fn expected_of(expected: &Usage, call: &Call, came: bool) -> Usage {
+    if call.format.unit() == Some(Unit::Image) && !came { Usage::default() } else { *expected }
 }
 
 /// What was counted, with what is billed of such a call besides. Units are billed by what was asked, and few say them.

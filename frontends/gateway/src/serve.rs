@@ -17,7 +17,7 @@ use sluicegate_core::tenant::RouteUse;
 use sluicegate_core::{Call, Channel, Error, ErrorKind, Format, Next, OutcomeClass, Timestamp};
 use sluicegate_wire::{
     Addressed, Fault, FaultClass, Headers, Mock, OverlayContext, Prepared, Report, Scanned, count_request,
-    overlay, scan_addressed,
+    input_tokens_request, overlay, scan_addressed,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -63,7 +63,7 @@ pub(crate) async fn read(
         .map(Box::new)
         .map_err(|error| rejection(Report::from(&error), error.kind()))?;
     let (scanned, continued) = response::continued(inner, caller, scanned).await?;
-    refuse_unbounded(&scanned, caller.has_strict_spend())?;
+    refuse_unbounded(&scanned, inbound.format, caller.has_strict_spend())?;
     Ok((scanned, continued))
 }
 
@@ -134,11 +134,13 @@ pub(crate) async fn serve(
     // What is moved from one step to the next stays where it is: futures hold two places for each argument.
     let mut running = Box::new(Running::new(Arc::clone(inner), admission));
     running.explain = inbound.explain;
-    running.keep = Keep::begin(inner, &caller, &scanned, continued.as_deref());
-    let shown = continued.as_deref().map(Continued::shown).unwrap_or_default();
+    // What is only counted, or compacted, is no response that somebody goes on from.
+    let is_made = inbound.format == scanned.format();
+    running.keep = is_made.then(|| Keep::begin(inner, &caller, &scanned, continued.as_deref())).flatten();
+    let shown = continued.as_deref().filter(|_| is_made).map(Continued::shown).unwrap_or_default();
     running.facts.guardrails = marks.unwrap_or_default();
     running.expected = scanned.facts().expected;
-    refuse_unbounded(&scanned, by_name).inspect_err(|rejection| {
+    refuse_unbounded(&scanned, inbound.format, by_name).inspect_err(|rejection| {
         running.finish(Some(rejection.error.kind().as_str()));
     })?;
     if let Some(admission) = running.admission() {
@@ -322,12 +324,16 @@ pub(crate) fn rejection(report: Report, kind: ErrorKind) -> Box<Rejection> {
     Box::new(Rejection { report, ..Rejection::new(error) })
 }
 
-/// Fields that cost more than the bound can know are refused where a strict spend limit must hold.
-pub(crate) fn refuse_unbounded(scanned: &Scanned, strict_spend: bool) -> Result<(), Box<Rejection>> {
+/// Fields that cost more than the bound can know, in a call of that format, are refused where a strict spend limit must hold.
+pub(crate) fn refuse_unbounded(
+    scanned: &Scanned,
+    format: Format,
+    strict_spend: bool,
+) -> Result<(), Box<Rejection>> {
     if !strict_spend {
         return Ok(());
     }
-    match scanned.facts().open_ended() {
+    match scanned.facts().open_ended(format) {
         None => Ok(()),
         Some(field) => {
             let message = format!(
@@ -415,7 +421,7 @@ async fn attempt_once(
     let format = mocked.map_or(attempt.endpoint().format, |_| made_up::format(scanned.format()));
     let counts = inbound.format.counts_tokens();
     if counts && format != inbound.format {
-        return Box::pin(count::by_us(running, attempt, scanned, inbound.format)).await;
+        return Box::pin(count::by_us(running, attempt, whole, inbound.format)).await;
     }
     let found = inner.targets.load().get(attempt.channel(), attempt.endpoint(), attempt.key());
     let mut headers = found.as_deref().and_then(|target| headers_of_call(target, inbound));
@@ -512,15 +518,24 @@ async fn attempt_once(
     running.facts.upstream_request_id.clone_from(&response.request_id);
     if counts && matches!(response.status, 404 | 405 | 501) {
         // It speaks the format, and doesn't count.
-        return Box::pin(count::by_us(running, attempt, scanned, inbound.format)).await;
+        return Box::pin(count::by_us(running, attempt, whole, inbound.format)).await;
     }
     if !(200..300).contains(&response.status) {
         return Box::pin(refused(running, attempt, response, due.total)).await;
     }
-    if format == Format::GeminiCountTokens {
-        return Box::pin(count::by_google(running, response, due.total)).await;
+    if let Some(field) = count::passed(format) {
+        return Box::pin(count::by_upstream(running, response, due.total, field)).await;
     }
-    deliver(inner, running, format, scanned, prepared, response, due).await
+    deliver(inner, running, spoken(format), scanned, prepared, response, due).await
+}
+
+/// The format in which an operation is asked: those beside the making of an answer have its words.
+const fn spoken(format: Format) -> Format {
+    match format {
+        Format::GeminiCountTokens => Format::GeminiGenerate,
+        Format::OpenaiInputTokens | Format::OpenaiCompact => Format::OpenaiResponses,
+        format => format,
+    }
 }
 
 /// What goes on of the caller's headers, and of what kind a form is.
@@ -604,11 +619,7 @@ pub(crate) fn prepare_attempt(
     (format, wanted): (Format, Translation),
     headers: Option<&mut Headers<'_>>,
 ) -> Result<Ready, (OutcomeClass, Box<Rejection>)> {
-    // What is counted is a request like those that are served.
-    let (asked, format) = match format {
-        Format::GeminiCountTokens => (format, Format::GeminiGenerate),
-        format => (format, format),
-    };
+    let (asked, format) = (format, spoken(format));
     let refused = |Unsent { report, is_elsewhere }: Unsent| {
         // What this channel's format can't say, another's may.
         let class = if is_elsewhere { OutcomeClass::Inexpressible } else { OutcomeClass::BadRequest };
@@ -632,8 +643,10 @@ pub(crate) fn prepare_attempt(
         *body =
             overlay(body, format, edits, &context, headers, adds).map_err(|error| refused(error.into()))?;
     }
-    if asked == Format::GeminiCountTokens {
-        *body = count_request(body, model);
+    match asked {
+        Format::GeminiCountTokens => *body = count_request(body, model),
+        Format::OpenaiInputTokens => *body = input_tokens_request(body),
+        _ => {}
     }
     Ok(ready)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sluicegate_config::{DatabaseUrl, HostSettings};
+use sluicegate_config::{DatabaseUrl, HostSettings, Loaded};
 use sluicegate_core::channel::Endpoint;
 use sluicegate_core::count::Counting;
 use sluicegate_core::journal::JournalId;
@@ -14,7 +14,7 @@ use sluicegate_core::{
     Secret, SecretRef, Timestamp,
 };
 
-use crate::admin::{add_named, rotation};
+use crate::admin::{add_named, kept_settings, rotation};
 use crate::credential::{KeyHash, fill_random};
 use crate::gateway::Options;
 use crate::journal::{self, Disk, Durability, Found, Journal, JournalOptions, Opening, OsDisk};
@@ -146,29 +146,34 @@ pub(crate) fn marks_of(stored: &[StoredChannel]) -> Vec<ChannelMark> {
     stored.iter().map(mark).collect()
 }
 
-/// What the file declares and what the database holds besides. The file wins by name.
+/// What the file says and what the database holds besides. The file wins by name.
 pub(crate) fn with_stored(
-    declared: &Declared,
+    file: &Loaded,
     stored: Vec<StoredChannel>,
     settings: &[(String, Stored<serde_json::Value>)],
     secrets: &Secrets,
     source: Option<&MasterSource>,
-) -> Result<Declared> {
+) -> Result<(Declared, HostSettings)> {
     // Without a sealed credential the master secret isn't needed, and isn't made.
     let sealer = match stored.iter().any(|channel| channel.secret.is_some()) {
         true => Some(master_secret(source)?.sealer()),
         false => None,
     };
     secrets.load(&stored, sealer.as_ref());
-    let mut all = declared.clone();
+    let (mut all, mut host) = (file.declared.clone(), file.host.clone());
     for channel in stored.into_iter().map(|stored| stored.channel.value) {
         if !all.channels.iter().any(|known| known.id == channel.id || known.name == channel.name) {
             all.channels.push(channel);
         }
     }
     add_named(&mut all, settings);
+    let kept = kept_settings(settings);
+    for (setting, why) in sluicegate_config::overlay(&kept, &file.fixed, &mut all, &mut host) {
+        tracing::warn!(setting = setting.name(), %why, "a stored setting can't be used; what holds without it stays");
+    }
+    all.value_prices();
     sluicegate_config::know_quirks(&mut all.channels);
-    Ok(all)
+    Ok((all, host))
 }
 
 /// Gives the ledger back what was used before this start: from the database, and from the journal where there is one.

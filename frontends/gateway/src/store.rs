@@ -139,7 +139,7 @@ pub trait Store: RecordStore {
     /// retired before `now` open nothing.
     async fn key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>>;
 
-    /// One key.
+    /// One key. An alias that keys of several organizations within reach have is a `Conflict` that names their ids.
     async fn key(&self, key: &KeyRef, reach: &Reach) -> Result<Option<StoredKey>>;
 
     /// Keys, newest first.
@@ -160,8 +160,16 @@ pub trait Store: RecordStore {
     /// The e-mail addresses of those of these users that there are and that are in reach.
     async fn user_addresses(&self, ids: &[&str], reach: &Reach) -> Result<Vec<(UserId, Option<String>)>>;
 
-    /// One group, by id, or by alias.
+    /// One group, by id, or by alias. An alias that groups of several organizations within reach have is a `Conflict` that names
+    /// their ids.
     async fn group(&self, id_or_alias: &str, reach: &Reach) -> Result<Option<Stored<Group>>>;
+
+    /// One group, by its id alone, whoever has an alias of that text.
+    async fn group_by_id(&self, id: &GroupId) -> Result<Option<Stored<Group>>> {
+        let filter = GroupFilter { id: Some(id.clone()), ..GroupFilter::default() };
+        let page = Page { limit: 1, uncounted: true, ..Page::default() };
+        Ok(self.groups(&filter, &Reach::ALL, page).await?.items.pop())
+    }
 
     /// Groups, newest first.
     async fn groups(&self, filter: &GroupFilter, reach: &Reach, page: Page)
@@ -478,6 +486,9 @@ pub trait Store: RecordStore {
     /// Removes the responses and conversations that are kept for a user, in whatever group, piece by piece: nobody waits for all of
     /// them. What is kept meanwhile stays, see [`Change::ForgetCaller`].
     async fn forget_kept(&self, user: &UserId) -> Result<()>;
+
+    /// The same of a user who is gone: nothing of somebody who has been made under their id since.
+    async fn forget_kept_of_gone(&self, user: &UserId) -> Result<()>;
 
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;

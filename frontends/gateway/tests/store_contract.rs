@@ -68,8 +68,9 @@ mod response;
 
 use condition::{
     addresses_are_one_whatever_their_case, an_organization_with_something_left_stays,
-    channels_have_names_of_their_own, of_two_that_exclude_each_other_one_is_made,
-    what_is_gone_holds_nothing_new,
+    channels_have_names_of_their_own, members_are_those_that_were_seen,
+    of_two_that_exclude_each_other_one_is_made, what_is_gone_holds_nothing_new,
+    what_something_names_isnt_removed,
 };
 use identity::{
     events_say_where_from_and_are_read_forwards, somebody_who_may_do_everything_is_left,
@@ -92,7 +93,8 @@ use response::{
     conversations_are_kept_in_the_order_of_what_was_said, conversations_of_an_owner_are_bounded,
     conversations_of_any_length_are_read_page_by_page, responses_are_kept_for_their_owner_and_in_their_order,
     what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses,
-    what_became_of_a_response_takes_its_place, who_works_on_a_response_is_known_to_all,
+    what_became_of_a_response_takes_its_place, what_was_kept_for_a_user_goes_with_them,
+    who_works_on_a_response_is_known_to_all,
 };
 
 contract! {
@@ -104,6 +106,9 @@ contract! {
     reach_hides_what_lies_outside,
     lists_are_filtered_and_paged,
     groups_are_found_by_id_before_alias,
+    of_namesakes_none_is_taken_for_the_one_that_was_meant,
+    what_something_names_isnt_removed,
+    what_was_kept_for_a_user_goes_with_them,
     channels_and_settings_are_kept,
     records_are_appended_once,
     what_amends_a_record_is_no_further_call,
@@ -146,6 +151,7 @@ contract! {
     lists_are_sorted,
     what_is_gone_holds_nothing_new,
     an_organization_with_something_left_stays,
+    members_are_those_that_were_seen,
     of_two_that_exclude_each_other_one_is_made,
     channels_have_names_of_their_own,
     addresses_are_one_whatever_their_case,
@@ -226,7 +232,7 @@ fn user(id: &str, organization: &str) -> User {
 }
 
 fn membership(group: &str, user: &str) -> Membership {
-    Membership { group: group.into(), user: user.into(), role: Role::User, limits: Vec::new() }
+    Membership { group: group.into(), user: user.into(), role: Role::User, limits: Vec::new(), given: None }
 }
 
 fn key(id: &str, group: Option<&str>, user: Option<&str>, organization: &str) -> ApiKey {
@@ -521,6 +527,42 @@ async fn groups_are_found_by_id_before_alias(store: Arc<dyn Store>) {
     }
 }
 
+/// An alias is unique within an organization only.
+async fn of_namesakes_none_is_taken_for_the_one_that_was_meant(store: Arc<dyn Store>) {
+    let named = |id: &str, organization: &str| ApiKey {
+        alias: Some("ci".to_owned()),
+        ..key(id, None, None, organization)
+    };
+    let mut changes = Vec::new();
+    for n in 0..8 {
+        let (id, organization) = (format!("{n}"), format!("o{n}"));
+        changes.push(put_key(named(&format!("k{id}"), &organization)));
+        changes.push(Change::PutGroup(group(&format!("g{id}"), Some("eng"), &organization), Expect::New));
+    }
+    changes.push(Change::PutGroup(group("rd", None, "o1"), Expect::New));
+    changes.push(Change::PutGroup(group("g9", Some("rd"), "o2"), Expect::New));
+    apply(&*store, &changes).await.unwrap();
+
+    let reach = |organization: &str| Reach { organization: Some(organization.into()), ..Reach::ALL };
+    let ci = KeyRef::Alias("ci".to_owned());
+    let error = store.key(&ci, &Reach::ALL).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Never));
+    let told = "more than one key is called `ci`: `k0`, `k1`, `k2`, `k3`, `k4`, …; name it by its id";
+    assert_eq!(error.message(), told);
+    assert_eq!(store.key(&ci, &reach("o3")).await.unwrap().unwrap().key.value.id.as_str(), "k3");
+
+    let error = store.group("eng", &Reach::ALL).await.unwrap_err();
+    assert!(error.message().contains("`g0`, `g1`"), "{error}");
+    assert_eq!(store.group("eng", &reach("o7")).await.unwrap().unwrap().value.id.as_str(), "g7");
+    // An id is one, whoever is called so.
+    assert_eq!(store.group("rd", &Reach::ALL).await.unwrap().unwrap().value.id.as_str(), "rd");
+    for (id, want) in [("rd", Some("rd")), ("g9", Some("g9")), ("eng", None), ("nobody", None)] {
+        let found = store.group_by_id(&id.into()).await.unwrap();
+        assert_eq!(found.as_ref().map(|it| it.value.id.as_str()), want, "{id}");
+    }
+    assert!(store.group("nobody", &Reach::ALL).await.unwrap().is_none());
+}
+
 async fn channels_and_settings_are_kept(store: Arc<dyn Store>) {
     let channel: sluicegate::core::Channel = serde_json::from_value(serde_json::json!({
         "id": "c1", "name": "one", "provider": "openai", "auth": "bearer", "secret": "sealed", "models": [],
@@ -588,6 +630,7 @@ fn attempt(channel: &str, started_at: i64, input: u64, output: u64, spend: i64) 
         service_tier: None,
         variant: None,
         exchange: None,
+        rates: Default::default(),
         usage: Usage { input_uncached: input, cache_read: 1, output_visible: output, ..Usage::default() },
         usage_source: UsageSource::Reported,
         held: false,

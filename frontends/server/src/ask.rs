@@ -3,6 +3,7 @@
 
 mod once;
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use futures_core::Stream;
 use futures_core::future::LocalBoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sluicegate::admin::{Access, Actor, Admin, Origin, Seen, Signed, TOKEN_PREFIX};
 use sluicegate::engine::BoundCaller;
 use sluicegate::{Error, ErrorKind, Facts, Gateway, Result, Secret};
@@ -83,6 +85,7 @@ impl Ask {
             }
         };
         let body = state.body(req, &mut payload).await?;
+        refuse_parameters(req)?;
         let actor = match req.headers().get(IF_MATCH) {
             None => actor,
             Some(value) => actor.having_seen(Some(Seen::parse(value.to_str().unwrap_or_default())?)),
@@ -164,8 +167,25 @@ impl Ask {
     /// # Errors
     /// `InvalidRequest` saying which parameter is wrong.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        let read = web::Query::<T>::from_query(self.req.query_string());
-        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+        read_query(self.req.query_string())
+    }
+
+    /// The query's parameters. Of `lists` each may be there several times, an item or several at a time: they are one list, separated
+    /// by commas.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for any other that is there twice.
+    pub fn parameters(&self, lists: &[&str]) -> Result<Map<String, Value>> {
+        let mut all = Map::new();
+        for (name, text) in pairs(self.req.query_string())? {
+            let text = match all.get(&name).and_then(Value::as_str) {
+                None => text,
+                Some(before) if lists.contains(&name.as_str()) => format!("{before},{text}"),
+                Some(_) => return Err(twice(name)),
+            };
+            all.insert(name, text.into());
+        }
+        Ok(all)
     }
 
     /// Whether a table is asked for (`accept: text/csv`) rather than JSON.
@@ -215,6 +235,7 @@ const VISIT_MAX: usize = 16 * 1024;
 impl Visit {
     async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
         let body = body::read(req, &mut payload.into_inner(), VISIT_MAX.min(state.body_limit)).await?;
+        refuse_parameters(req)?;
         Ok(Self { body, req: req.clone(), state })
     }
 
@@ -280,8 +301,7 @@ impl Visit {
     /// # Errors
     /// `InvalidRequest`.
     pub fn query<T: DeserializeOwned>(&self) -> Result<T> {
-        let read = web::Query::<T>::from_query(self.req.query_string());
-        read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+        read_query(self.req.query_string())
     }
 
     /// A parameter of the path.
@@ -313,6 +333,49 @@ impl Visit {
     pub fn cookie(&self, secret: Option<&Secret>) -> Cookie<'static> {
         console::cookie(&self.req, &self.state, secret)
     }
+}
+
+/// A query as what it should be.
+fn read_query<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let mut seen = HashSet::new();
+    for (name, _) in pairs(text)? {
+        if !seen.insert(name.clone()) {
+            return Err(twice(name));
+        }
+    }
+    let read = web::Query::<T>::from_query(text);
+    read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+}
+
+/// One would win, in silence.
+fn twice(name: String) -> Error {
+    let message = format!("the parameter `{name}` is there twice; give it once");
+    Error::new(ErrorKind::InvalidRequest, message).with("param", name)
+}
+
+fn pairs(text: &str) -> Result<Vec<(String, String)>> {
+    let read = web::Query::<Vec<(String, String)>>::from_query(text);
+    read.map(web::Query::into_inner).map_err(|error| unread::query(&error))
+}
+
+/// What LiteLLM's clients put into the address of a change.
+const OF_ADDRESS: (&str, &str) = ("/key/regenerate", "key");
+
+/// A change is all in its body: what stands in the address would be passed over, and the change made all the same.
+fn refuse_parameters(req: &HttpRequest) -> Result<()> {
+    let route = req.match_pattern().unwrap_or_default();
+    if only_looks(req.method(), &route) {
+        return Ok(());
+    }
+    let is_read = |name: &str| (route.as_str(), name) == OF_ADDRESS;
+    let Some((name, _)) = pairs(req.query_string())?.into_iter().find(|(name, _)| !is_read(name)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "{} takes no parameters in the address, and nothing was done; put `{name}` into the body if it belongs there, or leave it out",
+        req.method()
+    );
+    Err(Error::new(ErrorKind::InvalidRequest, message).with("param", name))
 }
 
 async fn signed(req: &HttpRequest, state: &State) -> Result<Signed> {

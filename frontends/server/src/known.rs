@@ -53,6 +53,7 @@ const PREFIXES: &[&str] = &[
     "/v1/complete",
     "/anthropic",
     "/v1beta",
+    "/v1alpha",
     "/gemini",
     // Pass-through to single providers.
     "/openai_passthrough",

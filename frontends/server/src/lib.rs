@@ -8,6 +8,7 @@
 pub mod ask;
 pub mod body;
 pub mod console;
+pub mod cross_origin;
 pub mod extract;
 pub mod facts;
 pub mod known;

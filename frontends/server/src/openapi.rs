@@ -197,6 +197,7 @@ fn is_of_tagged(entry: &Entry) -> bool {
             let kinds = ["keys", "groups", "users", "organizations", "channels", "policies"];
             one.starts_with('{') && kinds.contains(&kind)
         }
+        ["settings"] => true,
         ["groups", _, "members", one] => one.starts_with('{'),
         ["policies", _, "shadow" | "activate" | "rollback"] => entry.method != Method::GET,
         _ => false,

@@ -31,7 +31,7 @@ impl Face {
             Face::Anthropic
         } else if path.starts_with("/v2/rerank") {
             Face::Cohere
-        } else if path.starts_with("/v1beta/") || path == "/v1beta" || is_generation(path) {
+        } else if is_googles(path) || is_generation(path) {
             Face::Gemini
         } else if registry::speaks(path) {
             Face::LiteLlm
@@ -72,6 +72,11 @@ impl Face {
             Face::Cohere => Format::Rerank,
         }
     }
+}
+
+/// The versions of Google's address.
+fn is_googles(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(|version| matches!(version, "v1beta" | "v1alpha"))
 }
 
 /// Google's own way to name an operation, behind `/v1` too: `/v1/models/gemini-2.5-pro:generateContent`.
@@ -296,6 +301,9 @@ mod tests {
             ("/v1/chat/completions", Face::OpenAi),
             ("/key/generate", Face::LiteLlm),
             ("/v1beta/models", Face::Gemini),
+            ("/v1beta", Face::Gemini),
+            ("/v1alpha/models/a:generateContent", Face::Gemini),
+            ("/v1alphabet", Face::OpenAi),
             ("/v1/models/a:generateContent", Face::Gemini),
             ("/v1/models/ft:a", Face::OpenAi),
         ] {

@@ -11,6 +11,7 @@ pub mod responses;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -62,10 +63,14 @@ fn inference_table() -> Vec<Entry> {
         post("/v1/chat/completions", || web::post().to(inference::chat)),
         post("/v1/messages", || web::post().to(inference::messages)),
         post("/v1/responses", || web::post().to(inference::responses)),
+        post("/v1/responses/input_tokens", || web::post().to(inference::input_tokens)),
+        post("/v1/responses/compact", || web::post().to(inference::compact)),
         get("/v1/responses/{id}", || web::get().to(responses::one)),
         Entry::plain(Method::DELETE, "/v1/responses/{id}", || web::delete().to(responses::delete)),
         get("/v1/responses/{id}/input_items", || web::get().to(responses::input_items)),
         post("/responses", || web::post().to(inference::responses)),
+        post("/responses/input_tokens", || web::post().to(inference::input_tokens)),
+        post("/responses/compact", || web::post().to(inference::compact)),
         get("/responses/{id}", || web::get().to(responses::one)),
         Entry::plain(Method::DELETE, "/responses/{id}", || web::delete().to(responses::delete)),
         get("/responses/{id}/input_items", || web::get().to(responses::input_items)),
@@ -95,9 +100,12 @@ fn inference_table() -> Vec<Entry> {
         post("/v2/rerank", || web::post().to(inference::rerank)),
         post("/rerank", || web::post().to(inference::rerank)),
         post("/v1beta/models/{model:.*}", || web::post().to(inference::gemini)),
+        post("/v1alpha/models/{model:.*}", || web::post().to(inference::gemini)),
         post("/v1/models/{model:.*}", || web::post().to(inference::gemini)),
         get("/v1beta/models", || web::get().to(models::list)),
         get("/v1beta/models/{model:.*}", || web::get().to(models::one)),
+        get("/v1alpha/models", || web::get().to(models::list)),
+        get("/v1alpha/models/{model:.*}", || web::get().to(models::one)),
         get("/v1/models", || web::get().to(models::list)),
         get("/models", || web::get().to(models::list)),
         get("/v1/models/{model:.*}", || web::get().to(models::one)),
@@ -124,6 +132,18 @@ static INFERENCE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let paths = inference_table().into_iter().map(|entry| entry.path);
     paths.filter(|path| !path.starts_with("/health") && *path != "/metrics").chain([PASS_THROUGH]).collect()
 });
+
+/// The same, to be matched against paths.
+static OPEN: LazyLock<Vec<ResourceDef>> =
+    LazyLock::new(|| INFERENCE.iter().map(|path| ResourceDef::new(*path)).collect());
+
+/// Whether a path is the callers': of a route that calls models or lists them, or of one that such an API has elsewhere and this
+/// one hasn't.
+pub(crate) fn is_callers(path: &str) -> bool {
+    let is_versioned = path.starts_with("/v1/") || path.starts_with("/v1beta/");
+    // BOUND: the table's few dozen rows, for browsers' requests from other origins alone.
+    OPEN.iter().any(|route| route.is_match(path)) || is_versioned && Face::of_path(path) != Face::LiteLlm
+}
 
 /// Refuses a key what it isn't for.
 ///
@@ -209,4 +229,32 @@ fn nothing(req: &HttpRequest) -> HttpResponse {
     };
     let face = if known::is_litellms(req.path()) { Face::LiteLlm } else { Face::of_path(req.path()) };
     respond::error(req, face, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_call_is_theirs_and_nothing_that_is_managed() {
+        for entry in inference_table() {
+            let is_open = !entry.path.starts_with("/health") && entry.path != "/metrics";
+            assert_eq!(is_callers(entry.path), is_open, "{}", entry.path);
+        }
+        let inference: Vec<_> = inference_table().iter().map(|entry| entry.path).collect();
+        for entry in table().iter().filter(|entry| !inference.contains(&entry.path)) {
+            assert!(!is_callers(&entry.path.replace(['{', '}'], "")), "{}", entry.path);
+        }
+        for (path, want) in [
+            ("/providers/openai/files", true),
+            ("/v1beta/models/m:generateContent", true),
+            ("/v1/files", true),
+            ("/v1/model/info", false),
+            ("/api/v1/keys", false),
+            ("/assets/a.js", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_callers(path), want, "{path}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use actix_web::{App, HttpServer, web};
 use sluicegate::tenant::IpNetwork;
 use sluicegate::{Error, ErrorKind, Gateway, Result};
 
+use crate::cross_origin::CrossOrigin;
 use crate::routes;
 use crate::state::State;
 use crate::tls;
@@ -59,6 +60,7 @@ pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
 pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[SocketAddr])) -> Result<()> {
     let body_limit = usize::try_from(gateway.host().body_limit_bytes).unwrap_or(usize::MAX);
     let trusted: Arc<[IpNetwork]> = gateway.host().trusted_proxies.clone().into();
+    let origins: Arc<[String]> = gateway.host().cors_origins().into_iter().map(str::to_owned).collect();
     let certificates = gateway.host().tls.as_ref().map(tls::Certificates::open).transpose()?;
     let secure = certificates.as_ref().map(|it| it.settings()).transpose()?;
     let on_worker = gateway.clone();
@@ -69,7 +71,10 @@ pub async fn serve(gateway: Gateway, settings: Settings, ready: impl FnOnce(&[So
             body_limit,
             trusted_proxies: Arc::clone(&trusted),
         };
-        App::new().app_data(web::Data::new(state)).configure(routes::configure)
+        App::new()
+            .wrap(CrossOrigin::new(&origins))
+            .app_data(web::Data::new(state))
+            .configure(routes::configure)
     })
     .workers(settings.workers.unwrap_or_else(cores))
     .worker_max_blocking_threads(BLOCKING_THREADS_MAX)

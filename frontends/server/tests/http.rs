@@ -214,6 +214,7 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ("POST", "/key/delete", r#"{"keys":["KEY"]}"#),
     ("POST", "/key/delete", r#"{"key_aliases":["theirs"]}"#),
     ("POST", "/key/regenerate", r#"{"key":"HASH"}"#),
+    ("POST", "/key/regenerate?key=KEY", "{}"),
     ("GET", "/key/list?team_id=GROUP", ""),
     ("GET", "/team/info?team_id=GROUP", ""),
     ("POST", "/team/update", r#"{"team_id":"GROUP","max_budget":1}"#),

@@ -6,7 +6,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::faulty;
-use super::{hosted, strict};
+use super::{choice, hosted, strict};
 
 /// Every parameter that is known.
 const KNOWN: &[&str] = &[
@@ -95,6 +95,8 @@ fn read(body: &Value) -> Result<Ask, String> {
     if let Some(unknown) = strict::unknown(body, KNOWN).filter(|_| !is_others) {
         return Err(format!("{unknown}: Extra inputs are not permitted"));
     }
+    choice::anthropic(body)?;
+    choice::ranges(body, &[("temperature", 0.0, 1.0), ("top_p", 0.0, 1.0)])?;
     let messages = body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("messages: field required")?;
     let most = body["max_tokens"].as_u64().filter(|m| *m > 0).ok_or("max_tokens: field required")?;
     let mut ask = Ask {

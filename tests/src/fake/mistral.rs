@@ -97,6 +97,16 @@ fn ranges(body: &Value) -> Option<String> {
     if body["tool_choice"].as_str().is_some_and(|word| !choices.contains(&word)) {
         return Some(format!("tool_choice: {} is not known", body["tool_choice"]));
     }
+    let named = &body["tool_choice"]["function"]["name"];
+    let mut tools = body["tools"].as_array().into_iter().flatten();
+    let is_named = body["tool_choice"].is_object();
+    if is_named
+        && (body["tool_choice"]["type"] != "function"
+            || named.is_null()
+            || !tools.any(|tool| tool["function"]["name"] == *named))
+    {
+        return Some(format!("tool_choice: {} is no tool", body["tool_choice"]));
+    }
     for (name, most) in [("temperature", 1.5), ("top_p", 1.0)] {
         if body[name].as_f64().is_some_and(|n| !(0.0..=most).contains(&n)) {
             return Some(format!("{name}: must be from 0 to {most}"));

@@ -14,6 +14,7 @@ mod answer;
 mod anthropic;
 mod base64;
 mod behaviour;
+mod choice;
 mod cohere;
 mod deliver;
 mod gemini;

@@ -6,12 +6,22 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::base64;
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
-use super::{mistral, strict};
+use super::{choice, mistral, strict};
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
 
 /// Every parameter that is known.
+/// No more stop sequences than these.
+const STOPS_MAX: usize = 4;
+/// From and to where numbers go.
+const RANGES: [(&str, f64, f64); 5] = [
+    ("temperature", 0.0, 2.0),
+    ("top_p", 0.0, 1.0),
+    ("presence_penalty", -2.0, 2.0),
+    ("frequency_penalty", -2.0, 2.0),
+    ("top_logprobs", 0.0, 20.0),
+];
 const KNOWN: &[&str] = &[
     "model",
     "messages",
@@ -159,8 +169,19 @@ fn read(body: &Value) -> Result<Ask, String> {
     let messages =
         body["messages"].as_array().filter(|m| !m.is_empty()).ok_or("`messages` must be a list")?;
     let model = body["model"].as_str().ok_or("you must provide a model parameter")?;
-    if strict::by_openai(model) {
+    let is_own = strict::by_openai(model);
+    if is_own {
         known(body)?;
+        choice::ranges(body, &RANGES)?;
+        if body["stop"].as_array().is_some_and(|stops| stops.len() > STOPS_MAX) {
+            return Err(format!(
+                "Invalid 'stop': array too long. Expected an array with maximum length {STOPS_MAX}."
+            ));
+        }
+    }
+    // Mistral has words of its own.
+    if is_own || !body["tools"].is_null() && !mistral::is_one(model) {
+        choice::chat(body, is_own)?;
     }
     if strict::reasons(model)
         && let Some(field) = strict::refused_by_reasoning(body, NOT_WITH_REASONING)

@@ -8,7 +8,7 @@ use super::answer::{Answer, Ask, Finish, Tool, word_count};
 use super::behaviour::{Behaviour, UsageFault};
 use super::deliver::Reply;
 use super::openai::{error, faulty};
-use super::{hosted, strict};
+use super::{choice, hosted, strict};
 
 /// When every answer was made, in s since 1970.
 const CREATED: u64 = 1_760_000_000;
@@ -42,6 +42,33 @@ const KNOWN: &[&str] = &[
     "stream",
     "stream_options",
 ];
+
+/// What a count is asked with, and a compaction.
+const COUNTED: &[&str] = &[
+    "model",
+    "input",
+    "instructions",
+    "previous_response_id",
+    "conversation",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "text",
+    "truncation",
+];
+const COMPACTED: &[&str] = &[
+    "model",
+    "input",
+    "instructions",
+    "previous_response_id",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "service_tier",
+];
+/// What each count has beside its words.
+pub(super) const COUNT_BASE: u64 = 7;
 
 /// What models refuse that reason.
 const NOT_WITH_REASONING: &[&str] = &["temperature", "top_p", "top_logprobs"];
@@ -85,6 +112,42 @@ pub(super) fn responses(body: &Value, behaviour: &Behaviour, serial: u64, stored
     Reply::stream(frames, format!("event: error\ndata: {fault}\n\n").into_bytes())
 }
 
+/// How many input tokens a response would have.
+pub(super) fn input_tokens(body: &Value, stored: &Stored) -> Reply {
+    match known_alone(body, COUNTED).and_then(|()| read(body, stored)) {
+        Ok((ask, _)) => {
+            let counted = json!({"object": "response.input_tokens", "input_tokens": COUNT_BASE + ask.words});
+            Reply::json(200, &counted)
+        }
+        Err(message) => error(400, &message),
+    }
+}
+
+/// What users said, and everything else in one item that only this upstream can read.
+pub(super) fn compact(body: &Value, behaviour: &Behaviour, serial: u64, stored: &Stored) -> Reply {
+    let read = known_alone(body, COMPACTED).and_then(|()| read(body, stored));
+    let (ask, items) = match read {
+        Ok(read) => read,
+        Err(message) => return error(400, &message),
+    };
+    let mut output: Vec<Value> = items.into_iter().filter(|item| item["role"] == "user").collect();
+    let seal = format!("{SEAL}{}", strict::seal(serial, SEAL));
+    output.push(json!({"id": format!("cmp_fake{serial}"), "type": "compaction", "encrypted_content": seal}));
+    let answer = Answer { input: COUNT_BASE + ask.words, output: 20, ..ask.answer(0) };
+    Reply::json(
+        200,
+        &json!({
+            "id": format!("resp_fake{serial}"), "object": "response.compaction", "created_at": CREATED,
+            "output": output, "usage": usage(&answer, behaviour),
+        }),
+    )
+}
+
+fn known_alone(body: &Value, known: &[&str]) -> Result<(), String> {
+    let unknown = strict::unknown(body, known);
+    unknown.map_or(Ok(()), |unknown| Err(format!("Unknown parameter: '{unknown}'.")))
+}
+
 /// The item that is stored, for a reference to it.
 fn whole_item(item: &Value, stored: &Stored) -> Result<Value, String> {
     if item["type"] != "item_reference" {
@@ -105,6 +168,8 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
     {
         return Err(format!("Unsupported parameter: '{field}' is not supported with this model."));
     }
+    choice::responses(body)?;
+    choice::ranges(body, &[("temperature", 0.0, 2.0), ("top_p", 0.0, 1.0), ("top_logprobs", 0.0, 20.0)])?;
     super::openai::holds(&body["text"]["format"], "schema")?;
     if body["text"]["format"]["type"] == "json_object" && !strict::says_json(&body["input"]) {
         return Err("Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.".into());
@@ -123,6 +188,7 @@ fn read(body: &Value, stored: &Stored) -> Result<(Ask, Vec<Value>), String> {
                 items.push(whole_item(item, stored)?);
             }
         }
+        Value::Null if !body["previous_response_id"].is_null() => {}
         _ => return Err("Missing required parameter: 'input'.".into()),
     }
     let mut ask = Ask {
@@ -196,6 +262,7 @@ fn item(
         "custom_tool_call" => "ctc",
         "function_call_output" | "custom_tool_call_output" => "",
         "web_search_call" => "ws",
+        "compaction" => "cmp",
         other => return Err(format!("Invalid value: '{other}' in 'input[{at}].type'.")),
     };
     let known: &[&str] = match kind {
@@ -204,6 +271,7 @@ fn item(
         "function_call" => &["type", "id", "call_id", "name", "arguments", "status"],
         "custom_tool_call" => &["type", "id", "call_id", "name", "input", "status"],
         "web_search_call" => &["type", "id", "action", "status"],
+        "compaction" => &["type", "id", "encrypted_content"],
         _ => &["type", "id", "call_id", "output", "status"],
     };
     if let Some(unknown) = strict::unknown(item, known) {
@@ -219,12 +287,10 @@ fn item(
     };
     match kind {
         "message" => content(&item["content"], item["role"] == "assistant", at),
+        "compaction" => verified(&item["encrypted_content"], at).map(|()| String::new()),
         "reasoning" => {
-            let sealed = item["encrypted_content"].as_str();
-            if sealed
-                .is_some_and(|data| !data.strip_prefix(SEAL).is_some_and(|seal| strict::genuine(seal, SEAL)))
-            {
-                return Err(format!("The encrypted content in 'input[{at}]' could not be verified."));
+            if !item["encrypted_content"].is_null() {
+                verified(&item["encrypted_content"], at)?;
             }
             let follows = next.is_some_and(|next| {
                 matches!(
@@ -257,6 +323,15 @@ fn item(
             open.ok_or(format!("No tool call found for function call output with call_id {id}."))?.1 = true;
             content(&item["output"], false, at)
         }
+    }
+}
+
+/// Whether this upstream has sealed it.
+fn verified(sealed: &Value, at: usize) -> Result<(), String> {
+    let seal = sealed.as_str().and_then(|data| data.strip_prefix(SEAL));
+    match seal.is_some_and(|seal| strict::genuine(seal, SEAL)) {
+        true => Ok(()),
+        false => Err(format!("The encrypted content in 'input[{at}]' could not be verified.")),
     }
 }
 

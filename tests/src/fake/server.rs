@@ -251,6 +251,12 @@ fn answer(head: &Head, path: &str, body: &[u8], serial: u64, shared: &Shared) ->
         _ if path.ends_with("/responses") => {
             super::responses::responses(&value, &behaviour, serial, &mut shared.state().responses)
         }
+        _ if path.ends_with("/responses/input_tokens") => {
+            super::responses::input_tokens(&value, &shared.state().responses)
+        }
+        _ if path.ends_with("/responses/compact") => {
+            super::responses::compact(&value, &behaviour, serial, &shared.state().responses)
+        }
         _ if path.ends_with("/embeddings") => openai::embeddings(&value, &behaviour),
         _ if path.ends_with("/messages") => anthropic::messages(&value, &behaviour, serial),
         _ => error(404, &format!("no such path: {path}")),

@@ -18,17 +18,19 @@ const WIRES: [&str; 9] =
     ["openai", "anthropic", "gemini", "vertex", "azure-openai", "bedrock", "cohere", "ollama", "other"];
 const REGIONS: [&str; 13] =
     ["any", "br", "cn", "eu", "global", "id", "in", "intl", "jp", "kr", "local", "ru", "us"];
-const ENDPOINTS: [&str; 20] = [
+const ENDPOINTS: [&str; 22] = [
     "audio",
     "batch",
     "batches",
     "chat",
+    "compact",
     "completions",
     "count_tokens",
     "embeddings",
     "files",
     "fim",
     "images",
+    "input_tokens",
     "messages",
     "moderations",
     "ocr",
@@ -281,8 +283,15 @@ marks for the prompt cache (`cache_control`, on what is said and on tools). Othe
 to everybody but who lacks it (`json_schema`): there it is said in the system prompt, JSON is asked for, and that is named. A caller who speaks the channel's own format is passed as ever.
 
 In answers the provider's own error codes are asked first, then what is common to all. A word for the end that means *failed* is a failure
-like any other: before content another channel is tried, after it the call is settled with what was delivered. Reasoning between `<think>`
-and `</think>` passes as it is within OpenAI's format, and is told apart when the answer is translated.
+like any other: before content another channel is tried, after it the call is settled with what was delivered.
+
+**Thoughts between `<think>` and `</think>`** pass as they are within OpenAI's format, and are told apart when the answer is translated: of the providers and
+models below, and of a channel whose `think_tags` says so, which goes before. Where `reasoning_content` or `reasoning` come, the text is left as it is. At a channel of `openai`,
+`custom_openai` or another without quirks in its operator's own network (a private address, a name without a dot or under `.local`, `.internal`, `.svc` and their like) the models of
+vLLM are taken to think so, too, in answers that begin with `<think>`. Where a model's template opens the tag, answers have `</think>` alone. A whole one of the models
+that vLLM says it of, at channels that name vLLM, SGLang, LM Studio, llamafile or Xinference, is told apart by that, unless it begins as JSON does; without the tag it is text, and a stream
+that doesn't begin with `<think>` is text as well: nothing tells its thoughts before they end. Where the template is known to open the tag, `think_tags: opened` says so: then all of a stream
+is thought up to the tag, and all of a whole answer that was cut off before it. `tagged` keeps to answers that begin with `<think>`, and `none` to texts as they are.
 
 ";
 
@@ -387,12 +396,14 @@ fn lines(quirks: &Quirks) -> Vec<String> {
         };
         format!("`{}`: the end `{}` means {means}", it.id, it.word)
     }));
-    lines.extend(
-        quirks
-            .think_tags
-            .iter()
-            .map(|it| format!("`{}`: reasoning stands in the text{}", it.id, models(&it.models))),
-    );
+    lines.extend(quirks.think_tags.iter().map(|it| {
+        let how = if it.closing {
+            ", and of whole answers also what stands before a closing tag alone"
+        } else {
+            ""
+        };
+        format!("`{}`: reasoning stands in the text{how}{}", it.id, models(&it.models))
+    }));
     lines.extend(quirks.thinking.iter().map(thinking));
     lines.extend(quirks.beside.iter().map(beside));
     lines.extend(quirks.searches.iter().map(|it| {
@@ -435,7 +446,13 @@ fn thinking(rule: &ThinkingQuirk) -> String {
         said.push(format!("efforts{field} are {}", quoted(rule.efforts.iter().map(String::as_str))));
     }
     if rule.unforced {
-        said.push("never where a call of a tool is demanded".to_owned());
+        let may_stop = !rule.off.is_empty();
+        let how = if may_stop {
+            "never where a call of a tool is demanded"
+        } else {
+            "no call of a tool can be demanded"
+        };
+        said.push(how.to_owned());
     }
     format!("`{}`: {}{}; in translation", rule.id, said.join(", "), models(&rule.models))
 }

@@ -13,6 +13,7 @@ const AZURE_VERSION: &str = "2024-10-21";
 /// What its operations stand under without a dated version.
 const V1: &str = "/openai/v1";
 const RESPONSES: &str = "/responses";
+const COMPACT: &str = "/responses/compact";
 
 /// What it serves by deployment, and under [`V1`].
 // QUIRK(azure, 2026-11, same page): variations of images and the older completions aren't there.
@@ -31,7 +32,7 @@ const OPERATIONS: [(Format, &str); 7] = [
 pub(super) fn endpoints(base: &str) -> Vec<Endpoint> {
     let (path, query) = split_query(base);
     let mut root = path.trim_end_matches('/');
-    for operation in OPERATIONS.iter().map(|(_, path)| *path).chain([RESPONSES]) {
+    for operation in OPERATIONS.iter().map(|(_, path)| *path).chain([COMPACT, RESPONSES]) {
         root = root.strip_suffix(operation).unwrap_or(root);
     }
     let version = query
@@ -59,8 +60,9 @@ pub(super) fn endpoints(base: &str) -> Vec<Endpoint> {
     // deployment from the body. Where the address names the only one, the body may call it otherwise.
     if !is_one_deployment {
         let query = query.filter(|_| !is_dated);
-        let url = with_query(format!("{v1}{RESPONSES}"), query.as_deref());
-        endpoints.insert(2, Endpoint { format: Format::OpenaiResponses, url });
+        let url = |operation: &str| with_query(format!("{v1}{operation}"), query.as_deref());
+        endpoints.insert(2, Endpoint { format: Format::OpenaiResponses, url: url(RESPONSES) });
+        endpoints.push(Endpoint { format: Format::OpenaiCompact, url: url(COMPACT) });
     }
     endpoints
 }
@@ -73,7 +75,7 @@ pub(crate) fn dated(endpoints: &mut [Endpoint], version: &str) {
         if query.is_some_and(|query| query.contains("api-version=") && !path.contains("/deployments/")) {
             continue;
         }
-        if is_dated && endpoint.format == Format::OpenaiResponses && path.contains(V1) {
+        if is_dated && endpoint.format.is_of_responses() && path.contains(V1) {
             continue;
         }
         let by_deployment = format!("/openai/deployments/{MODEL}/");

@@ -44,7 +44,7 @@ pub(super) fn lower(load: &mut Load<'_>, item: &Item<'_>, auth: &mut AuthSetting
     }
     if let Some(item) = fields.get("keys_per_user")
         && let Some(most) = item.parsed(load, "a number of keys from 1 to 100000", |text| {
-            text.parse().ok().filter(|n| (1..=100_000).contains(n))
+            text.parse().ok().filter(|n| (AuthSettings::KEYS_MIN..=AuthSettings::KEYS_MAX).contains(n))
         })
     {
         auth.keys_per_user = most;

@@ -8,6 +8,7 @@ use sluicegate_core::channel::{
 };
 use sluicegate_core::count::Tokenizer;
 use sluicegate_core::ids::ChannelId;
+use sluicegate_core::quirk::ThinkTags;
 use sluicegate_core::snapshot::Declared;
 
 use super::price::{self, Currencies};
@@ -24,6 +25,9 @@ use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
 use crate::terms;
 use crate::yaml::Value;
+
+const THINK_TAGS: [(&str, ThinkTags); 3] =
+    [("none", ThinkTags::None), ("tagged", ThinkTags::Tagged), ("opened", ThinkTags::Opened)];
 
 /// What a file says about a model wherever it is served.
 pub(super) struct PriceOverride {
@@ -336,6 +340,7 @@ fn behaviour(load: &mut Load<'_>, fields: &Fields<'_>, channel: &mut Channel) {
         channel.client_overrides = names.texts(load);
     }
     channel.web_search = fields.boolean(load, "web_search");
+    channel.think_tags = fields.get("think_tags").and_then(|item| item.word(load, &THINK_TAGS));
 }
 
 fn models(

@@ -98,7 +98,7 @@ fn named_well(load: &mut Load<'_>, item: &Item<'_>, name: &str, declared: &Decla
         let message = format!("`{name}` is no name of a guardrail");
         ("invalid_value", message, "use up to 64 letters, digits, `-`, `_` and `.`")
     } else if declared.guardrails.iter().any(|other| *other.name == *name) {
-        ("duplicate", format!("there are two guardrails named `{name}`"), "name them differently")
+        ("duplicate_name", format!("there are two guardrails named `{name}`"), "name them differently")
     } else {
         return true;
     };

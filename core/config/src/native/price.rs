@@ -58,6 +58,10 @@ pub(super) fn currencies(load: &mut Load<'_>, item: &Item<'_>) -> Currencies {
 }
 
 impl Currencies {
+    pub(super) fn all(&self) -> &[Exchange] {
+        &self.0
+    }
+
     fn of(&self, load: &mut Load<'_>, item: &Item<'_>) -> Option<Exchange> {
         let code = item.filled(load)?;
         let currency = Currency::of_code(&code);

@@ -102,7 +102,9 @@ fn shared(definitions: &mut Map<String, Value>) {
         {"type": "number", "minimum": 0},
         {"type": "string", "examples": ["2M", "100 USD", "40M soft", "1000 corrected", "2M clamp"]},
     ]});
-    let referred = json!({"$ref": "#/$defs/amount"});
+    let referred = json!({"$ref": "#/$defs/amounts"});
+    let one = json!({"$ref": "#/$defs/amount"});
+    let amounts = json!({"anyOf": [one, {"type": "array", "items": one}]});
     let windows = json!({
         "type": "object",
         "properties": {
@@ -130,6 +132,7 @@ fn shared(definitions: &mut Map<String, Value>) {
     }
     let about = "What may be used: a metric, a window, an amount, and if need be a mode and what to do when it runs short.";
     definitions.insert("amount".to_owned(), amount);
+    definitions.insert("amounts".to_owned(), amounts);
     definitions.insert("windows".to_owned(), windows);
     definitions.insert(
         "limits".to_owned(),

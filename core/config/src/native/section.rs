@@ -204,6 +204,11 @@ pub(crate) static SERVER: Section = Section {
             "Addresses and networks whose forwarded client address counts. Default none.",
         ),
         key(
+            "cors",
+            Kind::Object(&CORS),
+            "What browsers let pages of other origins call. Default: whatever is called with a key, from any origin.",
+        ),
+        key(
             "metrics",
             Kind::Word(&["authorized", "open", "off"]),
             "Who may read /metrics: authorized, super administrators and whoever shows metrics_token; open, everybody who reaches the port; off, nobody. Default authorized.",
@@ -255,6 +260,17 @@ pub(crate) static SERVER: Section = Section {
             "Serve beyond loopback with a weak or no administrator's key. Default false.",
         ),
     ],
+};
+
+pub(crate) static CORS: Section = Section {
+    name: "cors",
+    about: "What browsers let pages of other origins call: paths of inference and lists of models, with a key. The management APIs and the console are never open to them, and cookies are never taken along.",
+    required: &[],
+    keys: &[key(
+        "origins",
+        Kind::Texts,
+        "Origins that may, each exactly as a browser sends it, such as https://chat.example.com; [\"*\"] is all, [] none. Default [\"*\"].",
+    )],
 };
 
 pub(crate) static TLS: Section = Section {

@@ -11,15 +11,15 @@ use sluicegate_core::limit::{Limit, Mode};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::snapshot::{Declared, NamedScopes};
 use sluicegate_core::tenant::{
-    ApiKey, Group, IpNetwork, Membership, ModelAccess, Organization, Preference, Role, RouteAccess, Source,
-    User,
+    ApiKey, Group, IpNetwork, MEMBER_LIMITS, Membership, ModelAccess, Organization, Preference, Role,
+    RouteAccess, Source, User,
 };
 use sluicegate_core::time::Timestamp;
 
 use super::price::{self, Currencies};
 use super::{DEFAULT_ORGANIZATION, model_map, required, section};
 use crate::diagnostic::Severity;
-use crate::limits::read_limits;
+use crate::limits::{read_limits, write_limits};
 use crate::newapi::implicit_group;
 use crate::reader::{Fields, Item, Load};
 use crate::suggest::nearest;
@@ -128,6 +128,12 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currenci
         return duplicate(load, item, "group", &id);
     }
     let price_ratio_ppm = fields.get("price_ratio").and_then(|item| price::ratio(load, &item));
+    let given = member_limits(load, &fields, declared);
+    let mut metadata = metadata(load, &fields);
+    if metadata.contains_key(MEMBER_LIMITS) {
+        // As they were read, with variables filled in and modes named: whoever reads them there reads the same.
+        metadata.insert(MEMBER_LIMITS.to_owned(), write_limits(&given).into());
+    }
     let group = Group {
         id: GroupId::from(id.as_str()),
         alias,
@@ -143,23 +149,19 @@ fn group(load: &mut Load<'_>, item: &Item<'_>, declared: &mut Declared, currenci
         preferences: preferences(load, &fields, declared),
         channels_of: channels_of(load, &fields, declared),
         blocked: fields.boolean(load, "blocked").unwrap_or(false),
-        metadata: metadata(load, &fields),
+        metadata,
         source: Source::File,
         created_at: Timestamp::default(),
     };
     declared.groups.push(group);
-    let given = member_limits(load, &fields, declared);
     let Some(members) = fields.get("members") else { return };
     for item in members.list(load) {
         let Some(fields) = Fields::open_section(load, &item, &section::MEMBER) else { continue };
         let Some(user) = required(load, &fields, "user") else { continue };
         let roles = [("user", Role::User), ("group_admin", Role::GroupAdmin)];
         let role = fields.get("role").and_then(|item| item.word(load, &roles)).unwrap_or_default();
-        let own = limits(load, &fields, declared);
-        let given = given.iter().filter(|given| !own.iter().any(|own| own.holds_same(given)));
-        let limits = own.iter().chain(given).cloned().collect();
-        let group = GroupId::from(id.as_str());
-        declared.memberships.push(Membership { group, user: UserId::from(user), role, limits });
+        let (group, own) = (GroupId::from(id.as_str()), limits(load, &fields, declared));
+        declared.memberships.push(Membership::new(group, UserId::from(user), role, own, &given));
     }
 }
 
@@ -350,11 +352,11 @@ fn limits(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<
     fields.get("limits").map(|item| read_limits(load, &item, mode)).unwrap_or_default()
 }
 
-/// What a group gives its members: `member_limits` in its free data. What can't be read there would be a cap that is missing.
+/// What a group gives its members. What can't be read there would be a cap that is missing.
 fn member_limits(load: &mut Load<'_>, fields: &Fields<'_>, declared: &Declared) -> Vec<Limit> {
     let Some(item) = fields.get("metadata") else { return Vec::new() };
     let Value::Map(entries) = &item.node.value else { return Vec::new() };
-    let given = entries.iter().find(|it| it.key == "member_limits" && !matches!(it.value.value, Value::Null));
+    let given = entries.iter().find(|it| it.key == MEMBER_LIMITS && !matches!(it.value.value, Value::Null));
     let mode = declared.quota.rate_token_mode;
     given.map(|entry| read_limits(load, &item.child(entry), mode)).unwrap_or_default()
 }

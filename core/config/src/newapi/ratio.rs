@@ -208,7 +208,11 @@ pub(crate) fn read(load: &mut Load<'_>, options: &Item<'_>) -> Ratios {
         options,
         &other,
         "locked_ratio",
-        "New API charges output by a completion ratio of its own, whatever `CompletionRatio` says; so the prices here do, of",
+        |models| {
+            format!(
+                "New API charges output by a completion ratio of its own, whatever `CompletionRatio` says; so the prices here do, of {models}"
+            )
+        },
         "compare with the provider's price of output",
     );
     say(
@@ -216,7 +220,7 @@ pub(crate) fn read(load: &mut Load<'_>, options: &Item<'_>) -> Ratios {
         options,
         &without,
         "unpriced_ratio",
-        "ratios say nothing without `ModelRatio`, which is missing of",
+        |models| format!("ratios say nothing without `ModelRatio`, which is missing of {models}"),
         "add what input costs, or take the others out",
     );
     ratios
@@ -228,14 +232,14 @@ fn say(
     options: &Item<'_>,
     models: &[String],
     code: &'static str,
-    what: &str,
+    what: fn(&str) -> String,
     remedy: &str,
 ) {
     if models.is_empty() {
         return;
     }
     let names: Vec<_> = models.iter().map(|model| format!("`{model}`")).collect();
-    options.say(load, Severity::Warning, code, format!("{what} {}", names.join(", ")), remedy);
+    options.say(load, Severity::Warning, code, what(&names.join(", ")), remedy);
 }
 
 /// The price by the ratios; `None` where none says what the model's input costs.

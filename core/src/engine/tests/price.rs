@@ -137,7 +137,13 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
     let by_unit = || Price { per_unit: Some(40_000_000_000), ..priced() };
     let (ok, gone) = (OutcomeClass::Ok, OutcomeClass::ClientGone);
     let units = |units| Usage { units, ..Usage::default() };
+    let nothing = "no content";
     for (note, price, class, reported, (size, quality), charged) in [
+        (nothing, priced(), ok, None, (None, None), (90, 0)),
+        (nothing, priced(), ok, Some(units(0)), (None, None), (90, 0)),
+        (nothing, priced(), gone, None, (None, None), (90, 0)),
+        (nothing, priced(), OutcomeClass::Timeout, None, (None, None), (90, 0)),
+        ("content, and how much of it isn't said", priced(), ok, None, (None, None), (90, 2 * 4_160)),
         ("nothing said", priced(), ok, Some(units(2)), (None, None), (90, 2 * 4_160)),
         ("one of two came", priced(), ok, Some(units(1)), (None, Some("low")), (90, 272)),
         (
@@ -177,7 +183,14 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
         let mut admission = engine.admit(call, &caller, NOW, 7).unwrap();
         let Next::Try(attempt) = engine.next(&mut admission, NOW) else { panic!("a try") };
         let served_variant = Variant::of(size, quality).map(Box::new);
-        let outcome = Outcome { reported, served_variant, sent: true, ..Outcome::failed(class, Some(200)) };
+        let first_byte_at = (note != nothing).then_some(NOW);
+        let outcome = Outcome {
+            reported,
+            served_variant,
+            first_byte_at,
+            sent: true,
+            ..Outcome::failed(class, Some(200))
+        };
         engine.observe(&mut admission, &outcome, NOW);
         let record = engine.finish(admission, None, NOW);
         let (usage, source) = (record.attempts[0].usage, record.attempts[0].usage_source);
@@ -196,6 +209,30 @@ fn images_charged_in_tokens_that_say_no_usage_are_counted_by_size_and_quality() 
     let outcome = Outcome { sent: true, ..Outcome::failed(OutcomeClass::Timeout, None) };
     engine.observe(&mut admission, &outcome, NOW);
     assert_eq!(engine.finish(admission, None, NOW).usage.image_out, 0);
+}
+
+#[test]
+fn images_in_the_making_are_counted_on_top_where_tokens_are_charged() {
+    let by_tokens = || with(PriceParts { image_out: Some(8_000_000), ..PriceParts::default() });
+    let by_piece = || Price { per_unit: Some(40_000_000_000), ..by_tokens() };
+    for (price, class, image_out) in [
+        (by_tokens(), OutcomeClass::Ok, 4_160 + 200),
+        (by_tokens(), OutcomeClass::ClientGone, 4_160 + 200),
+        (by_piece(), OutcomeClass::Ok, 0),
+    ] {
+        let mut only = channel_with(|model| model.price = price);
+        only.endpoints[0].format = Format::OpenaiImages;
+        only.models[0].upstream = "gpt-image-1".into();
+        let engine = engine(Declared { channels: vec![only], ..Declared::default() });
+        let caller = caller(&engine, Vec::new(), &[]);
+        let image = Call { format: Format::OpenaiImages, units: 1, extra_output: 16_684, ..call("m", None) };
+        let mut admission = engine.admit(Call { stream: true, ..image }, &caller, NOW, 7).unwrap();
+        let Next::Try(_) = engine.next(&mut admission, NOW) else { panic!("a try") };
+        let counted = Usage { units: 1, image_out: 200, ..Usage::default() };
+        let outcome = Outcome { counted, sent: true, ..Outcome::failed(class, Some(200)) };
+        engine.observe(&mut admission, &outcome, NOW);
+        assert_eq!(engine.finish(admission, None, NOW).usage.image_out, image_out, "{class:?}");
+    }
 }
 
 #[test]

@@ -5,11 +5,12 @@ use crate::ir::{
     Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
     ToolChoice, ToolKind,
 };
-use crate::json::{Kind, Val};
+use crate::json::Val;
 use crate::loss::Losses;
 use crate::openai_chat::{cache, must_be_parts, must_be_text, nameless, system_texts};
 use crate::scan::is_ours_in_metadata;
 use crate::search;
+use crate::value;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
@@ -29,18 +30,16 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
 }
 
 fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
-    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    let number = |losses: &mut Losses| value::number(value, name, losses);
     match name {
         "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
         "messages" => messages(request, value, losses)?,
-        "system" => system(request, value, losses),
+        "system" => system(request, value, losses)?,
         "max_tokens" => request.max_output = value.as_u64(),
-        "temperature" => request.temperature = number(),
-        "top_p" => request.top_p = number(),
-        "top_k" => request.top_k = number(),
-        "stop_sequences" => {
-            request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect()
-        }
+        "temperature" => request.temperature = number(losses),
+        "top_p" => request.top_p = number(losses),
+        "top_k" => request.top_k = number(losses),
+        "stop_sequences" => request.stop = value::stops(value, name, losses),
         "stream" => request.stream = value.as_bool() == Some(true),
         "tools" => {
             for (at, tool) in value.elements().enumerate() {
@@ -132,13 +131,14 @@ fn output_config(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     }
 }
 
-fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
-    let mut texts = system_texts(value, "system", losses);
+fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+    let mut texts = system_texts(value, "system", losses)?;
     // QUIRK(claude code, 2026-05): its first system text is a billing header that changes with each request and would
     // spoil the prompt cache of any other provider; it says nothing to a model.
     texts.retain(|s| !s.text.starts_with("x-anthropic-billing-header"));
     // Before those that lead the messages.
     request.system.splice(0..0, texts);
+    Ok(())
 }
 
 fn tool_of(tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<Option<Tool>> {
@@ -209,7 +209,11 @@ fn blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block
     let mut found = Vec::new();
     for (n, block) in content.elements().enumerate() {
         let path = format!("{path}.content[{n}]");
-        found.extend(block_of(block, &path, losses)?);
+        match block.get_str("type").as_deref() {
+            Some("document") => document(&mut found, block, &path, losses)?,
+            Some("search_result") => search_result(&mut found, block, &path, losses)?,
+            _ => found.extend(block_of(block, &path, losses)?),
+        }
     }
     Ok(found)
 }
@@ -227,25 +231,15 @@ fn result_blocks(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Ve
 fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Block>> {
     let cache = cache(block);
     let text_of = |name: &str| block.get_str(name).map(|s| s.into_owned());
-    if let Some(known) = known_in(block.get_str("type").as_deref().unwrap_or_default()) {
-        // That nobody but the model has called says nothing.
-        let direct = block.get("caller").and_then(|caller| caller.get_str("type"));
-        let caller = if direct.as_deref() == Some("direct") { "caller" } else { "type" };
-        losses.unread(block, path, &[known, &["type", "cache_control", caller]].concat());
-    }
+    note_unread(block, path, losses);
     Ok(match block.get_str("type").as_deref() {
         Some("text") => {
             must_be_text(block.get("text"), &format!("{path}.text"))?;
             text_of("text").filter(|text| !text.is_empty()).map(|text| Block::Text { text, cache })
         }
         Some("image") => {
-            source(block, path, losses).map(|source| Block::Image { source, detail: None, cache })
+            source(block, path, losses)?.map(|source| Block::Image { source, detail: None, cache })
         }
-        Some("document") => document(block, path, losses)?.map(|source| Block::Document {
-            source,
-            name: text_of("title"),
-            cache,
-        }),
         Some("tool_use") => {
             let (Some(id), Some(name)) = (text_of("id"), text_of("name")) else {
                 return Err(WireError::invalid(format!("`{path}` must have an id and a name")).at(path));
@@ -278,23 +272,20 @@ fn block_of(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Bl
         Some("redacted_thinking") => {
             text_of("data").map(|data| Block::Redacted { seal: Seal::read(Maker::Anthropic, &data) })
         }
-        Some("search_result") => {
-            losses.approximated(path, "a search result becomes text");
-            let title = text_of("title").unwrap_or_default();
-            let origin = text_of("source").unwrap_or_default();
-            let parts: Vec<String> = block
-                .get("content")
-                .into_iter()
-                .flat_map(Val::elements)
-                .filter_map(|p| Some(p.get_str("text")?.into_owned()))
-                .collect();
-            Some(Block::text(format!("{title}\n{origin}\n{}", parts.join("\n"))))
-        }
         _ => {
             losses.dropped(path, "the target has no such content");
             None
         }
     })
+}
+
+/// Notes what a block has that nobody reads.
+fn note_unread(block: Val<'_>, path: &str, losses: &mut Losses) {
+    let Some(known) = known_in(block.get_str("type").as_deref().unwrap_or_default()) else { return };
+    // That nobody but the model has called says nothing.
+    let direct = block.get("caller").and_then(|caller| caller.get_str("type"));
+    let caller = if direct.as_deref() == Some("direct") { "caller" } else { "type" };
+    losses.unread(block, path, &[known, &["type", "cache_control", caller]].concat());
 }
 
 /// What a block of a kind has that is read; `None` for one that is dropped as a whole.
@@ -312,36 +303,97 @@ fn known_in(kind: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-fn source(block: Val<'_>, path: &str, losses: &mut Losses) -> Option<Source> {
-    let source = block.get("source")?;
-    match source.get_str("type").as_deref() {
+/// Where an image or a document is; `None` where that is nowhere for others.
+fn source(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Source>> {
+    let Some(source) = block.get("source") else {
+        return Err(WireError::invalid(format!("`{path}.source` is missing")).at(path));
+    };
+    let said = |name: &str| {
+        let (text, path) = (source.get_str(name), format!("{path}.source.{name}"));
+        let text = text.map(|text| text.into_owned());
+        text.ok_or_else(|| WireError::invalid(format!("`{path}` must be a string")).at(path))
+    };
+    Ok(match source.get_str("type").as_deref() {
         Some("base64") => Some(Source::Base64 {
             media_type: source.get_str("media_type").unwrap_or_default().into_owned(),
-            data: source.get_str("data")?.into_owned(),
+            data: said("data")?,
         }),
-        Some("url") => Some(Source::Url(source.get_str("url")?.into_owned())),
+        Some("url") => Some(Source::Url(said("url")?)),
+        Some("text") if block.get_str("type").as_deref() == Some("document") => {
+            Some(Source::Text(said("data")?))
+        }
         _ => {
             losses.dropped(path, "a file that is stored at one provider can't be sent to another");
             None
         }
-    }
+    })
 }
 
-fn document(block: Val<'_>, path: &str, losses: &mut Losses) -> Result<Option<Source>> {
-    let Some(found) = block.get("source") else {
-        return Err(WireError::invalid(format!("`{path}.source` is missing")).at(path));
+/// A document, and the pictures in it behind it.
+fn document(found: &mut Vec<Block>, block: Val<'_>, path: &str, losses: &mut Losses) -> Result<()> {
+    note_unread(block, path, losses);
+    let (cache, name) = (cache(block), block.get_str("title").map(|title| title.into_owned()));
+    let Some(content) = block.get("source").filter(|it| it.get_str("type").as_deref() == Some("content"))
+    else {
+        let source = source(block, path, losses)?;
+        found.extend(source.map(|source| Block::Document { source, name, cache }));
+        return Ok(());
     };
-    Ok(match found.get_str("type").as_deref() {
-        Some("text") => found.get_str("data").map(|text| Source::Text(text.into_owned())),
-        Some("content") => {
-            let whole = found.get_str("content").map(|text| text.into_owned());
-            let parts = found
-                .get("content")
-                .into_iter()
-                .flat_map(Val::elements)
-                .filter_map(|p| Some(p.get_str("text")?.into_owned()));
-            Some(Source::Text(whole.into_iter().chain(parts).collect::<Vec<_>>().join("\n")))
+    let (text, pictures) = inner(content, &format!("{path}.source"), losses)?;
+    if !text.is_empty() {
+        found.push(Block::Document { source: Source::Text(text), name, cache: cache.clone() });
+    }
+    behind(found, pictures, cache, path, losses);
+    Ok(())
+}
+
+/// A search result as a text, and the pictures in it behind it.
+fn search_result(found: &mut Vec<Block>, block: Val<'_>, path: &str, losses: &mut Losses) -> Result<()> {
+    note_unread(block, path, losses);
+    losses.approximated(path, "a search result becomes text");
+    let said = |name: &str| block.get_str(name).unwrap_or_default();
+    let (text, pictures) = inner(block, path, losses)?;
+    found.push(Block::text(format!("{}\n{}\n{text}", said("title"), said("source"))));
+    behind(found, pictures, None, path, losses);
+    Ok(())
+}
+
+/// The texts of a content, joined, and its pictures.
+fn inner(holder: Val<'_>, path: &str, losses: &mut Losses) -> Result<(String, Vec<Block>)> {
+    let path = format!("{path}.content");
+    let Some(content) = holder.get("content") else { return Ok(Default::default()) };
+    must_be_parts(content, &path)?;
+    let (mut texts, mut pictures) = (Vec::new(), Vec::new());
+    texts.extend(content.as_str().map(|text| text.into_owned()));
+    for (n, part) in content.elements().enumerate() {
+        let path = format!("{path}[{n}]");
+        if part.get_str("type").as_deref() == Some("image") {
+            pictures.extend(block_of(part, &path, losses)?);
+            continue;
         }
-        _ => source(block, path, losses),
-    })
+        must_be_text(part.get("text"), &format!("{path}.text"))?;
+        match part.get_str("text") {
+            Some(text) => texts.push(text.into_owned()),
+            None => losses.dropped(path, "the target has no such content"),
+        }
+    }
+    Ok((texts.join("\n"), pictures))
+}
+
+/// Puts the pictures of a document behind it. One that is nothing else hands on its mark.
+fn behind(
+    found: &mut Vec<Block>,
+    mut pictures: Vec<Block>,
+    cache: Option<String>,
+    path: &str,
+    losses: &mut Losses,
+) {
+    if pictures.is_empty() {
+        return;
+    }
+    losses.approximated(path, "the pictures in it follow it");
+    if let Some(mark @ None) = pictures.last_mut().and_then(Block::mark) {
+        *mark = cache;
+    }
+    found.append(&mut pictures);
 }

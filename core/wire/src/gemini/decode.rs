@@ -12,7 +12,9 @@ use crate::ir::{
 };
 use crate::json::{Kind, Val, object};
 use crate::loss::Losses;
+use crate::openai_chat::{must_be_text, nameless};
 use crate::search;
+use crate::value;
 
 /// Who speaks for a caller who has named a voice of Gemini's, or none.
 const OPENAI_VOICE: &str = "alloy";
@@ -38,7 +40,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
         }
         match &*camel_case(&name) {
             "contents" => contents(&mut request, value, losses)?,
-            "systemInstruction" => system(&mut request, value, losses),
+            "systemInstruction" => system(&mut request, value, losses)?,
             "tools" => {
                 for (at, tool) in value.elements().enumerate() {
                     tools(&mut request, tool, at, losses)?;
@@ -66,18 +68,30 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
     Ok(request)
 }
 
-/// The parts of a content. A lone one may stand without its list, as in Google's own examples.
-fn parts_in(content: Val<'_>) -> impl Iterator<Item = Val<'_>> {
-    let parts = content.get("parts");
-    let lone = parts.filter(|parts| parts.kind() == Kind::Object);
-    lone.into_iter().chain(parts.into_iter().flat_map(Val::elements))
+/// The elements of a list. A lone one may stand without it, as in Google's own examples.
+fn list<'v>(value: Option<Val<'v>>, path: &str) -> Result<impl Iterator<Item = Val<'v>> + use<'v>> {
+    if value.is_some_and(|value| !matches!(value.kind(), Kind::Object | Kind::Array | Kind::Null)) {
+        return Err(WireError::invalid(format!("`{path}` must be an array")).at(path));
+    }
+    let lone = value.filter(|value| value.kind() == Kind::Object);
+    Ok(lone.into_iter().chain(value.into_iter().flat_map(Val::elements)))
 }
 
-fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
+/// The parts of a content.
+fn parts_in<'v>(content: Val<'v>, path: &str) -> Result<impl Iterator<Item = Val<'v>> + use<'v>> {
+    list(content.get("parts"), &format!("{path}.parts"))
+}
+
+fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) -> Result<()> {
+    if !matches!(value.kind(), Kind::String | Kind::Object) {
+        let message = "`systemInstruction` must be a content with `parts`";
+        return Err(WireError::invalid(message).at("systemInstruction"));
+    }
     let mut texts: Vec<String> = Vec::new();
     texts.extend(value.as_str().map(|text| text.into_owned()));
-    for (n, part) in parts_in(value).enumerate() {
+    for (n, part) in parts_in(value, "systemInstruction")?.enumerate() {
         let path = format!("systemInstruction.parts[{n}]");
+        must_be_text(part.get("text"), &format!("{path}.text"))?;
         match part.get_str("text") {
             Some(text) => {
                 unread(part, &path, &["text"], losses);
@@ -88,6 +102,7 @@ fn system(request: &mut Request, value: Val<'_>, losses: &mut Losses) {
     }
     texts.retain(|text| !text.trim().is_empty());
     request.system = texts.into_iter().map(|text| SystemText { text, cache: None }).collect();
+    Ok(())
 }
 
 fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -> Result<()> {
@@ -105,8 +120,8 @@ fn tools(request: &mut Request, tool: Val<'_>, at: usize, losses: &mut Losses) -
             continue;
         }
         for (n, declared) in value.elements().enumerate() {
-            let Some(name) = declared.get_str("name") else { continue };
             let path = format!("tools[{at}].functionDeclarations[{n}]");
+            let name = declared.get_str("name").ok_or_else(|| nameless(&path))?;
             unread(declared, &path, &["name", "description", "parameters", "parametersJsonSchema"], losses);
             let schema = match member(declared, "parametersJsonSchema") {
                 Some(schema) => Some(schema.raw().to_owned()),
@@ -168,26 +183,24 @@ fn generation(request: &mut Request, config: Val<'_>, losses: &mut Losses) -> Re
     let (mut speaks, mut speech) = (false, None);
     for (name, value) in config.members().filter(|(_, value)| !value.is_null()) {
         // Google's JSON has numbers as texts, too.
-        let number = || match value.as_str() {
-            Some(text) => {
-                let v = Val::parse(&text).ok().filter(|v| v.kind() == Kind::Number);
-                v.map(|v| v.raw().to_owned())
-            }
-            None => (value.kind() == Kind::Number).then(|| value.raw().to_owned()),
+        let number = |losses: &mut Losses| {
+            let text = value.as_str();
+            let said = text.as_deref().and_then(|text| Val::parse(text).ok()).unwrap_or(value);
+            value::number(said, &format!("generationConfig.{name}"), losses)
         };
         let whole = || value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
         match &*camel_case(&name) {
-            "temperature" => request.temperature = number(),
-            "topP" => request.top_p = number(),
+            "temperature" => request.temperature = number(losses),
+            "topP" => request.top_p = number(losses),
             // Some writers have no integers.
-            "topK" => request.top_k = value.as_u64().map(|n| n.to_string()).or_else(number),
-            "seed" => request.seed = number(),
-            "presencePenalty" => request.presence_penalty = number(),
-            "frequencyPenalty" => request.frequency_penalty = number(),
+            "topK" => request.top_k = value.as_u64().map(|n| n.to_string()).or_else(|| number(losses)),
+            "seed" => request.seed = number(losses),
+            "presencePenalty" => request.presence_penalty = number(losses),
+            "frequencyPenalty" => request.frequency_penalty = number(losses),
             "candidateCount" => request.n = whole(),
             "maxOutputTokens" => request.max_output = whole(),
             "stopSequences" => {
-                request.stop = value.elements().filter_map(Val::as_str).map(|s| s.into_owned()).collect();
+                request.stop = value::stops(value, "generationConfig.stopSequences", losses);
             }
             "responseLogprobs" if value.as_bool() == Some(true) => {
                 request.logprobs.get_or_insert_default();
@@ -322,10 +335,9 @@ impl Open {
     }
 }
 
-fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result<()> {
+fn contents(request: &mut Request, contents: Val<'_>, losses: &mut Losses) -> Result<()> {
     let mut open = Open::default();
-    let lone = Some(list).filter(|list| list.kind() == Kind::Object);
-    for (at, content) in lone.into_iter().chain(list.elements()).enumerate() {
+    for (at, content) in list(Some(contents), "contents")?.enumerate() {
         let path = format!("contents[{at}]");
         let role = match content.get_str("role").as_deref() {
             None | Some("" | "user" | "function") => Role::User,
@@ -337,7 +349,7 @@ fn contents(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
         };
         unread(content, &path, &["role", "parts"], losses);
         let mut blocks = Vec::new();
-        for (n, found) in parts_in(content).enumerate() {
+        for (n, found) in parts_in(content, &path)?.enumerate() {
             let path = format!("{path}.parts[{n}]");
             part_of(&mut blocks, found, &path, &mut open, losses)?;
         }
@@ -398,6 +410,7 @@ fn part_of(
     if seal.is_some() {
         blocks.push(Block::Thinking { text: String::new(), seal });
     }
+    must_be_text(v.get("text"), &format!("{path}.text"))?;
     if let Some(text) = v.get_str("text") {
         if !text.trim().is_empty() {
             blocks.push(Block::text(text));

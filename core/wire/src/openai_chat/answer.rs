@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use sluicegate_core::quirk::Quirks;
+use sluicegate_core::quirk::{Quirks, ThinkTags};
 
 use super::thought::Thoughts;
 use crate::bridge::Reply;
@@ -22,8 +22,10 @@ pub(crate) const NO_FILES: &str =
 pub(crate) struct Decoder {
     tools: Vec<Tool>,
     quirks: Option<Arc<Quirks>>,
-    /// Where reasoning stands in the text: what tells them apart, by choice.
-    thinks: Option<Vec<(u32, Think)>>,
+    /// How reasoning stands in the text, if it does.
+    think_tags: Option<ThinkTags>,
+    /// What tells them apart, by choice.
+    thinks: Vec<(u32, Think)>,
     thoughts: Thoughts,
     pub(crate) losses: Losses,
 }
@@ -43,10 +45,15 @@ struct Tool {
     early: String,
 }
 
+/// Whether an answer ended because its ceiling was reached.
+fn is_cut(reason: &str) -> bool {
+    matches!(reason, "length" | "max_tokens")
+}
+
 impl Decoder {
     /// One for answers of a provider that may differ from the format.
     pub(crate) fn heeding(reply: &Reply) -> Self {
-        Self { quirks: reply.quirks.clone(), thinks: reply.thinks_in_text.then(Vec::new), ..Self::default() }
+        Self { quirks: reply.quirks.clone(), think_tags: reply.think_tags, ..Self::default() }
     }
 
     /// Reads one JSON document of the stream, or the whole body.
@@ -63,8 +70,10 @@ impl Decoder {
             let mut emit = |event| on(Item { choice: index, event });
             let (delta, message) = (choice.get("delta"), choice.get("message"));
             if let Some(said) = delta.or(message) {
-                self.thoughts.read(index, said, delta.is_none(), &mut self.losses, &mut emit);
-                self.delta(index, said, &mut emit);
+                self.thoughts(index, said, delta.is_none(), &mut emit);
+                let reason = choice.get_str("finish_reason");
+                let is_whole = delta.is_none().then(|| reason.as_deref().is_some_and(is_cut));
+                self.delta(index, said, is_whole, &mut emit);
             }
             let content = choice.get("logprobs").and_then(|l| l.get("content"));
             if let Some(content) = content.filter(|content| content.elements().next().is_some()) {
@@ -75,10 +84,11 @@ impl Decoder {
                     think.finish(&mut emit);
                 }
                 let own = ended(self.quirks.as_deref(), &reason);
+                let calls = self.calls(index);
                 let reason = match (own, &*reason) {
                     (Ended::By(stop), _) => stop,
-                    (_, "length" | "max_tokens") => Stop::Length,
-                    (_, "tool_calls" | "function_call") => Stop::ToolUse,
+                    (_, reason) if is_cut(reason) => Stop::Length,
+                    (_, "tool_calls" | "function_call") if calls => Stop::ToolUse,
                     (_, "content_filter" | "sensitive") => Stop::Refusal,
                     _ => Stop::End,
                 };
@@ -87,17 +97,32 @@ impl Decoder {
         }
     }
 
-    fn delta(&mut self, choice: u32, delta: Val<'_>, emit: &mut impl FnMut(Event)) {
+    /// What was thought, where that stands beside the text: then it doesn't stand in it.
+    fn thoughts(&mut self, choice: u32, said: Val<'_>, whole: bool, emit: &mut impl FnMut(Event)) {
+        let mut is_apart = false;
+        self.thoughts.read(choice, said, whole, &mut self.losses, &mut |event| {
+            is_apart = true;
+            emit(event);
+        });
+        if let Some(think) = self.think(choice).filter(|_| is_apart) {
+            think.apart(emit);
+        }
+    }
+
+    /// Reads a piece of a message, or all of one that `is_whole`, with whether it was cut off.
+    fn delta(&mut self, choice: u32, delta: Val<'_>, is_whole: Option<bool>, emit: &mut impl FnMut(Event)) {
         match delta.get("content") {
             // QUIRK(mistral, 2026-05): reasoning models stream lists of typed parts.
             Some(content) if content.kind() == Kind::Array => {
-                content.elements().for_each(|part| list_part(part, emit))
+                content.elements().for_each(|part| self.part(part, emit))
             }
+            Some(part) if part.kind() == Kind::Object => self.part(part, emit),
             Some(content) => {
                 if let Some(text) = non_empty(content.as_str()) {
-                    match self.think(choice) {
-                        Some(think) => think.push(&text, emit),
-                        None => emit(Event::Text(text.into_owned())),
+                    match (self.think(choice), is_whole) {
+                        (Some(think), Some(is_cut)) => think.whole(&text, is_cut, emit),
+                        (Some(think), None) => think.push(&text, emit),
+                        (None, _) => emit(Event::Text(text.into_owned())),
                     }
                 }
             }
@@ -114,18 +139,13 @@ impl Decoder {
             };
             let title = source.get_str("title").map(|t| t.into_owned());
             // Where reasoning stands in the text, places count it.
-            let place = place_of(source).filter(|_| self.thinks.is_none());
+            let place = place_of(source).filter(|_| self.think_tags.is_none());
             emit(Event::Citation(Citation { url: url.into_owned(), title, place }));
         }
         // QUIRK(openrouter, 2026-11, https://openrouter.ai/docs/features/multimodal/image-generation): pictures that models make stand
         // beside the text; LiteLLM has them in the same place.
         for picture in delta.get("images").into_iter().flat_map(Val::elements) {
-            let url =
-                picture.get("image_url").and_then(|inner| inner.get_str("url").or_else(|| inner.as_str()));
-            match url.map(|url| image_source(&url, "images[]", &mut self.losses)) {
-                Some(Ok(source)) => emit(Event::Image(source)),
-                _ => self.losses.dropped("images[]", "a picture that can't be read"),
-            }
+            self.picture(picture, "images[]", emit);
         }
         if let Some(audio) = delta.get("audio") {
             if let Some(words) = non_empty(audio.get_str("transcript")) {
@@ -145,14 +165,57 @@ impl Decoder {
         }
     }
 
+    /// A part of a list, or one that stands alone.
+    fn part(&mut self, part: Val<'_>, emit: &mut impl FnMut(Event)) {
+        match part.get_str("type").as_deref() {
+            Some("thinking") => {
+                let inner = part.get("thinking");
+                let whole = inner.and_then(Val::as_str);
+                let pieces =
+                    inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
+                whole.into_iter().chain(pieces).for_each(|text| emit(Event::Thinking(text.into_owned())));
+            }
+            Some("refusal") => {
+                let text = non_empty(part.get_str("refusal"));
+                text.into_iter().for_each(|text| emit(Event::Refusal(text.into_owned())));
+            }
+            Some("image_url") => self.picture(part, "content[]", emit),
+            _ => match part.get("text").filter(|text| text.kind() == Kind::String) {
+                Some(text) => {
+                    let text = non_empty(text.as_str());
+                    text.into_iter().for_each(|text| emit(Event::Text(text.into_owned())));
+                }
+                None => self.losses.dropped("content[]", "a part of a kind that we don't know"),
+            },
+        }
+    }
+
+    /// A picture that the model made.
+    fn picture(&mut self, picture: Val<'_>, path: &str, emit: &mut impl FnMut(Event)) {
+        let url = picture.get("image_url").and_then(|inner| inner.get_str("url").or_else(|| inner.as_str()));
+        match url.map(|url| image_source(&url, path, &mut self.losses)) {
+            Some(Ok(source)) => emit(Event::Image(source)),
+            _ => self.losses.dropped(path, "a picture that can't be read"),
+        }
+    }
+
+    /// Whether a choice calls tools. Calls that nobody named are none.
+    fn calls(&mut self, choice: u32) -> bool {
+        let of_choice = |tool: &&Tool| tool.choice == choice;
+        if self.tools.iter().filter(of_choice).any(|tool| !tool.started) {
+            self.losses.dropped("tool_calls[]", "a call that names no tool");
+        }
+        self.tools.iter().filter(of_choice).any(|tool| tool.started)
+    }
+
     /// What tells reasoning from text in a choice, if they stand together.
     fn think(&mut self, choice: u32) -> Option<&mut Think> {
-        let thinks = self.thinks.as_mut()?;
+        let tags = self.think_tags?;
         // BOUND: as many as an answer has choices.
-        if !thinks.iter().any(|(index, _)| *index == choice) {
-            thinks.push((choice, Think::default()));
+        if !self.thinks.iter().any(|(index, _)| *index == choice) {
+            self.thinks.push((choice, Think::new(tags)));
         }
-        thinks.iter_mut().find(|(index, _)| *index == choice).map(|(_, think)| think)
+        self.thinks.iter_mut().find(|(index, _)| *index == choice).map(|(_, think)| think)
     }
 
     fn call(&mut self, choice: u32, n: usize, call: Val<'_>, emit: &mut impl FnMut(Event)) {
@@ -242,22 +305,6 @@ impl Decoder {
             named && tool.started && id.is_some_and(|id| tool.id != id && !tool.id.starts_with(id))
         });
         found.filter(|_| !other_call).map(|(at, _)| at)
-    }
-}
-
-fn list_part(part: Val<'_>, emit: &mut impl FnMut(Event)) {
-    match part.get_str("type").as_deref() {
-        Some("thinking") => {
-            let inner = part.get("thinking");
-            let whole = inner.and_then(Val::as_str);
-            let pieces = inner.into_iter().flat_map(Val::elements).filter_map(|piece| piece.get_str("text"));
-            whole.into_iter().chain(pieces).for_each(|text| emit(Event::Thinking(text.into_owned())));
-        }
-        _ => {
-            if let Some(text) = non_empty(part.get_str("text")) {
-                emit(Event::Text(text.into_owned()));
-            }
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::loss::Losses;
 use crate::media;
 use crate::scan::is_ours_in_metadata;
 use crate::search;
+use crate::value;
 
 use super::{legacy, thought};
 
@@ -26,7 +27,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
 
 /// Reads one top-level field that isn't `null`.
 pub(crate) fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
-    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    let number = |losses: &mut Losses| value::number(value, name, losses);
     match name {
         "model" => request.model = value.as_str().unwrap_or_default().into_owned(),
         "messages" => messages(request, value, losses)?,
@@ -37,13 +38,13 @@ pub(crate) fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &
         }
         "parallel_tool_calls" => request.parallel_tools = value.as_bool(),
         "max_tokens" | "max_completion_tokens" => request.max_output = request.max_output.max(value.as_u64()),
-        "temperature" => request.temperature = number(),
-        "top_p" => request.top_p = number(),
+        "temperature" => request.temperature = number(losses),
+        "top_p" => request.top_p = number(losses),
         // Not OpenAI's own, but understood by many servers of its format.
-        "top_k" => request.top_k = number(),
-        "seed" => request.seed = number(),
-        "presence_penalty" => request.presence_penalty = number(),
-        "frequency_penalty" => request.frequency_penalty = number(),
+        "top_k" => request.top_k = number(losses),
+        "seed" => request.seed = number(losses),
+        "presence_penalty" => request.presence_penalty = number(losses),
+        "frequency_penalty" => request.frequency_penalty = number(losses),
         "n" => request.n = value.as_u64(),
         "logprobs" if value.as_bool() == Some(true) => {
             request.logprobs.get_or_insert_default();
@@ -53,14 +54,7 @@ pub(crate) fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &
         "prompt_cache_key" => request.cache_key = value.as_str().map(|s| s.into_owned()),
         "audio" => request.audio = Some(value.raw().to_owned()),
         "tool_choice" => tool_choice(request, value, losses),
-        "stop" => {
-            request.stop = value
-                .as_str()
-                .into_iter()
-                .chain(value.elements().filter_map(Val::as_str))
-                .map(|s| s.into_owned())
-                .collect();
-        }
+        "stop" => request.stop = value::stops(value, name, losses),
         "stream" => request.stream = value.as_bool() == Some(true),
         "user" => request.user = value.as_str().map(|s| s.into_owned()),
         "safety_identifier" => request.safety_id = value.as_str().map(|s| s.into_owned()),
@@ -249,7 +243,7 @@ fn messages(request: &mut Request, list: Val<'_>, losses: &mut Losses) -> Result
             losses.dropped(format!("{path}.name"), "the target has no names of speakers");
         }
         match &*role {
-            "system" | "developer" => system(request, message, &path, losses),
+            "system" | "developer" => system(request, message, &path, losses)?,
             "user" => {
                 let mut blocks = parts(content, &path, losses)?;
                 mark(&mut blocks, cache(message));
@@ -329,11 +323,16 @@ fn mark(blocks: &mut [Block], mark: Option<String>) {
 }
 
 /// The texts of a system prompt: one, or a list of parts.
-pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) -> Vec<SystemText> {
+///
+/// # Errors
+/// It is neither, or a text in it is none.
+pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<SystemText>> {
+    must_be_parts(content, path)?;
     let mut texts: Vec<SystemText> = Vec::new();
     texts.extend(content.as_str().map(|text| SystemText { text: text.into_owned(), cache: None }));
     for (n, part) in content.elements().enumerate() {
         let path = format!("{path}[{n}]");
+        must_be_text(part.get("text"), &format!("{path}.text"))?;
         match part.get_str("text") {
             Some(text) => {
                 losses.unread(part, &path, &["type", "text", "cache_control"]);
@@ -342,28 +341,29 @@ pub(crate) fn system_texts(content: Val<'_>, path: &str, losses: &mut Losses) ->
             None => losses.dropped(path, "a system prompt is text"),
         }
     }
-    texts
+    Ok(texts)
 }
 
 /// Leading system texts are the system prompt; later ones become marked user text, where they stand.
-fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) {
+fn system(request: &mut Request, message: Val<'_>, path: &str, losses: &mut Losses) -> Result<()> {
     let Some(content) = message.get("content") else {
-        return;
+        return Ok(());
     };
-    let mut texts = system_texts(content, &format!("{path}.content"), losses);
+    let mut texts = system_texts(content, &format!("{path}.content"), losses)?;
     texts.retain(|t| !t.text.trim().is_empty());
     if let Some(last) = texts.last_mut().filter(|last| last.cache.is_none()) {
         last.cache = cache(message);
     }
     if request.messages.is_empty() {
         request.system.extend(texts);
-        return;
+        return Ok(());
     }
     losses.approximated(path, "a system message after the first turn becomes marked user text");
     let blocks = texts
         .into_iter()
         .map(|t| Block::Text { text: format!("<system>\n{}\n</system>", t.text), cache: t.cache });
     request.add(Role::User, blocks.collect::<Vec<_>>());
+    Ok(())
 }
 
 fn assistant(message: Val<'_>, path: &str, losses: &mut Losses) -> Result<Vec<Block>> {

@@ -391,8 +391,16 @@ fn messages(
     }
     // `developer` is refused by many servers of this format; all take `system`.
     if system.iter().any(|(_, mark)| mark.is_some()) {
+        // Who joins parts puts nothing between them.
+        let last = system.len().saturating_sub(1);
         message(a, "system", |o| {
-            o.array("content", |a| system.iter().for_each(|(text, mark)| text_part(a, text, *mark)));
+            o.array("content", |a| {
+                for (at, (text, mark)) in system.iter().enumerate() {
+                    let apart =
+                        if at < last { Cow::Owned(format!("{text}\n\n")) } else { Cow::Borrowed(*text) };
+                    text_part(a, &apart, *mark);
+                }
+            });
         });
     } else if !system.is_empty() {
         let texts: Vec<&str> = system.iter().map(|(text, _)| *text).collect();
@@ -582,8 +590,23 @@ fn assistant(
             _ => losses.dropped(path, "the target has no such content in an assistant's turn"),
         }
     }
-    if turn.blocks.iter().any(|block| matches!(block, Block::ToolUse { cache: Some(_), .. })) {
-        losses.dropped(format!("{path}.cache_control"), "a call has no place for it");
+    let of_call = turn.blocks.iter().rev().find_map(|block| match block {
+        Block::ToolUse { cache, .. } => cache.as_deref(),
+        _ => None,
+    });
+    match of_call {
+        None => {}
+        Some(_) if text.is_empty() => {
+            losses.dropped(format!("{path}.cache_control"), "a call has no place for it");
+        }
+        Some(_) if marked.is_some() => {}
+        Some(mark) => {
+            losses.approximated(
+                format!("{path}.cache_control"),
+                "a call has no place for it: the text before it has",
+            );
+            marked = Some(mark);
+        }
     }
     if text.is_empty() && calls.is_empty() {
         return;

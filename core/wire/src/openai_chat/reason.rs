@@ -171,7 +171,7 @@ impl Thoughts {
     pub(super) fn of(quirks: Option<&Quirks>, model: &str) -> Self {
         match quirks {
             Some(quirks) if quirks.wants_thoughts(Format::OpenaiChat, model) => Thoughts::Apart,
-            Some(quirks) if quirks.has_think_tags(model) => Thoughts::InText,
+            Some(quirks) if quirks.takes_think_tags(model) => Thoughts::InText,
             _ => Thoughts::Unwanted,
         }
     }

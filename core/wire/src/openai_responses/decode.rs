@@ -6,17 +6,20 @@ use crate::ir::{
     Block, Effort, Maker, OutputFormat, Reasoning, Request, Role, Seal, Source, SystemText, Tier, Tool,
     ToolChoice, ToolKind,
 };
-use crate::json::{Kind, Val};
+use crate::json::Val;
 use crate::loss::Losses;
 use crate::media;
 use crate::openai_chat::{detail_of, must_be_parts, must_be_text, nameless, object_or_wrapped};
 use crate::search;
+use crate::value;
 
 /// Decodes a body that was scanned. Fields named in `skip` are as good as absent.
 pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Result<Request> {
     let mut request = Request::default();
     // They stand before the input, wherever their field does.
-    if let Some(text) = body.get_str("instructions").filter(|text| !text.trim().is_empty()) {
+    let instructions = body.get("instructions").filter(|_| !skip.contains(&"instructions"));
+    must_be_text(instructions, "instructions")?;
+    if let Some(text) = instructions.and_then(Val::as_str).filter(|text| !text.trim().is_empty()) {
         request.system.push(SystemText { text: text.into_owned(), cache: None });
     }
     for (name, value) in body.members() {
@@ -38,7 +41,7 @@ pub(crate) fn request(body: Val<'_>, skip: &[&str], losses: &mut Losses) -> Resu
 }
 
 fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses) -> Result<()> {
-    let number = || (value.kind() == Kind::Number).then(|| value.raw().to_owned());
+    let number = |losses: &mut Losses| value::number(value, name, losses);
     let text = || value.as_str().map(|s| s.into_owned());
     match name {
         "model" => request.model = text().unwrap_or_default(),
@@ -57,8 +60,8 @@ fn field(request: &mut Request, name: &str, value: Val<'_>, losses: &mut Losses)
         "tool_choice" => tool_choice(request, value, losses),
         "parallel_tool_calls" => request.parallel_tools = value.as_bool(),
         "max_output_tokens" => request.max_output = value.as_u64(),
-        "temperature" => request.temperature = number(),
-        "top_p" => request.top_p = number(),
+        "temperature" => request.temperature = number(losses),
+        "top_p" => request.top_p = number(losses),
         "top_logprobs" => request.logprobs.get_or_insert_default().top = value.as_u64(),
         "include" => {
             for wanted in value.elements().filter_map(Val::as_str) {
@@ -227,6 +230,7 @@ fn input(request: &mut Request, value: Val<'_>, losses: &mut Losses) -> Result<(
         }
         return Ok(());
     }
+    must_be_parts(value, "input")?;
     for (at, element) in value.elements().enumerate() {
         item(request, element, &format!("input[{at}]"), losses)?;
     }
@@ -277,6 +281,13 @@ fn item(request: &mut Request, item: Val<'_>, path: &str, losses: &mut Losses) -
             request.add(Role::User, [Block::ToolResult { id, content, is_error: false, cache: None }]);
         }
         Some("item_reference") => return Err(reference(path)),
+        // Without it the model would answer as if nothing had been said.
+        Some("compaction") => {
+            let message = format!(
+                "`{path}` is a compacted conversation, which its maker alone can read: call a model of the provider that made it, or send what was said itself"
+            );
+            return Err(WireError::unsupported(message).at(path));
+        }
         Some(_) => losses.dropped(path, "items of the provider's own tools have no place in the target"),
     }
     Ok(())

@@ -300,9 +300,10 @@ impl Scan<'_> {
             "maxOutputTokens" => facts.max_output = Some(whole()?),
             "candidateCount" => {
                 let n = u32::try_from(whole()?).ok().filter(|n| *n >= 1);
-                facts.choices = n.ok_or_else(|| {
+                facts.n = n.ok_or_else(|| {
                     WireError::invalid(format!("`{path}` must be at least 1 and fit 32 bits")).at(path)
                 })?;
+                facts.choices = facts.n;
             }
             "responseSchema" | "responseJsonSchema" => facts.needs.json_schema = true,
             "responseModalities" => {

@@ -9,11 +9,13 @@ use super::{Scan, Scanned, wrong};
 use crate::error::{Result, WireError};
 use crate::json::{Kind, Val, unescape};
 
-/// No image takes more output tokens: OpenAI's largest of the highest quality takes 6,240, and 100 more for each partial one
+/// No image takes more output tokens: OpenAI's largest of the highest quality takes 6,240
 /// (<https://platform.openai.com/docs/guides/image-generation>, read 2026-05). Later models have more room.
 const IMAGE_OUTPUT_MAX: u64 = 16_384;
 /// Partial images that may be asked for, each.
 const PARTIAL_IMAGES_MAX: u64 = 3;
+/// Output tokens of each partial image, on top of those of the image (same page).
+pub(crate) const PARTIAL_IMAGE_TOKENS: u64 = 100;
 /// Images that an edit may bring along with its mask, where nobody has counted them yet.
 const IMAGES_MAX: u32 = 17;
 /// A minute of speech is about 1,250 tokens and 900 characters; at a quarter of the speed, and in scripts of one character for
@@ -179,6 +181,7 @@ impl Scan<'_> {
                     let message = format!("`{name}` must be at most {PARTIAL_IMAGES_MAX}, not {asked}");
                     return Err(WireError::invalid(message).at(name));
                 }
+                self.partial_images = asked;
                 Ok(())
             }
             Field::Size | Field::Quality => {
@@ -252,7 +255,7 @@ impl Scan<'_> {
                 facts.max_output = facts.max_output.or(Some(COMPLETION_TOKENS));
             }
             Format::OpenaiImages | Format::OpenaiImageEdits | Format::OpenaiImageVariations => {
-                facts.extra_output_bound = IMAGE_OUTPUT_MAX;
+                facts.extra_output_bound = IMAGE_OUTPUT_MAX + self.partial_images * PARTIAL_IMAGE_TOKENS;
                 facts.units = u64::from(facts.choices);
                 facts.expected.units = facts.units;
                 if self.format != Format::OpenaiImages {
@@ -321,6 +324,21 @@ mod tests {
             (completions, r#"{"model":"m","prompt":[1,2,3],"n":2}"#, 2, 0, 0),
             (completions, r#"{"model":"m","prompt":[[1,2],[3]]}"#, 2, 0, 0),
             (Format::OpenaiImages, r#"{"model":"m","prompt":"a cat","n":3}"#, 3, 3, 16_384),
+            (
+                Format::OpenaiImages,
+                r#"{"partial_images":3,"model":"m","prompt":"a","stream":true}"#,
+                1,
+                1,
+                16_684,
+            ),
+            (Format::OpenaiImages, r#"{"model":"m","prompt":"a","partial_images":null}"#, 1, 1, 16_384),
+            (
+                Format::OpenaiImageEdits,
+                r#"{"model":"m","prompt":"a","n":2,"partial_images":1}"#,
+                2,
+                2,
+                16_484,
+            ),
             (Format::OpenaiSpeech, r#"{"model":"m","input":"h\u00e9!","voice":"alloy"}"#, 1, 3, 72),
             (Format::OpenaiModerations, r#"{"input":["a",{"type":"text","text":"b"}]}"#, 1, 0, 0),
             (Format::Rerank, r#"{"model":"m","query":"q","documents":["a",{"text":"b"}]}"#, 1, 1, 0),
@@ -348,6 +366,26 @@ mod tests {
             ] {
                 assert_eq!(scan(Format::Rerank, &Bytes::from(body)).unwrap().facts().units, units);
             }
+        }
+    }
+
+    #[test]
+    fn the_best_of_several_is_picked_where_that_can_be_said() {
+        for (format, body, own, translated) in [
+            (Format::OpenaiCompletions, r#"{"model":"m","prompt":"a","best_of":5}"#, 5, 1),
+            (Format::OpenaiCompletions, r#"{"model":"m","best_of":5,"prompt":"a","n":2}"#, 5, 2),
+            (Format::OpenaiCompletions, r#"{"model":"m","prompt":"a","n":3,"best_of":3}"#, 3, 3),
+            (
+                Format::OpenaiChat,
+                r#"{"model":"m","messages":[{"role":"user","content":"a"}],"n":2,"best_of":4}"#,
+                4,
+                2,
+            ),
+        ] {
+            let scanned = scan(format, &Bytes::from_static(body.as_bytes())).unwrap();
+            let call = scanned.facts().call("c".into(), format);
+            let choices = (call.choices_in(format), call.choices_in(Format::GeminiGenerate));
+            assert_eq!(choices, (own, translated), "{body}");
         }
     }
 

@@ -4,6 +4,7 @@ use sluicegate_core::count::{GEMINI_PICTURE, LARGE_GEMINI_PICTURE};
 
 use super::Tap;
 use crate::json::{Kind, Val};
+use crate::media::sniff as image_type;
 use crate::scan::media::image_size;
 
 /// None of 2,048 pixels a side has as many.
@@ -20,6 +21,12 @@ const PACKED: [&str; 4] = ["SUQz", "//", "T2dn", "ZkxhQ"];
 const PICTURE_LEN_MIN: usize = 512;
 /// What stands before one.
 const INLINE: &str = ";base64,";
+/// How its address begins.
+const SCHEME: &str = "data:";
+/// No type of a picture is said in more, in characters.
+const HEAD_LEN_MAX: usize = 96;
+/// So much of the data is looked at for what it is.
+const MAGIC_LEN: usize = 16;
 
 impl Tap {
     /// A part of a list: media, text, or what isn't known.
@@ -27,6 +34,11 @@ impl Tap {
         let is_picture = ["image_url", "image"].iter().find_map(|name| part.get(name));
         if let Some(picture) = is_picture {
             return self.picture(picture.get("url").unwrap_or(picture));
+        }
+        let sound =
+            ["input_audio", "output_audio", "audio"].iter().find_map(|name| part.get(name)?.get("data"));
+        if sound.is_some() {
+            return self.spoken(sound);
         }
         let kind = part.get_str("type");
         let inner = kind.as_deref().filter(|kind| matches!(*kind, "text" | "refusal" | "thinking"));
@@ -72,25 +84,135 @@ impl Tap {
         self.observed.media.audio += bytes.saturating_mul(SOUND_TOKENS_PER_S).div_ceil(per_s);
     }
 
-    /// Some put pictures into the text: how much of it they are, in characters.
+    /// Some put pictures into the text: how much of it they are, in characters. One may go on in the next text.
     pub(super) fn pictures_in(&mut self, text: &str) -> usize {
-        if text.len() < PICTURE_LEN_MIN {
+        let drawn = self.goes_on(text);
+        if drawn == text.len() {
+            return drawn;
+        }
+        let rest = text.get(drawn..).unwrap_or_default();
+        if self.inline.begins_on(rest) {
+            return drawn;
+        }
+        if self.inline.head.is_empty() {
+            return drawn + self.begun_in(rest);
+        }
+        let head = std::mem::take(&mut self.inline.head);
+        let found = self.begun_in(&format!("{head}{rest}"));
+        drawn + found.min(rest.len())
+    }
+
+    /// How much of a text belongs to the picture that the last one ended in.
+    fn goes_on(&mut self, text: &str) -> usize {
+        let Some(before) = self.inline.data.take() else { return 0 };
+        let more = data_len(text);
+        let all = before + more;
+        if more == text.len() {
+            self.inline.data = Some(all);
+        }
+        if all < PICTURE_LEN_MIN {
             return 0;
         }
-        let (mut rest, mut drawn) = (text, 0);
-        while let Some((_, after)) = rest.split_once(INLINE) {
-            let is_data =
-                |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\\' | '-' | '_');
-            let end = after.find(|c| !is_data(c)).unwrap_or(after.len());
-            let (data, behind) = after.split_at(end);
-            if end >= PICTURE_LEN_MIN {
-                self.drawn(data);
-                drawn += end;
-            }
-            rest = behind;
+        if before < PICTURE_LEN_MIN {
+            self.drawn(text);
+            // Until now it was taken for text.
+            self.observed.output_bytes = self.observed.output_bytes.saturating_sub(before as u64);
         }
+        more
+    }
+
+    /// How much of a text the pictures are that begin in it.
+    fn begun_in(&mut self, text: &str) -> usize {
+        let (mut rest, mut drawn) = (text, 0);
+        // Hardly a text has one: that is seen at once.
+        let may_have = text.as_bytes().contains(&b';');
+        while may_have && let Some((before, after)) = rest.split_once(INLINE) {
+            let (data, behind) = after.split_at(data_len(after));
+            rest = behind;
+            if !is_picture(before, data) {
+                continue;
+            }
+            if data.len() >= PICTURE_LEN_MIN {
+                self.drawn(data);
+                drawn += data.len();
+            }
+            if behind.is_empty() {
+                self.inline.data = Some(data.len());
+            }
+        }
+        self.inline.hold(rest);
         drawn
     }
+}
+
+/// A picture in a text that ended before it did.
+#[derive(Debug, Default)]
+pub(super) struct Inline {
+    /// How much of its data has come, in characters.
+    data: Option<usize>,
+    /// What may be the beginning of one, up to its data.
+    head: String,
+    /// So much of the scheme stood at the text's end, in bytes: less than all of it, which is in the head.
+    begun: usize,
+}
+
+impl Inline {
+    /// Keeps the end of a text that may be the head of a picture's address.
+    fn hold(&mut self, text: &str) {
+        match head_in(text) {
+            Some(head) => self.head.push_str(head),
+            None => self.begun = begun_at_end(text),
+        }
+    }
+
+    /// Whether a text is no more than the next letters of a scheme that has begun. One that goes on behind it belongs to a head.
+    fn begins_on(&mut self, text: &str) -> bool {
+        let begun = std::mem::take(&mut self.begun);
+        let (before, behind) = SCHEME.split_at(begun);
+        if begun == 0 {
+            return false;
+        }
+        if text.len() < behind.len() && behind.starts_with(text) {
+            self.begun = begun + text.len();
+            return true;
+        }
+        if text.starts_with(behind) {
+            self.head.push_str(before);
+        }
+        false
+    }
+}
+
+/// How long the base64 is that a text begins with.
+fn data_len(text: &str) -> usize {
+    let is_data = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\\' | '-' | '_');
+    text.find(|c| !is_data(c)).unwrap_or(text.len())
+}
+
+/// Whether data is a picture's: what stands before it says so, or it begins like one.
+fn is_picture(before: &str, data: &str) -> bool {
+    let plain = |text: &str| text.replace('\\', "");
+    let head =
+        before.rfind("data:").and_then(|at| before.get(at..)).filter(|head| head.len() <= HEAD_LEN_MAX);
+    let says_so = head
+        .is_some_and(|head| plain(head).starts_with("data:image/") && !head.contains(char::is_whitespace));
+    says_so || image_type(&plain(data.get(..MAGIC_LEN).unwrap_or(data))).is_some()
+}
+
+/// The end of a text that may be the head of a picture's address.
+fn head_in(text: &str) -> Option<&str> {
+    if !text.as_bytes().contains(&b':') {
+        return None;
+    }
+    let may_be =
+        |head: &&str| head.len() <= HEAD_LEN_MAX && !head.contains(|c: char| c.is_whitespace() || c == ')');
+    text.rfind(SCHEME).and_then(|at| text.get(at..)).filter(may_be)
+}
+
+/// How much of the scheme a text ends with, where that isn't all of it.
+fn begun_at_end(text: &str) -> usize {
+    let ends = |len: &usize| SCHEME.get(..*len).is_some_and(|part| text.ends_with(part));
+    (1..SCHEME.len()).rev().find(ends).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -120,6 +242,9 @@ mod tests {
             )
         };
         let said = r#","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1120,"totalTokenCount":1130,"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1120}]}"#;
+        let two = r#","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":2}"#;
+        let both = r#","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":2242}"#;
+        let plain = r#","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1120}"#;
         let picture =
             format!(r#"{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{data}"}}}}"#);
         let (openai, google) = (Format::OpenaiChat, Format::GeminiGenerate);
@@ -140,6 +265,26 @@ mod tests {
                 (1, 0, 157),
             ),
             (openai, vec![chat(&format!(r#""audio":{{"data":"SUQz{data}"}}"#))], (0, 0, 469)),
+            (
+                openai,
+                vec![chat(&format!(
+                    r#""content":[{{"type":"input_audio","input_audio":{{"data":"{data}","format":"pcm16"}}}}]"#
+                ))],
+                (0, 0, 157),
+            ),
+            (
+                Format::OpenaiResponses,
+                vec![
+                    format!(r#"{{"type":"response.output_audio.delta","delta":"{data}"}}"#),
+                    r#"{"type":"response.output_audio_transcript.delta","delta":"word"}"#.to_owned(),
+                ],
+                (1, 0, 157),
+            ),
+            // A report that hasn't risen by anything like it doesn't have it.
+            (google, vec![gemini("image/png", two)], (2, 1_290, 0)),
+            (google, vec![gemini("image/png", two), gemini("image/png", both)], (2_242, 0, 0)),
+            (google, vec![gemini("image/png", plain)], (1_120, 0, 0)),
+            (google, vec![gemini("image/png", plain), gemini("image/png", plain)], (1_120, 1_290, 0)),
             (google, vec![gemini("image/png", "")], (0, 1_290, 0)),
             (google, vec![gemini("audio/L16;rate=24000", "")], (0, 0, 157)),
             (google, vec![gemini("image/png", said)], (0, 1_120, 0)),
@@ -160,6 +305,65 @@ mod tests {
         let mut tap = Tap::new(google, None);
         tap.drawn("iVBORw0KGgoAAAANSUhEUgAAEAAAABAACAYAAAA");
         assert_eq!(tap.observed.media.image, 2_000);
+    }
+
+    #[test]
+    fn pictures_in_texts_are_known_by_their_type_or_their_beginning() {
+        let data = "A".repeat(20_000);
+        let png = format!("iVBORw0KGgo{data}");
+        for (text, want) in [
+            (format!("x;base64,{data}"), (5_003, 0)),
+            (format!("data:text/plain;base64,{data}"), (5_006, 0)),
+            (format!("data:image/png is ;base64,{data}"), (5_007, 0)),
+            (format!("x;base64,{png}"), (3, 1_290)),
+            (format!(r"x;base64,\/9j\/{data}"), (2, 1_290)),
+            (format!("data:image/webp;base64,{data}"), (6, 1_290)),
+            (format!(r"data:image\/png;charset=utf-8;base64,{data}"), (9, 1_290)),
+            (format!("data:image/png;base64,{}", "A".repeat(511)), (134, 0)),
+        ] {
+            let frame = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+            let (written, drawn, _) = broken(Format::OpenaiChat, &[&frame]);
+            assert_eq!((written, drawn), want, "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn a_picture_in_a_text_may_span_frames() {
+        let data = "A".repeat(3_000);
+        let whole =
+            format!("see ![p](data:image/png;base64,{data}) and ![q](data:image/png;base64,{data}) it");
+        for size in [1, 2, 3, 4, 5, 7, 64, 500, 600, 10_000] {
+            let pieces = whole.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap());
+            let frames: Vec<String> = pieces
+                .map(|piece| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{piece}"}}}}]}}"#))
+                .collect();
+            let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
+            let (written, drawn, _) = broken(Format::OpenaiChat, &frames);
+            assert_eq!((written, drawn), (17, 2_580), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn words_that_may_begin_a_picture_hold_nothing_back() {
+        let data = "A".repeat(600);
+        let behind = format!("a:image/png;base64,{data}");
+        for (pieces, begun, want) in [
+            (vec!["and"], 1, (1, 0)),
+            (vec!["and", "at"], 3, (2, 0)),
+            (vec!["and", "a dat"], 3, (2, 0)),
+            (vec!["and", " so"], 0, (2, 0)),
+            (vec!["and", "at", behind.as_str()], 0, (6, 1_290)),
+            (vec!["and", "at", " ", behind.as_str()], 0, (157, 0)),
+        ] {
+            let mut tap = Tap::new(Format::OpenaiChat, None);
+            for piece in &pieces {
+                let frame = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{piece}"}}}}]}}"#);
+                tap.document(frame.as_bytes());
+            }
+            assert_eq!((tap.inline.begun, tap.inline.head.capacity()), (begun, 0), "{pieces:?}");
+            let usage = tap.observed.settlement(7).0;
+            assert_eq!((usage.output_visible, usage.image_out), want, "{pieces:?}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ impl Tap {
         };
         if kind == "error" {
             self.observed.error.get_or_insert_with(|| Fault::classify(0, text.as_bytes()));
+        } else if matches!(&*kind, "response.output_audio.delta" | "response.audio.delta") {
+            self.spoken(parts.delta);
         } else if kind.ends_with(".delta") {
             if let Some(delta) = parts.delta.filter(|delta| delta.kind() == Kind::String) {
                 self.output(delta);

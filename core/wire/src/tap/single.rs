@@ -7,6 +7,7 @@ use sluicegate_core::price::Variant;
 use super::{Tap, note};
 use crate::fault::Fault;
 use crate::json::{Kind, Val, decoded_len};
+use crate::scan::PARTIAL_IMAGE_TOKENS;
 use crate::usage::{Absurd, single};
 
 impl Tap {
@@ -33,9 +34,11 @@ impl Tap {
         if let Some(text) = root.get("text").filter(|_| transcript) {
             self.observed.output_bytes = decoded_len(text.raw()) as u64;
         }
-        self.observed.first_content = true;
-        self.observed.finished = true;
         let images = root.get("data").map_or(0, |data| data.elements().count()) as u64;
+        let makes_images = self.format.unit() == Some(Unit::Image);
+        let is_empty = root.get("data").is_some_and(|data| data.kind() == Kind::Array) && images == 0;
+        self.observed.first_content = !(makes_images && is_empty);
+        self.observed.finished = true;
         self.used(root, images);
     }
 
@@ -51,6 +54,9 @@ impl Tap {
         }
         if let Some(delta) = root.get("delta").filter(|delta| delta.kind() == Kind::String) {
             self.observed.output_bytes += decoded_len(delta.raw()) as u64;
+        }
+        if kind.ends_with(".partial_image") {
+            self.observed.media.image += PARTIAL_IMAGE_TOKENS;
         }
         let ends = kind.ends_with(".completed") || kind.ends_with(".done");
         self.observed.first_content = true;
@@ -76,7 +82,15 @@ impl Tap {
         self.pictured(root);
         match single(self.format, root, images) {
             Ok(Some(usage)) if usage.is_absurd() => self.reject(),
-            Ok(usage) => self.observed.usage = usage.or(self.observed.usage),
+            Ok(usage) => {
+                // Who counts tokens counts those of partial images, and who says no more than that there is an image counts none.
+                let counts = usage.is_some_and(|usage| usage.output_tokens() > 0);
+                if counts {
+                    self.observed.media_said = self.observed.media;
+                }
+                self.observed.output_missing = !counts && self.observed.media != self.observed.media_said;
+                self.observed.usage = usage.or(self.observed.usage);
+            }
             Err(Absurd) => self.reject(),
         }
     }
@@ -84,7 +98,7 @@ impl Tap {
 
 #[cfg(test)]
 mod tests {
-    use sluicegate_core::Usage;
+    use sluicegate_core::{Usage, UsageSource};
 
     use super::*;
 
@@ -205,6 +219,25 @@ mod tests {
     }
 
     #[test]
+    fn no_images_are_no_content() {
+        for (format, body, want) in [
+            (Format::OpenaiImages, r#"{"created":1,"data":[]}"#, false),
+            (Format::OpenaiImageEdits, r#"{"data":[],"usage":{"input_tokens":5}}"#, false),
+            (Format::OpenaiImages, r#"{"data":[{"url":"u"}]}"#, true),
+            (Format::OpenaiModerations, r#"{"results":[],"data":[]}"#, true),
+        ] {
+            let mut tap = Tap::new(format, None);
+            tap.body(body.as_bytes());
+            let observed = &tap.observed;
+            assert_eq!(
+                (&observed.error, observed.finished, observed.first_content),
+                (&None, true, want),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
     fn streams_end_with_what_they_used() {
         let event =
             |kind: &str, rest: &str| format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n");
@@ -226,5 +259,25 @@ mod tests {
         tap.frame(event("transcript.text.delta", ",\"delta\":\"hello\"").as_bytes());
         tap.frame(event("transcript.text.done", ",\"text\":\"hello\"").as_bytes());
         assert_eq!((tap.observed.finished, tap.observed.output_bytes), (true, 5));
+    }
+
+    #[test]
+    fn partial_images_are_counted_where_nobody_reports_them() {
+        let partial = ("image_generation.partial_image", "");
+        let reported = ",\"usage\":{\"input_tokens\":5,\"output_tokens\":472}";
+        for (events, image_out, source) in [
+            (&[partial, partial] as &[_], 200, UsageSource::Counted),
+            (&[partial, ("image_generation.completed", "")], 100, UsageSource::Counted),
+            (&[("image_edit.partial_image", ""), ("image_edit.completed", "")], 100, UsageSource::Counted),
+            (&[("image_generation.completed", "")], 0, UsageSource::Reported),
+            (&[partial, partial, ("image_generation.completed", reported)], 472, UsageSource::Reported),
+        ] {
+            let mut tap = Tap::new(Format::OpenaiImages, None);
+            for (kind, rest) in events {
+                tap.frame(format!("event: {kind}\ndata: {{\"type\":\"{kind}\"{rest}}}\n\n").as_bytes());
+            }
+            let (usage, how) = tap.observed.settlement(7);
+            assert_eq!((usage.image_out, how), (image_out, source), "{events:?}");
+        }
     }
 }

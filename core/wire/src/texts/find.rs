@@ -27,7 +27,7 @@ impl<'a> Texts<'a> {
                 self.messages(root, side);
             }
             (Format::AnthropicMessages, Side::Answer) => self.content(root.get("content"), side),
-            (Format::OpenaiResponses, Side::Request) => {
+            (Format::OpenaiResponses | Format::OpenaiInputTokens | Format::OpenaiCompact, Side::Request) => {
                 for name in ["instructions", "input"] {
                     self.text(root.get(name));
                     elements(root.get(name)).for_each(|item| self.item(item, side));
@@ -37,7 +37,7 @@ impl<'a> Texts<'a> {
                     self.part(value, side);
                 }
             }
-            (Format::OpenaiResponses, Side::Answer) => {
+            (Format::OpenaiResponses | Format::OpenaiCompact, Side::Answer) => {
                 elements(root.get("output")).for_each(|item| self.item(item, side));
             }
             (Format::GeminiGenerate | Format::GeminiCountTokens, Side::Request) => {

@@ -97,6 +97,7 @@ async fn unreachable_database(
         message: error.message().to_owned(),
         remedy: "mend the address or start the server; --offline leaves this out".to_owned(),
         paste: None,
+        unless: None,
     })
 }
 

@@ -523,7 +523,7 @@ export interface paths {
         delete: operations["deleteGroup"];
         options?: never;
         head?: never;
-        /** Changes a group. Null clears a field; one left out stays. */
+        /** Changes a group. Null clears a field; one left out stays. What it gives its members is theirs in the same step: of 500 at most. */
         patch: operations["updateGroup"];
         trace?: never;
     };
@@ -575,7 +575,7 @@ export interface paths {
         delete: operations["removeMember"];
         options?: never;
         head?: never;
-        /** Changes a user's place in a group. */
+        /** Changes a user's place in a group: what they may do there, and their own limits. */
         patch: operations["updateMember"];
         trace?: never;
     };
@@ -1655,14 +1655,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The settings in force that no other operation shows. The file declares them; no secret is among them. */
+        /** The settings in force that no other operation shows, none of them a secret, and those that may be changed. */
         get: operations["getSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes settings that the file doesn't say, all or none; null takes one back to its default. In force at once. */
+        patch: operations["updateSettings"];
         trace?: never;
     };
     "/api/v1/docs": {
@@ -1728,7 +1729,7 @@ export interface components {
                 code?: string | null;
             };
         };
-        /** @description Limits in short: {"total_tokens": {"day": "2M", "month": "40M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}, "concurrency": 5, "models": {"gpt-5.4": {"spend": {"day": "5 USD"}}}}. Metrics: requests, input_tokens, output_tokens, total_tokens, spend, concurrency. Windows: minute, hour, day, week, month, lifetime, or a length such as 5h. An amount may be followed by a mode (strict, corrected, soft) and by what to do when it runs short (deny, clamp, downgrade). */
+        /** @description Limits in short: {"total_tokens": {"day": "2M", "month": "40M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}, "concurrency": 5, "models": {"gpt-5.4": {"spend": {"day": "5 USD"}}}}. Metrics: requests, input_tokens, output_tokens, total_tokens, spend, concurrency. Windows: minute, hour, day, week, month, lifetime, or a length such as 5h. An amount may be followed by a mode (strict, corrected, soft) and by what to do when it runs short (deny, clamp, downgrade); several limits in one window are a list, such as ["100 USD", "80 USD soft"]. */
         Limits: {
             [key: string]: unknown;
         };
@@ -1914,6 +1915,8 @@ export interface components {
             /** @enum {string} */
             role: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
             limits: components["schemas"]["Limits"];
+            /** @description Those of `limits` that the group gives its members (`member_limits` in its metadata); the others are the member's own. */
+            given: components["schemas"]["Limits"];
             /** @description The tag of its present state, for `if-match`: another one after each change. What was used changes nothing of it. */
             etag: string;
             limit_states: components["schemas"]["LimitUse"][];
@@ -1922,11 +1925,13 @@ export interface components {
             user: string;
             /** @enum {string} */
             role?: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
+            /** @description The member's own limits, all of them. What the group gives its members comes beside them, unless one of these is of the same kind. */
             limits?: components["schemas"]["Limits"];
         };
         MemberPatch: {
             /** @enum {string|null} */
             role?: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin" | null;
+            /** @description The member's own limits, all of them; null is none. What the group gives its members comes beside them, unless one of these is of the same kind. */
             limits?: components["schemas"]["Limits"] | null;
         };
         Group: {
@@ -1947,7 +1952,7 @@ export interface components {
             /** @description Other groups whose channels it may use, in this order. Only a file says so. */
             channels_of?: string[];
             blocked: boolean;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata: {
                 [key: string]: unknown;
             };
@@ -1982,7 +1987,7 @@ export interface components {
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][];
             blocked?: boolean;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata?: {
                 [key: string]: unknown;
             };
@@ -2000,7 +2005,7 @@ export interface components {
             price_ratio_ppm?: number | null;
             preferences?: components["schemas"]["Preference"][] | null;
             blocked?: boolean | null;
-            /** @description Free data of the operator's. */
+            /** @description Free data of the operator's. `member_limits` in it, written as `limits`, are of everybody in the group who has none of their own of the same kind, as soon as they are set; without it in what is sent there are none. */
             metadata?: {
                 [key: string]: unknown;
             } | null;
@@ -2124,7 +2129,6 @@ export interface components {
             images?: boolean;
             audio?: boolean;
             json_schema?: boolean;
-            stops?: boolean;
         };
         /** @description What a model costs at a channel, in pico-USD per token; null or left out is unknown, 0 is free. */
         Price: {
@@ -2269,7 +2273,7 @@ export interface components {
             provider: string;
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */
@@ -2330,6 +2334,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {
@@ -2404,7 +2410,7 @@ export interface components {
             provider: string;
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */
@@ -2465,6 +2471,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {
@@ -2543,6 +2551,24 @@ export interface components {
             /** @description What is billed besides tokens, as the call's format has it: images, characters, seconds, searches. */
             units?: number;
         };
+        /** @description What one of each kind that was used cost by the list price, in pico-USD or in that part of `exchange`'s currency. `request` is the fee for the call. */
+        UsedRates: {
+            input_uncached?: number;
+            cache_read?: number;
+            cache_read_audio?: number;
+            cache_read_image?: number;
+            cache_write?: number;
+            cache_write_1h?: number;
+            audio_in?: number;
+            image_in?: number;
+            output_visible?: number;
+            output_reasoning?: number;
+            audio_out?: number;
+            image_out?: number;
+            searches?: number;
+            units?: number;
+            request?: number;
+        };
         Attempt: {
             channel: string;
             model: string;
@@ -2578,6 +2604,7 @@ export interface components {
             } | null;
             /** @description The currency of a price that isn't in USD, and how many millionths of its unit one USD was when it was booked. */
             exchange?: Record<string, never> | null;
+            rates?: components["schemas"]["UsedRates"];
         };
         Record: {
             call: string;
@@ -2596,7 +2623,7 @@ export interface components {
             customer?: string | null;
             tags?: string[];
             /** @enum {string} */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             model: string;
             stream?: boolean;
             outcome: string;
@@ -2654,7 +2681,7 @@ export interface components {
             at: number;
             actor: string;
             /** @enum {string} */
-            action: "access_group.create" | "access_group.delete" | "access_group.update" | "account.accept_invitation" | "account.backup_codes" | "account.end_second_step" | "account.invite" | "account.offer_second_step" | "account.password" | "account.register" | "account.reset_password" | "account.reset_second_step" | "account.revoke_invitation" | "account.second_step" | "account.set_up" | "account.sign_in" | "budget.create" | "budget.delete" | "budget.update" | "channel.create" | "channel.credential" | "channel.delete" | "channel.keys.add" | "channel.keys.enable" | "channel.keys.remove" | "channel.test" | "channel.update" | "customer.create" | "customer.delete" | "customer.update" | "group.create" | "group.delete" | "group.set_back" | "group.update" | "key.create" | "key.delete" | "key.leave" | "key.regenerate" | "key.set_back" | "key.update" | "ledger.reconcile" | "master_key.create" | "member.add" | "member.remove" | "member.set_back" | "member.update" | "model.create" | "model.delete" | "model.update" | "organization.create" | "organization.delete" | "organization.update" | "policy.activate" | "policy.delete" | "policy.end_shadow" | "policy.put" | "policy.rollback" | "policy.shadow" | "secret.rotate" | "session.begin" | "session.end" | "session.end_all" | "session.refuse" | "tag.create" | "tag.delete" | "tag.update" | "token.create" | "token.delete" | "user.create" | "user.delete" | "user.update";
+            action: "access_group.create" | "access_group.delete" | "access_group.update" | "account.accept_invitation" | "account.backup_codes" | "account.end_second_step" | "account.invite" | "account.offer_second_step" | "account.password" | "account.register" | "account.reset_password" | "account.reset_second_step" | "account.revoke_invitation" | "account.second_step" | "account.set_up" | "account.sign_in" | "budget.create" | "budget.delete" | "budget.update" | "channel.create" | "channel.credential" | "channel.delete" | "channel.keys.add" | "channel.keys.enable" | "channel.keys.remove" | "channel.test" | "channel.update" | "customer.create" | "customer.delete" | "customer.update" | "group.create" | "group.delete" | "group.set_back" | "group.update" | "key.create" | "key.delete" | "key.leave" | "key.regenerate" | "key.set_back" | "key.update" | "ledger.reconcile" | "master_key.create" | "member.add" | "member.remove" | "member.set_back" | "member.update" | "model.create" | "model.delete" | "model.update" | "organization.create" | "organization.delete" | "organization.update" | "policy.activate" | "policy.delete" | "policy.end_shadow" | "policy.put" | "policy.rollback" | "policy.shadow" | "secret.rotate" | "session.begin" | "session.end" | "session.end_all" | "session.refuse" | "settings.update" | "tag.create" | "tag.delete" | "tag.update" | "token.create" | "token.delete" | "user.create" | "user.delete" | "user.update";
             target: string;
             organization?: string | null;
             group?: string | null;
@@ -2678,7 +2705,7 @@ export interface components {
             /** @description The key itself, its hash, id or alias; left out, the asker's. */
             key?: string | null;
             /** @enum {string} */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             stream?: boolean;
             input_tokens?: number;
             max_output?: number | null;
@@ -2722,7 +2749,8 @@ export interface components {
         Diagnostic: {
             /** @enum {string} */
             severity: "note" | "warning" | "error";
-            code: string;
+            /** @enum {string} */
+            code: "alias_cycle" | "conflicting_keys" | "contradiction" | "differs" | "duplicate_key" | "duplicate_name" | "include" | "inline_secret" | "internal" | "invalid_override" | "invalid_url" | "invalid_value" | "kept_as_limit" | "locked_ratio" | "many_names" | "missing_key" | "missing_variable" | "no_effect" | "no_models" | "no_prices" | "not_imported" | "not_used_yet" | "placeholder_database" | "syntax" | "too_large" | "too_many" | "unknown_channel" | "unknown_credential" | "unknown_currency" | "unknown_group" | "unknown_guardrail" | "unknown_key" | "unknown_model" | "unknown_organization" | "unknown_provider" | "unpriced" | "unpriced_ratio" | "unreadable_file" | "unsupported_database" | "unsupported_guardrail" | "unsupported_key" | "unsupported_mode" | "unsupported_provider" | "unsupported_value" | "wrong_type";
             path?: string;
             line?: number;
             column?: number;
@@ -2736,6 +2764,8 @@ export interface components {
             /** @enum {string} */
             role: "user" | "auditor" | "group_admin" | "organization_admin" | "super_admin";
             organization?: string | null;
+            /** @description What the organization is called, if it has a name for people. */
+            organization_alias?: string | null;
             user?: string | null;
             key?: string | null;
             groups: string[];
@@ -2840,7 +2870,7 @@ export interface components {
             /** @description When the call came in. Milliseconds since 1970-01-01T00:00:00Z. */
             admitted_at: number;
             /** @enum {string} */
-            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             stream: boolean;
             /** @description The model as requested. */
             requested: string;
@@ -2929,7 +2959,7 @@ export interface components {
             by_daily_sums: number;
             /** @description Counters that can't be compared, for the same reason. */
             left_out: number;
-            /** @description Balances that differ by no more than what calls used that were under way when their limit was put, which it never counts. */
+            /** @description Balances that differ by no more than what calls used that their limit never counts: those under way when it was put; of a limit of a file, those from before the node was started. */
             under_way: number;
             /** @description How many balances differ. */
             differing: number;
@@ -3145,12 +3175,23 @@ export interface components {
             total: number;
         };
         ReplayPolicy: {
-            /** @description The policy's name. A text takes the place of the script in force of that name, with what it is attached to; one of another name runs for everybody. */
+            /** @description The policy's name. A text takes the place of the script in force of that name. */
             name: string;
-            /** @description The script. Without it a stored version is meant. */
+            /** @description The script. Without it a stored version is meant, with what it is attached to and does on an error. */
             text?: string | null;
             /** @description The stored version's number. Default: the newest. */
             version?: number | null;
+            /** @description The organization whose calls a text steers. With none of organization, group and key it steers those that the policy of its name does, and every call where there is none. */
+            organization?: string | null;
+            /** @description The group whose calls a text steers, by id or alias. */
+            group?: string | null;
+            /** @description The key whose calls a text steers, by id. */
+            key?: string | null;
+            /**
+             * @description What happens to a call when a text fails. Default: as with the policy of its name, else fail_open.
+             * @enum {string|null}
+             */
+            on_error?: "fail_open" | "fail_closed" | null;
         };
         ReplayQuestion: {
             /** @description From when on: RFC 3339, a date (its start in the configuration's time zone), or now. */
@@ -3556,7 +3597,7 @@ export interface components {
             /** @description As a channel has them; empty when the address must be given. */
             endpoints: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
         };
@@ -3573,7 +3614,7 @@ export interface components {
             /** @description What it is another name of. */
             alias_of: string | null;
             /** @description The formats in which its channels are called. */
-            formats: ("openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through")[];
+            formats: ("openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through")[];
             /** @enum {string} */
             strategy: "weighted" | "least_busy" | "lowest_latency" | "lowest_cost" | "usage" | "affinity";
             /** @description What is tried when its own channels fail, in order. */
@@ -3724,6 +3765,13 @@ export interface components {
             };
         };
         Settings: {
+            /** @description The tag of what is kept of them, for `if-match`. */
+            etag: string;
+            /** @description When what is kept was last changed. */
+            updated_at: number | null;
+            updated_by: string | null;
+            /** @description Those that may be changed while the gateway runs. */
+            changeable: components["schemas"]["ChangeableSetting"][];
             file: string | null;
             server: {
                 [key: string]: unknown;
@@ -3745,6 +3793,91 @@ export interface components {
             };
             guardrails: string[];
         };
+        ChangeableSetting: {
+            /** @enum {string} */
+            name: "routing.retries" | "routing.max_attempts" | "routing.allowed_fails" | "routing.failure_min_percent" | "routing.cooldown_ms" | "quotas.unpriced" | "currencies.cny_per_usd_ppm" | "retention.records_ms" | "retention.daily_sums_ms" | "retention.responses_ms" | "auth.registration" | "auth.keys_per_user" | "auth.password.min_length" | "auth.session.idle_ms" | "auth.session.absolute_ms" | "compat.litellm";
+            /** @description Its key in a configuration file of ours. */
+            file_key: string;
+            /** @enum {string} */
+            kind: "number" | "word" | "registration";
+            /**
+             * @description What a number of it counts; null is the thing itself.
+             * @enum {string|null}
+             */
+            unit: "ms" | "percent" | "ppm" | "characters" | null;
+            min: number | null;
+            max: number | null;
+            words: string[] | null;
+            /** @description What holds when nobody says it. */
+            default: unknown;
+            /** @description What is in force. */
+            value: unknown;
+            /** @enum {string} */
+            source: "file" | "database" | "default";
+            /** @description Where the file says it: it can't be changed here then. */
+            fixed_by: components["schemas"]["FixedBy"] | null;
+            /** @description Why what is kept of it isn't in force. */
+            unused: string | null;
+        };
+        FixedBy: {
+            /** @description The key, in the file's own dialect. */
+            key: string;
+            file: string;
+            line: number;
+        };
+        SettingsPatch: {
+            /** @description Retries of one model beyond the first attempt. */
+            "routing.retries"?: number | null;
+            /** @description Attempts of one call over all fallbacks, at most. */
+            "routing.max_attempts"?: number | null;
+            /** @description More failures than this within a minute bench a channel. */
+            "routing.allowed_fails"?: number | null;
+            /** @description If they are also a larger share of the minute's attempts than this, in percent. */
+            "routing.failure_min_percent"?: number | null;
+            /** @description How long a channel is benched, in milliseconds; 0 benches none. */
+            "routing.cooldown_ms"?: number | null;
+            /**
+             * @description What becomes of calls of models without a price.
+             * @enum {string|null}
+             */
+            "quotas.unpriced"?: "allow" | "deny" | null;
+            /** @description How many millionths of a CNY are one USD: 7,120,000 when it is 7.12. Null: each price in CNY has its own. */
+            "currencies.cny_per_usd_ppm"?: number | null;
+            /** @description How long usage records are kept, in milliseconds. Null: for ever. */
+            "retention.records_ms"?: number | null;
+            /** @description How long daily sums are kept, in milliseconds: no shorter than the records. Null: for ever. */
+            "retention.daily_sums_ms"?: number | null;
+            /** @description How long responses that callers want kept are, in milliseconds, from their beginning; 0 keeps none. */
+            "retention.responses_ms"?: number | null;
+            /** @description Who may make a user of themselves, by an e-mail address and a password. Null: nobody. */
+            "auth.registration"?: components["schemas"]["RegistrationSetting"] | null;
+            /** @description A user has no more keys than this, unless an administrator makes them. */
+            "auth.keys_per_user"?: number | null;
+            /** @description A password that is set from then on has so many characters at least. */
+            "auth.password.min_length"?: number | null;
+            /** @description A session that isn't used for so long is over, in milliseconds. */
+            "auth.session.idle_ms"?: number | null;
+            /** @description A session that begins from then on is over after so long, in milliseconds. */
+            "auth.session.absolute_ms"?: number | null;
+            /**
+             * @description The LiteLLM generation that refusals look like. Null: our own.
+             * @enum {string|null}
+             */
+            "compat.litellm"?: "1.80" | "1.106" | null;
+        };
+        RegistrationSetting: {
+            /** @description The domains of their addresses, in lower case. */
+            email_domains: string[];
+            /** @description Whose they are. Default `default`. */
+            organization?: string;
+            /** @description The group that they are in, by id. */
+            group?: string | null;
+            /**
+             * @description What they may do in it. Default `user`.
+             * @enum {string}
+             */
+            role?: "user" | "group_admin";
+        };
         ChannelTrial: {
             /** @description As it is asked for here, or the upstream's name. Default: the channel's first. */
             model?: string | null;
@@ -3752,7 +3885,7 @@ export interface components {
              * @description Default: the channel's first that speaks.
              * @enum {string|null}
              */
-            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through" | null;
+            format?: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through" | null;
             /** @description Which of several keys, from 0. */
             key?: number;
             prompt?: string | null;
@@ -3788,7 +3921,7 @@ export interface components {
             /** @description The upstream's name of it. */
             upstream: string;
             /** @enum {string} */
-            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+            format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
             key: number;
             /** @description How it ended: `ok`, `auth`, `timeout` … */
             class: string;
@@ -3856,7 +3989,7 @@ export interface components {
             provider?: string;
             endpoints?: {
                 /** @enum {string} */
-                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "pass_through";
+                format: "openai_chat" | "openai_embeddings" | "anthropic_messages" | "openai_responses" | "gemini_generate" | "cohere_chat" | "ollama_chat" | "openai_completions" | "openai_images" | "openai_image_edits" | "openai_image_variations" | "openai_speech" | "openai_transcriptions" | "openai_translations" | "openai_moderations" | "rerank" | "anthropic_count_tokens" | "gemini_count_tokens" | "openai_input_tokens" | "openai_compact" | "pass_through";
                 url: string;
             }[];
             /** @description `bearer`, `none`, or {header: name}. */
@@ -3910,6 +4043,8 @@ export interface components {
             translation?: "drop" | "strict" | null;
             client_overrides?: string[];
             web_search?: boolean | null;
+            /** @enum {string|null} */
+            think_tags?: "none" | "tagged" | "opened" | null;
             pass_through?: string[];
             /** @description What its operator says of the prices of models that calls are passed through to and that it doesn't list. */
             price_terms?: {
@@ -5924,7 +6059,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changes a group. Null clears a field; one left out stays. */
+            /** @description Changes a group. Null clears a field; one left out stays. What it gives its members is theirs in the same step: of 500 at most. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6074,7 +6209,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Changes a user's place in a group. */
+            /** @description Changes a user's place in a group: what they may do there, and their own limits. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7166,7 +7301,7 @@ export interface operations {
     listProviders: {
         parameters: {
             query?: {
-                /** @description With this text in id, name or other names. */
+                /** @description With this text in id, name or other names, Chinese ones among them. */
                 search?: string;
                 /** @description `true`: only those that this version calls. */
                 served?: string;
@@ -9596,7 +9731,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The settings in force that no other operation shows. The file declares them; no secret is among them. */
+            /** @description The settings in force that no other operation shows, none of them a secret, and those that may be changed. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9609,6 +9744,43 @@ export interface operations {
             401: components["responses"]["Error"];
             403: components["responses"]["Error"];
             404: components["responses"]["Error"];
+            413: components["responses"]["Error"];
+            429: components["responses"]["Error"];
+            500: components["responses"]["Error"];
+            503: components["responses"]["Error"];
+        };
+    };
+    updateSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `etag` of what the change was decided on, in quotes; another state is refused. */
+                "if-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description Changes settings that the file doesn't say, all or none; null takes one back to its default. In force at once. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settings"];
+                };
+            };
+            400: components["responses"]["Error"];
+            401: components["responses"]["Error"];
+            403: components["responses"]["Error"];
+            404: components["responses"]["Error"];
+            409: components["responses"]["Error"];
+            412: components["responses"]["Error"];
             413: components["responses"]["Error"];
             429: components["responses"]["Error"];
             500: components["responses"]["Error"];

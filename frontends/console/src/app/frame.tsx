@@ -278,7 +278,9 @@ function Self() {
         </span>
       </button>
       <div ref={menu} id="self" popover="auto" className="self">
-        <div className="part">{t(`role.${me.role}`)}</div>
+        <div className="part">
+          {[t(`role.${me.role}`), me.organization_alias].filter(Boolean).join(' · ')}
+        </div>
         <Push look="wide" onClick={() => go('/account')}>
           <Icon of={UserOutlined} />
           {t('frame.account')}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keyRight, runs } from './right';
+import { changesPolicy, keyOwner, keyRight, namesGroup, policyNarrows, policyPlace, runs } from './right';
 import type { Me } from './session';
 
 const me = (part: Partial<Me>): Me => ({
@@ -32,3 +32,46 @@ test('an organization is run by its own administrators, and the super ones', () 
   expect(runs(me({ role: 'organization_admin' }), 'other')).toBe(false);
   expect(runs(me({ administers: ['g'] }), 'acme')).toBe(false);
 });
+
+const ALL = ['organizations', 'groups', 'keys'];
+
+test.each([
+  ['a super administrator', me({ role: 'super_admin', organization: null }), [null, null], ALL],
+  ['a super one in an organization', me({ role: 'super_admin', administers: ['g'] }), [null, null], ALL],
+  ["an organization's", me({ role: 'organization_admin', administers: ['g'] }), ['acme', null], ALL],
+  ["a group's", me({ administers: ['g', 'h'] }), [null, 'g'], ['groups']],
+] as const)('where a new policy of %s administrator stands', (_, who, [organization, group], narrows) => {
+  expect(policyPlace(who)).toEqual({ organization, group, key: null });
+  expect(policyNarrows(who)).toEqual(narrows);
+});
+
+test.each([
+  ["everybody's", {}, [true, false, false, false]],
+  ["its organization's", { organization: 'acme' }, [true, true, false, false]],
+  ["its group's", { organization: 'acme', group: 'g' }, [true, true, true, false]],
+  ["another group's", { organization: 'acme', group: 'h' }, [true, true, false, false]],
+  ["another organization's", { organization: 'b', group: 'g2' }, [true, false, false, false]],
+] as const)('who changes a policy that is %s', (_, policy, want) => {
+  const whom = [
+    me({ role: 'super_admin', organization: null }),
+    me({ role: 'organization_admin' }),
+    me({ administers: ['g'] }),
+    me({ role: 'auditor' }),
+  ];
+  expect(whom.map((it) => changesPolicy(it, policy))).toEqual(want);
+});
+
+test.each([
+  ['a user in none', me({}), undefined, 'ada', false],
+  ['a member of it', me({ groups: ['g', 'h'] }), 'g', 'ada', true],
+  ['its administrator', me({ groups: ['g'], administers: ['g'] }), 'g', 'ada', true],
+  ['an administrator who is in it', me({ role: 'organization_admin', groups: ['g'] }), 'g', 'ada', false],
+  ['an administrator who is not', me({ role: 'super_admin', groups: ['h'] }), 'g', undefined, false],
+  ['a super administrator without a group', me({ role: 'super_admin' }), undefined, 'ada', false],
+  ['the key of the installation', me({ role: 'super_admin', user: null }), 'g', undefined, false],
+] as const)(
+  'whose a new key is that %s makes, and whether it needs a group',
+  (_, who, group, owner, must) => {
+    expect([keyOwner(who, group), namesGroup(who)]).toEqual([owner, must]);
+  },
+);

@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { useNavigate } from 'react-router';
 import { api, take } from '../api/client';
 import { Nothing, Spinner, Tag } from '../part/plain';
+import { useSettled } from '../part/settled';
 import { PLACES } from './navigation';
 import { type Me, may, type Right, useMe } from './session';
 
@@ -91,16 +92,6 @@ async function find(me: Me, search: string, signal: AbortSignal): Promise<Found[
     [keys, groups, users, channels, models, organizations, policies].map(async (it) => it),
   );
   return settled.flatMap((it) => (it.status === 'fulfilled' ? it.value : []));
-}
-
-/** A text once nobody has typed for a while. */
-function useSettled(text: string, after: number): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), after);
-    return () => clearTimeout(timer);
-  }, [text, after]);
-  return settled;
 }
 
 export default function Search({ close }: { close: () => void }) {

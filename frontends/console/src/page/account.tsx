@@ -18,8 +18,9 @@ export default function AccountPage() {
   const me = useMe();
   const [making, setMaking] = useState(false);
   const [issued, setIssued] = useState<Schemas['IssuedToken'] | null>(null);
+  const who = [me.user ?? me.name, t(`role.${me.role}`), me.organization_alias];
   return (
-    <Page title={t('frame.account')} note={`${me.user ?? me.name} · ${t(`role.${me.role}`)}`}>
+    <Page title={t('frame.account')} note={who.filter(Boolean).join(' · ')}>
       <div className="stack">
         <div className="grid-wide">
           <Look />

@@ -34,6 +34,7 @@ const FAMILIES: Record<FamilyOf<Event['action']>, true> = {
   tag: true,
   account: true,
   session: true,
+  settings: true,
   token: true,
   ledger: true,
   master_key: true,

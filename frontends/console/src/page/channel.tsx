@@ -10,12 +10,15 @@ import { Author } from '../part/author';
 import { FromFile, GroupNames } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
+import { currencyOf } from '../part/cost';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
 import { Icon } from '../part/icon';
 import { Page } from '../part/page';
 import { useStray } from '../part/pick';
+import { isPriced } from '../part/price';
+import { PriceMore } from '../part/price_more';
 import { useFilter } from '../part/query';
 import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
@@ -132,6 +135,13 @@ export default function ChannelPage() {
         <Figures
           figures={[
             { name: t('channel.inFlight'), value: format.whole(it.health?.in_flight ?? 0) },
+            {
+              name: t('channel.minute'),
+              value: it.recent?.calls ? format.percent(it.recent.failures / it.recent.calls) : '–',
+              more:
+                it.recent?.calls &&
+                t('channel.minuteOf', { failed: it.recent.failures, calls: format.whole(it.recent.calls) }),
+            },
             ...(['first_content', 'whole'] as const).map((of) => {
               const learnt = it.latency?.[of];
               return {
@@ -268,37 +278,36 @@ function ModelTable({ channel }: { channel: Channel }) {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) =>
-              it.price?.input != null ? (
-                <>
-                  {format.price(it.price.input)}
-                  {channel.source !== 'file' && (
-                    <>
-                      {' '}
-                      <Link
-                        to={`?price=${encodeURIComponent(it.group)}`}
-                        aria-label={t('channel.price', { model: it.group })}
-                      >
-                        <Icon of={EditOutlined} />
-                      </Link>
-                    </>
-                  )}
-                </>
-              ) : (
-                <>
-                  <Tag color="warning">{t('price.unpriced')}</Tag>
-                  {channel.source !== 'file' && (
+            render: (_, it) => (
+              <>
+                {it.price?.input != null && format.perMillion(it.price.input, currencyOf(it.price))}{' '}
+                {!isPriced(it.price) && <Tag color="warning">{t('price.unpriced')}</Tag>}
+                {channel.source !== 'file' &&
+                  (isPriced(it.price) ? (
+                    <Link
+                      to={`?price=${encodeURIComponent(it.group)}`}
+                      aria-label={t('channel.price', { model: it.group })}
+                    >
+                      <Icon of={EditOutlined} />
+                    </Link>
+                  ) : (
                     <Link to={`?price=${encodeURIComponent(it.group)}`}>{t('channel.setPrice')}</Link>
-                  )}
-                </>
-              ),
+                  ))}
+              </>
+            ),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => (it.price?.output != null ? format.price(it.price.output) : '–'),
+            render: (_, it) =>
+              it.price?.output != null ? format.perMillion(it.price.output, currencyOf(it.price)) : '–',
+          },
+          {
+            title: t('price.more'),
+            key: 'more',
+            render: (_, it) => (it.price ? <PriceMore price={it.price} /> : '–'),
           },
           {
             title: t('price.context'),

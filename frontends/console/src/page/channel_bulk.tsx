@@ -3,6 +3,8 @@
 import { Alert, Form, InputNumber, Select } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
+import { useChannelName } from '../part/name';
+import { type Refused, useRefused } from '../part/refusal';
 import { Sheet } from '../part/sheet';
 
 type Values = { priority?: number | null; weight?: number | null; add?: string[]; remove?: string[] };
@@ -22,15 +24,15 @@ export function bulk(ids: string[], values: Values): Schemas['ChannelBulk'] {
 }
 
 /** Does it to all of them, or says why to none. */
-export async function editChannels(body: Schemas['ChannelBulk'], refused: string): Promise<void> {
+export async function editChannels(body: Schemas['ChannelBulk'], refused: Refused): Promise<void> {
   const answer = await take(api.POST('/api/v1/channels/bulk', { body }));
   if (answer.done) return;
-  const why = answer.items.find((it) => it.outcome === 'refused');
-  throw new Error(why ? `${why.id}: ${why.message ?? refused}` : refused);
+  throw new Error(refused(answer.items));
 }
 
 export function ChannelBulk(props: { ids: string[]; tags: string[]; close: () => void; done: () => void }) {
   const { t } = useTranslation();
+  const refused = useRefused(useChannelName(), t('channel.refused'));
   const options = props.tags.map((value) => ({ value }));
   return (
     <Sheet<Values, void>
@@ -38,7 +40,7 @@ export function ChannelBulk(props: { ids: string[]; tags: string[]; close: () =>
       submit={t('form.save')}
       stale={['channels']}
       initial={{}}
-      run={(values) => editChannels(bulk(props.ids, values), t('channel.refused'))}
+      run={(values) => editChannels(bulk(props.ids, values), refused)}
       done={props.done}
       close={props.close}
     >

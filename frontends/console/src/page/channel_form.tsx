@@ -7,12 +7,13 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
+import { channelAsked } from '../part/broken';
 import { Failure } from '../part/failure';
 import { PickGroups } from '../part/pick';
 import { Sheet } from '../part/sheet';
 import { TestResult } from '../part/test_result';
 import { Offered } from './channel_offered';
-import { currencyOf, OwnPrice } from './channel_price';
+import { OwnPrice, writtenIn } from './channel_price';
 import { type ChannelValues, declared, edit, moves, nearer, ownOf, providers, titleOf } from './provider';
 
 type Channel = Schemas['Channel'];
@@ -56,6 +57,7 @@ export function ChannelForm(props: {
             }
           : { models: [{ group: '' }], priority: 0, weight: 1, enabled: true }
       }
+      asked={(values) => (before ? channelAsked(t, before, values) : undefined)}
       run={(values) => {
         const card = catalogue.data?.find((it) => it.id === values.provider);
         if (!before) {
@@ -301,7 +303,7 @@ function Models({ known, before, price }: { known: string[]; before?: Channel; p
                   <Form.Item name={[name, 'own']} noStyle>
                     <OwnPrice
                       model={form.getFieldValue(['models', name, 'group'])}
-                      currency={currencyOf(before, form.getFieldValue(['models', name]))}
+                      currency={writtenIn(before, form.getFieldValue(['models', name]))}
                       open={price !== undefined && price === form.getFieldValue(['models', name, 'group'])}
                     />
                   </Form.Item>
@@ -379,6 +381,8 @@ const FORMATS = [
   'rerank',
   'anthropic_count_tokens',
   'gemini_count_tokens',
+  'openai_input_tokens',
+  'openai_compact',
   'pass_through',
 ];
 

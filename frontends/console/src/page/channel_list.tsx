@@ -18,6 +18,7 @@ import { List } from '../part/list';
 import { useNarrow } from '../part/narrow';
 import { Page } from '../part/page';
 import { csvOf, useFilter } from '../part/query';
+import { useRefused } from '../part/refusal';
 import { Tried } from '../part/sums';
 import { ChannelBulk, editChannels } from './channel_bulk';
 import { ChannelForm } from './channel_form';
@@ -38,6 +39,10 @@ export default function ChannelList() {
     queryFn: () => allOf((query) => take(api.GET('/api/v1/channels', { params: { query } }))),
     refetchInterval: 5_000,
   });
+  const refused = useRefused(
+    (id) => query.data?.items.find((it) => it.id === id)?.name ?? id,
+    t('channel.refused'),
+  );
   const low = (filter.search ?? '').toLowerCase();
   const all = query.data?.items ?? [];
   const items = all.filter(
@@ -51,8 +56,7 @@ export default function ChannelList() {
   const tags = [...new Set(all.flatMap((it) => it.tags ?? []))].sort();
   const turn = async (ids: Key[], set: { enabled: boolean } | { priority: number } | { weight: number }) => {
     const which = ids.map(String);
-    if (await atOnce(which, set, () => editChannels({ ids: which, set }, t('channel.refused'))))
-      setChosen([]);
+    if (await atOnce(which, set, () => editChannels({ ids: which, set }, refused))) setChosen([]);
   };
   const number = (it: Channel, name: 'priority' | 'weight', value: number, least: number) =>
     it.source === 'file' ? (

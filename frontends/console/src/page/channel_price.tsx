@@ -4,13 +4,14 @@ import { Button, InputNumber } from 'antd';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
+import { currencyOf } from '../part/cost';
 import { BOUNDS, type ModelValues, type Own, PRICES } from './provider';
 
 /** The currency that a model's price is written in. */
-export function currencyOf(before: Schemas['Channel'] | undefined, it: ModelValues | undefined): string {
+export function writtenIn(before: Schemas['Channel'] | undefined, it: ModelValues | undefined): string {
   const upstream = it?.upstream || it?.group;
   const known = before?.models.find((model) => model.group === it?.group && model.upstream === upstream);
-  return known?.price?.more?.exchange?.currency ?? 'USD';
+  return currencyOf(known?.price);
 }
 
 /** A field of a form: `value` and `onChange` are the form's. */

@@ -8,11 +8,11 @@ import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
-import { keysOf } from '../part/broken';
+import { keysOf, memberBreaks } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
-import { useName } from '../part/name';
+import { nameOf } from '../part/name';
 import { Page } from '../part/page';
 import { PreferenceList } from '../part/preference_form';
 import { Sums } from '../part/sums';
@@ -26,7 +26,6 @@ export default function GroupPage() {
   const format = useFormat();
   const confirm = useConfirm();
   const atOnce = useAtOnce('groups');
-  const user = useName('users');
   const navigate = useNavigate();
   const client = useQueryClient();
   const [editing, setEditing] = useState(false);
@@ -206,8 +205,9 @@ export default function GroupPage() {
                         danger
                         onClick={() =>
                           confirm({
-                            title: t('group.removeTitle', { name: user(it.user) }),
-                            breaks: t('group.removeBreaks'),
+                            title: async () =>
+                              t('group.removeTitle', { name: (await nameOf('users', it.user))[1] }),
+                            breaks: () => memberBreaks(t, group.id, it.user),
                             action: t('form.remove'),
                             run: async () => {
                               await take(

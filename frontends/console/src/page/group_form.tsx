@@ -3,7 +3,8 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
-import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
+import { blockAsked } from '../part/broken';
+import { type LimitRow, Limits, ownRows, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels, PickOrganization } from '../part/pick';
 import { type PreferenceRow, Preferences, preferenceRows, preferencesOf } from '../part/preference_form';
 import { Sheet } from '../part/sheet';
@@ -47,6 +48,7 @@ export function GroupForm(props: { group?: Group; close: () => void; done?: (gro
           : { limits: [], ratio: 1 }
       }
       doubt={doubt}
+      asked={(values) => blockAsked(t, group, values, group?.alias ?? group?.id ?? '', { group: group?.id })}
       fields={{ price_ratio_ppm: 'ratio' }}
       run={(values) => {
         const body = {
@@ -181,7 +183,9 @@ export function MemberForm(props: {
       title={t(member ? 'group.changeMember' : props.user ? 'user.join' : 'group.addMember')}
       submit={t(member ? 'form.save' : 'form.add')}
       stale={['groups', 'users']}
-      initial={member ? { ...member, limits: rows(member.limits) } : { role: 'user', limits: [] }}
+      initial={
+        member ? { ...member, limits: ownRows(member.limits, member.given) } : { role: 'user', limits: [] }
+      }
       doubt={doubt}
       run={(values) => {
         const { role } = values;
@@ -218,7 +222,7 @@ export function MemberForm(props: {
           options={(['user', 'group_admin'] as const).map((value) => ({ value, label: t(`role.${value}`) }))}
         />
       </Form.Item>
-      <Limits label={t('group.memberLimits')} hint={t('limit.hint')} />
+      <Limits label={t('group.memberLimits')} hint={`${t('group.memberLimitsHint')} ${t('limit.hint')}`} />
     </Sheet>
   );
 }

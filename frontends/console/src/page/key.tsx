@@ -10,6 +10,7 @@ import { LimitsAbove } from '../part/above';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
+import type { Owned } from '../part/callable';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -176,18 +177,16 @@ export default function KeyPage() {
           <p className="quiet" style={{ marginTop: 0 }}>
             {t('key.useHint')}
           </p>
-          <Snippets secret="sk-..." model={key.models[0] ?? ''} />
+          <Snippets secret="sk-..." of={key} />
         </Card>
       </div>
       {editing && <KeyForm key_={key} close={() => setEditing(false)} />}
-      {rotating && (
-        <Rotate id={id} name={name} model={key.models[0] ?? ''} close={() => setRotating(false)} />
-      )}
+      {rotating && <Rotate id={id} name={name} of={key} close={() => setRotating(false)} />}
     </Page>
   );
 }
 
-function Rotate(props: { id: string; name: string; model: string; close: () => void }) {
+function Rotate(props: { id: string; name: string; of: Owned; close: () => void }) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const format = useFormat();
@@ -212,7 +211,7 @@ function Rotate(props: { id: string; name: string; model: string; close: () => v
       <SecretOnce
         secret={send.data.secret}
         title={until === undefined ? t('key.rotated') : t('key.oldUntil', { when: format.time(until) })}
-        model={props.model}
+        of={props.of}
         close={props.close}
       />
     );

@@ -5,7 +5,7 @@ import type { Dayjs } from 'dayjs';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
-import { keyRight } from '../app/right';
+import { keyOwner, keyRight } from '../app/right';
 import { may, useMe } from '../app/session';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels } from '../part/pick';
@@ -38,8 +38,7 @@ export function KeyForm(props: {
   const zone = useZone();
   const key = props.key_;
   const tag = useTag(key);
-  // A key of a group that one isn't in is for others: it isn't one's own unless one says so.
-  const mine = (group?: string) => (!group || me.groups.includes(group) ? (me.user ?? undefined) : undefined);
+  const mine = (group?: string) => keyOwner(me, group);
   const run = async (values: Values): Promise<Schemas['IssuedKey'] | null> => {
     const limits = tree(values.limits ?? []);
     const body = {
@@ -78,6 +77,15 @@ export function KeyForm(props: {
           : { group: props.group, limits: [], user: mine(props.group) }
       }
       doubt={doubt}
+      asked={(values) =>
+        key && !key.blocked && values.blocked
+          ? {
+              title: t('key.blockTitle', { name: key.alias || key.hint || key.id }),
+              breaks: t('key.blockBreaks'),
+              action: t('state.block'),
+            }
+          : undefined
+      }
       fields={{ expires_at: 'expires' }}
       run={run}
       done={(issued) => issued && props.done?.(issued)}

@@ -161,7 +161,7 @@ export default function KeyList() {
         <SecretOnce
           secret={issued.secret}
           title={t('key.issued')}
-          model={issued.key.models[0] ?? ''}
+          of={issued.key}
           close={() => setIssued(null)}
         />
       )}

@@ -8,14 +8,29 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { GroupNames } from '../part/badge';
+import { card, currencyOf } from '../part/cost';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
+import { PriceMore } from '../part/price_more';
 import { csvOf, paging, useFilter } from '../part/query';
 
 type Model = Schemas['Model'];
 type Price = Schemas['Price'];
+
+/** What holds at this moment, in the currency that it is in. */
+function useRate() {
+  const format = useFormat();
+  return (
+    whole: Price | null | undefined,
+    of: 'input' | 'output' | 'cache_read' | 'cache_write',
+    now?: Price,
+  ) => {
+    const value = whole && (now ?? card(whole, Date.now(), undefined))[of];
+    return value == null ? '–' : format.perMillion(value, currencyOf(whole));
+  };
+}
 
 export default function ModelList() {
   const { t } = useTranslation();
@@ -32,7 +47,7 @@ export default function ModelList() {
     queryFn: () => take(api.GET('/api/v1/models', { params: { query } })),
     placeholderData: keepPreviousData,
   });
-  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
+  const rate = useRate();
   return (
     <Page
       title={t('nav.models')}
@@ -92,21 +107,26 @@ export default function ModelList() {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.input),
+            render: (_, it) => rate(it.price, 'input'),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.output),
+            render: (_, it) => rate(it.price, 'output'),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price(it.price?.cache_read),
+            render: (_, it) => rate(it.price, 'cache_read'),
+          },
+          {
+            title: t('price.currency'),
+            key: 'currency',
+            render: (_, it) => (it.price ? currencyOf(it.price) : '–'),
           },
           {
             title: t('price.context'),
@@ -230,13 +250,12 @@ function Path({ steps, none }: { steps: ReactNode[]; none: string }) {
 function Prices({ model }: { model: string }) {
   const { t } = useTranslation();
   const me = useMe();
-  const format = useFormat();
+  const rate = useRate();
   const query = useQuery({
     queryKey: ['prices', model],
     queryFn: () => take(api.GET('/api/v1/prices', { params: { query: { model, limit: '200' } } })),
   });
   if (query.isPending) return <Skeleton active />;
-  const price = (value: number | null | undefined) => (value == null ? '–' : format.price(value));
   return (
     <>
       <Failure error={query.error} />
@@ -281,55 +300,33 @@ function Prices({ model }: { model: string }) {
             key: 'in',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).input),
+            render: (_, it) => rate(it.price, 'input', it.now),
           },
           {
             title: t('price.output'),
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).output),
+            render: (_, it) => rate(it.price, 'output', it.now),
           },
           {
             title: t('price.cached'),
             key: 'cached',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).cache_read),
+            render: (_, it) => rate(it.price, 'cache_read', it.now),
           },
           {
             title: t('price.written'),
             key: 'written',
             align: 'right',
             className: 'num',
-            render: (_, it) => price((it.now ?? it.price).cache_write),
+            render: (_, it) => rate(it.price, 'cache_write', it.now),
           },
           { title: t('price.currency'), dataIndex: 'currency' },
-          { title: t('price.more'), key: 'more', render: (_, it) => <More price={it.price} /> },
+          { title: t('price.more'), key: 'more', render: (_, it) => <PriceMore price={it.price} /> },
         ]}
       />
     </>
   );
-}
-
-/** Steps by the prompt's length, and prices that hold from a date on. */
-function More({ price }: { price: Price }) {
-  const { t } = useTranslation();
-  const format = useFormat();
-  const say = (it: { input?: number | null; output?: number | null }) =>
-    `${it.input == null ? '–' : format.price(it.input)} / ${it.output == null ? '–' : format.price(it.output)}`;
-  const lines = [
-    ...(price.tiers ?? []).map((it) =>
-      t('price.above', { tokens: format.short(it.above_input_tokens ?? 0), price: say(it) }),
-    ),
-    ...(price.more?.changes ?? []).map((it) =>
-      t('price.from', { date: format.day(it.from), price: say(it.price) }),
-    ),
-    ...(price.more?.service_tiers ?? []).map((it) => `${it.tier}: ${say(it.price)}`),
-    ...(price.more?.windows?.length ? [t('price.byTime', { count: price.more.windows.length })] : []),
-    ...(price.per_request_nano_usd
-      ? [t('price.perRequest', { price: format.money(price.per_request_nano_usd) })]
-      : []),
-  ];
-  return lines.length === 0 ? '–' : lines.map((line) => <div key={line}>{line}</div>);
 }

@@ -61,6 +61,7 @@ export default function OrganizationPage() {
           <Link to={`/groups?organization=${of}`}>{t('nav.groups')}</Link>
           <Link to={`/users?organization=${of}`}>{t('nav.users')}</Link>
           <Link to={`/keys?organization=${of}`}>{t('nav.keys')}</Link>
+          <Link to={`/requests?organization=${of}`}>{t('key.calls')}</Link>
           {write && <Button onClick={() => setEditing(true)}>{t('form.change')}</Button>}
           {write && (
             <>

@@ -2,6 +2,7 @@ import { Form, Input, Switch } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
+import { blockAsked } from '../part/broken';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { PickModels } from '../part/pick';
 import { Sheet } from '../part/sheet';
@@ -26,6 +27,9 @@ export function OrganizationForm(props: {
       stale={['organizations']}
       initial={before ? { ...before, limits: rows(before.limits) } : { limits: [] }}
       doubt={doubt}
+      asked={(values) =>
+        blockAsked(t, before, values, before?.alias ?? before?.id ?? '', { organization: before?.id })
+      }
       run={(values) => {
         const body = {
           alias: values.alias?.trim() || null,

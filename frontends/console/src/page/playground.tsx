@@ -4,6 +4,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Alert, Button, Card, Collapse, Form, Input, InputNumber, Select, Slider, Switch } from 'antd';
 import { useCallback, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { namesGroup } from '../app/right';
 import { may, useMe } from '../app/session';
 import { EFFORTS, modelsOf, PLAIN, type Settings } from '../part/chat';
 import { Failure } from '../part/failure';
@@ -201,7 +202,7 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
   const [group, setGroup] = useState(me.groups.length === 1 ? me.groups[0] : undefined);
   const make = useMutation({
     mutationFn: async () =>
-      ownKey(me.user, group ? { id: group, name: (await nameOf('groups', group))[1] } : undefined),
+      ownKey(me, group ? { id: group, name: (await nameOf('groups', group))[1] } : undefined),
     onSuccess: (secret) => {
       use(secret);
       return client.invalidateQueries({ queryKey: ['keys'] });
@@ -216,7 +217,12 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
             <p>{t('playground.makeHint')}</p>
             <span className="row">
               <PickNamed of="groups" style={{ width: 200 }} value={group} onChange={setGroup} />
-              <Button type="primary" loading={make.isPending} onClick={() => make.mutate()}>
+              <Button
+                type="primary"
+                disabled={!group && namesGroup(me)}
+                loading={make.isPending}
+                onClick={() => make.mutate()}
+              >
                 {t('playground.makeIt')}
               </Button>
             </span>

@@ -2,15 +2,15 @@
 // of keys fills up with those that ran out.
 
 import { ApiError, api, take } from '../api/client';
+import { keyOwner } from '../app/right';
+import type { Me } from '../app/session';
 
 const LIFETIME = '1h';
 
-/** Makes it, or goes on with the one that is there; gives its secret. */
-export async function ownKey(
-  user: string | null | undefined,
-  group: { id: string; name: string } | undefined,
-): Promise<string> {
-  const alias = ['playground', user, group?.name].filter(Boolean).join(' · ').slice(0, 128);
+/** Makes it, or goes on with the one that is there; gives its secret. In a group that one isn't in it is nobody's. */
+export async function ownKey(me: Me, group: { id: string; name: string } | undefined): Promise<string> {
+  const user = keyOwner(me, group?.id);
+  const alias = ['playground', me.user, group?.name].filter(Boolean).join(' · ').slice(0, 128);
   const query = { search: alias, limit: '100', ...(user && { user }) };
   const found = await take(api.GET('/api/v1/keys', { params: { query } }));
   const there = found.items.find(

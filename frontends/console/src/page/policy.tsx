@@ -6,12 +6,15 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import { useTranslation } from 'react-i18next';
 import { useNavigate, useParams } from 'react-router';
 import { ApiError, api, type Schemas, take } from '../api/client';
+import { changesPolicy, policyNarrows, policyPlace, type Place as Whose } from '../app/right';
 import { may, useMe } from '../app/session';
 import { giveUp, useUnsaved } from '../app/unsaved';
 import { FromFile } from '../part/badge';
+import { policyBreaks } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import type { Finding } from '../part/editor';
 import { Failure } from '../part/failure';
+import { useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed, PickOrganization } from '../part/pick';
 import { Waiting } from '../part/plain';
@@ -53,14 +56,7 @@ function losesText(from: Place, to: Place): boolean {
 
 type Place = { pathname: string; search: string };
 
-type Draft = {
-  text: string;
-  on_error: 'fail_open' | 'fail_closed';
-  note: string;
-  organization?: string | null;
-  group?: string | null;
-  key?: string | null;
-};
+type Draft = Whose & { text: string; on_error: 'fail_open' | 'fail_closed'; note: string };
 
 export default function PolicyPage() {
   const { t } = useTranslation();
@@ -121,7 +117,7 @@ export default function PolicyPage() {
     );
   }
   const tabs = ['text', ...(policy ? ['versions'] : []), ...(policy?.shadow != null ? ['shadow'] : [])];
-  const write = may(me, 'administer') && policy?.source !== 'file';
+  const write = policy ? policy.source !== 'file' && changesPolicy(me, policy) : may(me, 'administer');
   return (
     <Page
       title={name}
@@ -144,7 +140,7 @@ export default function PolicyPage() {
             onClick={() =>
               confirm({
                 title: t('policy.deleteTitle', { name }),
-                breaks: t(policy.active != null ? 'policy.deleteRunning' : 'policy.deleteBreaks'),
+                breaks: () => policyBreaks(t, policy),
                 action: t('form.delete'),
                 run: async () => {
                   await take(api.DELETE('/api/v1/policies/{policy}', { params: { path } }));
@@ -216,7 +212,13 @@ export default function PolicyPage() {
                     children: <PolicyVersions name={name} policy={policy} write={write} />,
                   },
                   ...(policy.shadow != null
-                    ? [{ key: 'shadow', label: t('policy.shadow'), children: <Shadow name={name} /> }]
+                    ? [
+                        {
+                          key: 'shadow',
+                          label: t('policy.shadow'),
+                          children: <Shadow name={name} version={policy.shadow} write={write} />,
+                        },
+                      ]
                     : []),
                 ]
               : []),
@@ -244,9 +246,9 @@ function Write(props: {
     text: before?.text ?? START,
     on_error: before?.on_error ?? 'fail_open',
     note: '',
-    organization: before?.organization,
-    group: before?.group ?? (may(me, 'organization') ? null : (me.administers[0] ?? null)),
-    key: before?.key,
+    ...(before
+      ? { organization: before.organization ?? null, group: before.group ?? null, key: before.key ?? null }
+      : policyPlace(me)),
   };
   const [draft, setDraft] = useState(first);
   const [begun] = useState(() => JSON.stringify(first));
@@ -291,30 +293,7 @@ function Write(props: {
     <div className="stack">
       <Failure error={save.error ?? check.error} />
       <div className="row">
-        {may(me, 'super') && (
-          <PickOrganization
-            style={{ width: 170 }}
-            aria-label={t('form.organization')}
-            placeholder={t('form.organization')}
-            disabled={!props.write}
-            value={draft.organization ?? undefined}
-            onChange={(organization) => set({ organization: organization ?? null, group: null, key: null })}
-          />
-        )}
-        <PickNamed
-          of="groups"
-          style={{ width: 170 }}
-          disabled={!props.write}
-          value={draft.group ?? undefined}
-          onChange={(group) => set({ group: group ?? null, organization: null, key: null })}
-        />
-        <PickNamed
-          of="keys"
-          style={{ width: 170 }}
-          disabled={!props.write}
-          value={draft.key ?? undefined}
-          onChange={(key) => set({ key: key ?? null, organization: null, group: null })}
-        />
+        <Attached place={draft} fixed={!props.write || before !== undefined} change={set} />
         <Select
           aria-label={t('policy.onError')}
           style={{ width: 230 }}
@@ -327,6 +306,7 @@ function Write(props: {
           }))}
         />
         {!draft.organization && !draft.group && !draft.key && <Tag>{t('policy.everybody')}</Tag>}
+        {props.write && before && <span className="quiet">{t('policy.stays')}</span>}
       </div>
       <div className="editor-place">
         {/* It can be read before it can be written. */}
@@ -361,8 +341,62 @@ function Write(props: {
         </div>
       )}
       <PolicyTry policy={props.name} draft={sample} />
-      {may(me, 'super') && <PolicyReplay name={props.name} text={draft.text} />}
+      {may(me, 'super') && <PolicyReplay draft={{ ...attached, name: props.name }} />}
     </div>
+  );
+}
+
+/** Whose calls it steers: chosen for the first version, and as it was from then on. */
+function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; change: (to: Whose) => void }) {
+  const { t } = useTranslation();
+  const me = useMe();
+  const narrows = policyNarrows(me);
+  const home = policyPlace(me);
+  const nobody: Whose = { organization: null, group: null, key: null };
+  // What is taken away leads back to where theirs stand.
+  const pick = (to: Partial<Whose> | undefined) => change(to ? { ...nobody, ...to } : home);
+  const group = useName('groups');
+  return (
+    <>
+      {narrows.includes('organizations') && (
+        <PickOrganization
+          style={{ width: 170 }}
+          aria-label={t('form.organization')}
+          placeholder={t('form.organization')}
+          disabled={fixed}
+          allowClear={may(me, 'super')}
+          value={place.organization ?? undefined}
+          onChange={(organization) => pick(organization ? { organization } : undefined)}
+        />
+      )}
+      {narrows.includes('keys') ? (
+        <PickNamed
+          of="groups"
+          style={{ width: 170 }}
+          disabled={fixed}
+          value={place.group ?? undefined}
+          onChange={(group) => pick(group ? { group } : undefined)}
+        />
+      ) : (
+        <Select
+          aria-label={t('key.group')}
+          style={{ width: 170 }}
+          disabled={fixed}
+          value={place.group ?? undefined}
+          options={me.administers.map((value) => ({ value, label: group(value) }))}
+          onChange={(group) => pick({ group })}
+        />
+      )}
+      {narrows.includes('keys') && (
+        <PickNamed
+          of="keys"
+          style={{ width: 170 }}
+          disabled={fixed}
+          value={place.key ?? undefined}
+          onChange={(key) => pick(key ? { key } : undefined)}
+        />
+      )}
+    </>
   );
 }
 

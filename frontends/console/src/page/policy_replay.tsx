@@ -49,7 +49,11 @@ function Course({ stop }: { stop: () => void }) {
   );
 }
 
-export function PolicyReplay({ name, text }: { name: string; text: string }) {
+type Draft = Pick<Schemas['ReplayPolicy'], 'name' | 'organization' | 'group' | 'key' | 'on_error'> & {
+  text: string;
+};
+
+export function PolicyReplay({ draft }: { draft: Draft }) {
   const { t } = useTranslation();
   const format = useFormat();
   const [days, setDays] = useState(7);
@@ -61,7 +65,7 @@ export function PolicyReplay({ name, text }: { name: string; text: string }) {
       stop.current = control;
       const from = new Date(Date.now() - days * DAY).toISOString();
       const answer = api.POST('/api/v1/replay', {
-        body: { from, policies: [{ name, text }] },
+        body: { from, policies: [draft] },
         signal: control.signal,
       });
       // Who stops it isn't told that it was stopped.

@@ -219,25 +219,29 @@ function Diff(props: { name: string; from: number; to: number; close: () => void
 }
 
 /** How the version in shadow compares with what runs. */
-export function Shadow({ name }: { name: string }) {
+export function Shadow({ name, version, write }: { name: string; version: number; write: boolean }) {
   const { t } = useTranslation();
   const format = useFormat();
   const client = useQueryClient();
-  const { message } = App.useApp();
-  const words = useWords();
+  const confirm = useConfirm();
   const path = { policy: name };
   const query = useQuery({
     queryKey: ['policies', 'shadow', name],
     queryFn: () => take(api.GET('/api/v1/policies/{policy}/shadow', { params: { path } })),
     refetchInterval: 5_000,
   });
-  const end = useMutation({
-    mutationFn: () => take(api.DELETE('/api/v1/policies/{policy}/shadow', { params: { path } })),
-    onSuccess: () => client.invalidateQueries({ queryKey: ['policies'] }),
-    onError: (error) => message.error(words(error)),
-  });
   const it = query.data;
   if (!it) return query.error ? <Failure error={query.error} /> : <Skeleton active />;
+  const end = () =>
+    confirm({
+      title: t('shadow.endTitle', { name, number: version }),
+      breaks: t('shadow.endBreaks', { count: it.calls, amount: format.whole(it.calls) }),
+      action: t('shadow.end'),
+      run: async () => {
+        await take(api.DELETE('/api/v1/policies/{policy}/shadow', { params: { path } }));
+        await client.invalidateQueries({ queryKey: ['policies'] });
+      },
+    });
   const share = (n: number) => format.percent(it.calls > 0 ? n / it.calls : 0);
   return (
     <div className="stack">
@@ -253,10 +257,7 @@ export function Shadow({ name }: { name: string }) {
           { name: t('shadow.errors'), value: format.whole(it.errors) },
         ]}
       />
-      <Card
-        title={t('shadow.examples')}
-        extra={<Button onClick={() => end.mutate()}>{t('shadow.end')}</Button>}
-      >
+      <Card title={t('shadow.examples')} extra={write && <Button onClick={end}>{t('shadow.end')}</Button>}>
         <Table
           aria-label={t('shadow.examples')}
           size="small"

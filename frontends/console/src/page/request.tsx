@@ -88,7 +88,7 @@ export default function RequestPage() {
           <Card title={t('request.guardrails')}>
             {record.guardrails?.map((it) => (
               <div key={`${it.name} ${it.did}`}>
-                {it.name}: {it.did} × {it.times}
+                {it.name}: {t(`request.guardrailDid.${it.did}`, it.did ?? '')} × {it.times}
               </div>
             ))}
           </Card>

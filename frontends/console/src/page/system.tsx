@@ -11,6 +11,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
+import { ChangeableSettings } from './system_change';
 import { FINDINGS, Findings } from './system_finding';
 import { SETTINGS, SettingsInForce } from './system_setting';
 
@@ -42,6 +43,7 @@ export default function SystemPage() {
           <>
             <Installation />
             <Findings />
+            <Changeable />
             <SettingsInForce />
             <Ledger />
             <Held />
@@ -110,6 +112,11 @@ function Installation() {
   );
 }
 
+function Changeable() {
+  const { data } = useQuery(SETTINGS);
+  return data ? <ChangeableSettings settings={data} /> : null;
+}
+
 function Ledger() {
   const { t } = useTranslation();
   const format = useFormat();
@@ -144,7 +151,8 @@ function Ledger() {
           description={
             audit.data.differences
               .map(
-                (one) => `${one.scope.kind} ${one.scope.id} ${one.metric}: ${one.balance} ≠ ${one.expected}`,
+                (one) =>
+                  `${t(`why.scope.${one.scope.kind}`)} ${one.scope.id} ${t(`limit.metric.${one.metric}`)}: ${one.balance} ≠ ${one.expected}`,
               )
               .join('; ') || undefined
           }
@@ -164,7 +172,11 @@ function Ledger() {
                   number('position', journal.position),
                   number('lag', journal.lag),
                   number('segments', journal.segments),
-                  { key: 'd', label: t('system.durability'), children: journal.durability },
+                  {
+                    key: 'd',
+                    label: t('system.durability'),
+                    children: t(`setting.value.durability.${journal.durability}`, journal.durability),
+                  },
                   {
                     key: 'j',
                     label: t('system.journal'),

@@ -4,25 +4,15 @@ import { useQuery } from '@tanstack/react-query';
 import { Alert, Card, Tag } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
-import { allOf } from '../part/all';
 import { Failure } from '../part/failure';
-import { holding } from '../part/finding';
 import { chineseOf } from '../part/said';
 import { Code } from '../part/secret';
 
 type Finding = Schemas['Diagnostic'];
 
-/** Read together: what the file lacks may be in the database. */
 export const FINDINGS = {
   queryKey: ['diagnostics'],
-  queryFn: async () => {
-    const [found, models] = await Promise.all([
-      take(api.GET('/api/v1/diagnostics')),
-      // Where these can't be read, all is told.
-      allOf((query) => take(api.GET('/api/v1/models', { params: { query } }))).catch(() => ({ items: [] })),
-    ]);
-    return holding(found.items, models.items);
-  },
+  queryFn: async () => (await take(api.GET('/api/v1/diagnostics'))).items,
 };
 
 const COLOUR = { error: 'error', warning: 'warning', note: 'processing' } as const;
@@ -48,7 +38,7 @@ function Found({ finding: it }: { finding: Finding }) {
   return (
     <div style={{ padding: '6px 0', overflowWrap: 'anywhere' }}>
       <Tag color={COLOUR[it.severity]}>{t(`system.severity.${it.severity}`)}</Tag>
-      <strong>{t(`system.finding.${it.code}`, t('system.finding.other'))}</strong>
+      <strong>{t(`system.finding.${it.code}`)}</strong>
       <div>
         {say(it.message)}
         {it.remedy && ` – ${say(it.remedy)}`}

@@ -1,4 +1,4 @@
-// Settings in force, by name and with their units. The file declares them, and nothing but the file changes them.
+// Settings in force, by name and with their units.
 
 import { useQuery } from '@tanstack/react-query';
 import { Card, Collapse, Descriptions } from 'antd';

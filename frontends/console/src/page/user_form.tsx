@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { may, useMe } from '../app/session';
+import { blockAsked } from '../part/broken';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { PickModels, PickOrganization } from '../part/pick';
 import { Sheet } from '../part/sheet';
@@ -35,6 +36,9 @@ export function UserForm(props: { user?: User; close: () => void; done?: (user: 
       stale={['users', 'search']}
       initial={user ? { ...user, limits: rows(user.limits) } : { role: 'user', limits: [] }}
       doubt={doubt}
+      asked={(values) =>
+        blockAsked(t, user, values, user?.alias ?? user?.email ?? user?.id ?? '', { user: user?.id })
+      }
       run={(values) => {
         const body = {
           email: values.email?.trim() || null,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type How, onlyThere } from './broken';
+import { blockAsked, channelAsked, type How, lostModels, onlyThere } from './broken';
 
 type All = Parameters<typeof onlyThere>[0];
 
@@ -43,4 +43,41 @@ test.each<[string[], How, string[], string[]]>([
   [['j'], 'deleted', ['ven*'], []],
 ])('without %j, %s, nobody serves %j, and only some %j', (gone, how, whole, partly) => {
   expect(onlyThere(ALL, gone, how)).toEqual({ whole, partly });
+});
+
+test.each<[string, string[], string[], string[]]>([
+  ['a', ['small'], ['large'], []],
+  ['a', ['large'], [], []],
+  ['a', ['small', 'large'], [], []],
+  ['c', [], [], []],
+  ['g', [], [], ['most']],
+  ['i', ['vendor/x'], [], []],
+  // Its own wildcard goes on, or somebody else's.
+  ['i', ['vendor/*'], [], []],
+])('where %s keeps %j, nobody serves %j, and only some %j', (id, kept, whole, partly) => {
+  expect(lostModels(ALL, id, kept)).toEqual({ whole, partly });
+});
+
+const t = ((key: string, more?: object) => `${key} ${JSON.stringify(more ?? {})}`) as unknown as Parameters<
+  typeof channelAsked
+>[0];
+
+test.each([
+  ['what is off already', { enabled: false }, { enabled: false, models: [] }, undefined],
+  ['what stays as it is', {}, {}, undefined],
+  ['a model that comes', {}, { models: [{ group: 'x' }, { group: 'y' }, { group: 'z' }] }, undefined],
+  ['a model that goes', {}, { models: [{ group: 'y' }] }, 'channel.takeOutTitle {"models":"x","name":"One"}'],
+  ['all of it', {}, { enabled: false, models: [{ group: 'y' }] }, 'channel.disableTitle {"count":1}'],
+])('a form of a channel asks about %s', (_, before, after, title) => {
+  const channel = { id: 'one', name: 'One', enabled: true, models: [{ group: 'x' }, { group: 'y' }] };
+  expect(channelAsked(t, { ...channel, ...before }, after)?.title).toBe(title);
+});
+
+test.each([
+  ['nothing yet', undefined, true, false],
+  ['blocked', { blocked: true }, true, false],
+  ['open', { blocked: false }, true, true],
+  ['open and stays so', {}, false, false],
+])('a form asks before it blocks what is %s', (_, before, blocked, asks) => {
+  expect(blockAsked(t, before, { blocked }, 'it', {}) !== undefined).toBe(asks);
 });

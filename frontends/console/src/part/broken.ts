@@ -3,11 +3,46 @@
 import type { TFunction } from 'i18next';
 import { api, type Schemas, take } from '../api/client';
 import { allOf } from './all';
+import type { Asked } from './confirm';
+import { nameOf } from './name';
 
 /** How many keys are of a group, a user or an organization. */
 export async function keysOf(of: { group?: string; user?: string; organization?: string }): Promise<number> {
   const found = await take(api.GET('/api/v1/keys', { params: { query: { ...of, limit: '1' } } }));
   return found.total;
+}
+
+/** What goes with somebody who is taken out of a group. */
+export async function memberBreaks(t: TFunction, group: string, user: string): Promise<string> {
+  return t('group.removeBreaks', { count: await keysOf({ group, user }) });
+}
+
+type Policy = Pick<Schemas['Policy'], 'name' | 'active' | 'shadow' | 'organization' | 'group' | 'key'>;
+
+/** Whose calls a policy steers, by name. */
+export async function whoseCalls(t: TFunction, it: Policy): Promise<string> {
+  if (it.key) return t('policy.of.key', { name: (await nameOf('keys', it.key))[1] });
+  if (it.group) return t('policy.of.group', { name: (await nameOf('groups', it.group))[1] });
+  if (it.organization) {
+    return t('policy.of.organization', { name: (await nameOf('organizations', it.organization))[1] });
+  }
+  return t('policy.of.everybody');
+}
+
+/** What goes with a policy: what it decides, what is tried of it, and its versions. */
+export async function policyBreaks(t: TFunction, it: Policy): Promise<string> {
+  const path = { policy: it.name };
+  const [whose, versions] = await Promise.all([
+    it.active == null ? '' : whoseCalls(t, it),
+    take(api.GET('/api/v1/policies/{policy}/versions', { params: { path } })),
+  ]);
+  return [
+    it.active != null && t('policy.deleteRunning', { whose, number: it.active }),
+    it.shadow != null && t('policy.deleteShadow', { number: it.shadow }),
+    t('policy.deleteBreaks', { count: versions.total }),
+  ]
+    .filter(Boolean)
+    .join(' ');
 }
 
 type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'models' | 'groups'>;
@@ -18,7 +53,8 @@ export type How = 'off' | 'deleted';
 /** Models that nobody serves any more, and those that only some are still served. */
 export type Lost = { whole: string[]; partly: string[] };
 
-function isFor(pattern: string, model: string): boolean {
+/** Whether a name, or one that ends in `*`, stands for this model. */
+export function isFor(pattern: string, model: string): boolean {
   return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
 }
 
@@ -51,6 +87,24 @@ export function onlyThere(all: Channel[], gone: string[], how: How = 'off'): Los
   return found;
 }
 
+/** What is lost once a channel has these models alone. */
+export function lostModels(all: Channel[], id: string, kept: string[]): Lost {
+  const apart = all.flatMap((it) => {
+    if (it.id !== id) return [it];
+    const [stay, go] = [true, false].map((stays) =>
+      it.models.filter((m) => kept.includes(m.group) === stays),
+    );
+    return [
+      { ...it, models: stay ?? [] },
+      { ...it, id: GONE, models: go ?? [] },
+    ];
+  });
+  return onlyThere(apart, [GONE], 'deleted');
+}
+
+/** The part of a channel that is taken out of it. */
+const GONE = '';
+
 /** The first of many names. */
 function some(names: string[]): string {
   const [first, more] = [names.slice(0, 8).join(', '), names.length - 8];
@@ -58,9 +112,7 @@ function some(names: string[]): string {
 }
 
 /** The same in words. */
-export async function channelsBreak(t: TFunction, gone: string[], how: How = 'off'): Promise<string> {
-  const all = await allOf((query) => take(api.GET('/api/v1/channels', { params: { query } })));
-  const { whole, partly } = onlyThere(all.items, gone, how);
+function lostWords(t: TFunction, { whole, partly }: Lost): string {
   if (whole.length + partly.length === 0) return t('channel.breaksNothing');
   return [
     whole.length > 0 && t('channel.breaks', { models: some(whole) }),
@@ -68,4 +120,51 @@ export async function channelsBreak(t: TFunction, gone: string[], how: How = 'of
   ]
     .filter(Boolean)
     .join(' ');
+}
+
+async function everyChannel(): Promise<Channel[]> {
+  return (await allOf((query) => take(api.GET('/api/v1/channels', { params: { query } })))).items;
+}
+
+export async function channelsBreak(t: TFunction, gone: string[], how: How = 'off'): Promise<string> {
+  return lostWords(t, onlyThere(await everyChannel(), gone, how));
+}
+
+type Before = { id: string; name: string; enabled?: boolean; models: { group: string }[] };
+type After = { enabled?: boolean; models?: { group?: string }[] };
+
+/** What is asked before a form takes a channel's calls away: all of them, or those of some models. */
+export function channelAsked(t: TFunction, before: Before, after: After): Asked | undefined {
+  if (before.enabled === false) return undefined;
+  if (after.enabled === false) {
+    return {
+      title: t('channel.disableTitle', { count: 1 }),
+      breaks: () => channelsBreak(t, [before.id]),
+      action: t('channel.disable'),
+    };
+  }
+  const kept = (after.models ?? before.models).map((it) => it.group ?? '');
+  const gone = before.models.map((it) => it.group).filter((name) => !kept.includes(name));
+  if (gone.length === 0) return undefined;
+  return {
+    title: t('channel.takeOutTitle', { models: some([...new Set(gone)]), name: before.name }),
+    breaks: async () => lostWords(t, lostModels(await everyChannel(), before.id, kept)),
+    action: t('form.save'),
+  };
+}
+
+/** What is asked before a form blocks a thing that isn't blocked, whose keys then stop working. */
+export function blockAsked(
+  t: TFunction,
+  before: { blocked?: boolean } | undefined,
+  after: { blocked?: boolean },
+  name: string,
+  of: Parameters<typeof keysOf>[0],
+): Asked | undefined {
+  if (!before || before.blocked || !after.blocked) return undefined;
+  return {
+    title: t('state.blockTitle', { name }),
+    breaks: async () => t('state.blockBreaks', { count: await keysOf(of) }),
+    action: t('state.block'),
+  };
 }

@@ -6,17 +6,20 @@ import type { What } from '../app/unsaved';
 import { useWords } from './failure';
 import { Waiting } from './plain';
 
-type Words = string | (() => Promise<string>);
+export type Words = string | (() => Promise<string>);
+
+/** A question: what is about to happen, what it breaks, and what the button says. */
+export type Asked = { title: Words; breaks: Words; action: string };
 
 /** Asks before something is broken, and says what will be; what has to be counted first is counted while it asks. */
 export function useConfirm() {
   const { modal, message } = App.useApp();
   const { t } = useTranslation();
   const say = useWords();
-  return (what: { title: string; breaks: Words; action: string; run: () => Promise<unknown> }) =>
+  return (what: Asked & { run: () => Promise<unknown> }) =>
     modal.confirm({
-      title: what.title,
-      content: typeof what.breaks === 'string' ? what.breaks : <Counted words={what.breaks} />,
+      title: said(what.title),
+      content: said(what.breaks),
       okText: what.action,
       cancelText: t('form.cancel'),
       okButtonProps: { danger: true },
@@ -26,6 +29,10 @@ export function useConfirm() {
           message.error(say(error));
         }),
     });
+}
+
+function said(words: Words) {
+  return typeof words === 'string' ? words : <Counted words={words} />;
 }
 
 /** What is asked in front of whatever leads away from what was typed. */

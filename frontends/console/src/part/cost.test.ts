@@ -67,6 +67,20 @@ describe('what a call cost, kind by kind', () => {
       [['units', 1, 8e10, 80_000_000]],
     ],
     ['what had no price', { usage, cost: 0, priced: false }, LIST, undefined],
+    [
+      'the rates that the record keeps, whatever the price is by now',
+      {
+        usage: { input_uncached: 1000, output_visible: 10 },
+        rates: { input_uncached: 3 * M, output_visible: 0, request: 7000 },
+        cost: 3_000_007,
+      },
+      LIST,
+      [
+        ['input_uncached', 1000, 3 * M, 3_000_000],
+        ['output_visible', 10, 0, 0],
+        ['request', 1, 7000, 7],
+      ],
+    ],
   ])('%s', (_, it, price, want) => {
     const found = costLines(attempt(it), [{ input: 1 }, price]);
     expect(found?.lines.map((line) => [line.kind, line.amount, line.rate, line.pico / 1000])).toEqual(want);
@@ -79,6 +93,8 @@ describe('what a call cost, kind by kind', () => {
     expect(costLines(it, [{ input: 7.2 * M }])).toMatchObject({ currency: 'CNY', perUsd: 7.2, ratio: 0.8 });
     const there = attempt({ usage: { input_uncached: 1000 }, cost: 2_750_000, variant: { region: 'eu' } });
     expect(costLines(there, [LIST])?.region).toEqual({ name: 'eu', ratio: 1.1 });
+    const kept = { ...there, rates: { input_uncached: 2.5 * M } };
+    expect(costLines(kept, [])?.region).toEqual({ name: 'eu', ratio: 1.1 });
   });
 });
 

@@ -1,11 +1,13 @@
-// What a call cost, kind by kind: the amounts of its record times the price that is known of its model. The record says what was
-// booked; a price that has changed since doesn't come to that, and then there are no lines.
+// What a call cost, kind by kind: the amounts of its record times the rates that it keeps. One that keeps none, as those of older
+// versions, is tried with the prices that are known of its model; a price that has changed since doesn't come to what was booked, and
+// then there are no lines.
 
 import type { Schemas } from '../api/client';
 
 type Price = Schemas['Price'];
 type Usage = Schemas['Usage'];
 type Attempt = Schemas['Attempt'];
+type Rates = Schemas['UsedRates'];
 
 export const KINDS = [
   'input_uncached',
@@ -41,6 +43,11 @@ export type Lines = {
   /** What the caller paid relative to the list price. */
   ratio: number;
 };
+
+/** The currency of a price's amounts. */
+export function currencyOf(price: Price | null | undefined): string {
+  return price?.more?.exchange?.currency ?? 'USD';
+}
 
 const WEEK = 7 * 24 * 60;
 /** 1970-01-01 was a Thursday. */
@@ -107,29 +114,44 @@ function lines(price: Price, usage: Usage, variant: Attempt['variant']): Line[] 
     searches: (size?.fee_nano_usd ?? price.more?.per_search_nano_usd ?? 0) * 1000,
     units: unit?.per_unit ?? other,
   };
+  return amounts(usage, { ...rate, request: (price.per_request_nano_usd ?? 0) * 1000 });
+}
+
+/** What was used at these rates. */
+function amounts(usage: Usage, rates: Rates): Line[] {
   const used = KINDS.map((kind): Line => {
-    const amount = usage[kind] ?? 0;
-    return { kind, amount, rate: rate[kind], pico: amount * rate[kind] };
+    const [amount, rate] = [usage[kind] ?? 0, rates[kind] ?? 0];
+    return { kind, amount, rate, pico: amount * rate };
   }).filter((it) => it.amount > 0);
-  const fee = (price.per_request_nano_usd ?? 0) * 1000;
+  const fee = rates.request ?? 0;
   return fee > 0 ? [...used, { kind: 'request', amount: 1, rate: fee, pico: fee }] : used;
 }
 
-/** The lines of an attempt by the first of the prices that comes to what was booked for it; nothing where none does. */
+/** Whether an attempt's record keeps by which rates it was charged, or had none to keep. */
+export function isWhole(it: Attempt): boolean {
+  return it.rates !== undefined || it.priced === false;
+}
+
+/**
+ * The lines of an attempt by the rates that its record keeps, else by the first of the prices that comes to what was booked for it;
+ * nothing where none does.
+ */
 export function costLines(it: Attempt, prices: Price[]): Lines | undefined {
-  const { usage, cost = 0, spend = 0 } = it;
+  const { usage, rates, cost = 0, spend = 0 } = it;
   if (!usage || it.priced === false) return undefined;
   const exchange = it.exchange as Schemas['Exchange'] | null | undefined;
   const perUsd = (exchange?.per_usd_ppm ?? 1e6) / 1e6;
-  for (const price of prices) {
-    const found = lines(card(price, it.started_at ?? 0, it.service_tier), usage, it.variant);
+  const known = rates
+    ? [amounts(usage, rates)]
+    : prices.map((price) => lines(card(price, it.started_at ?? 0, it.service_tier), usage, it.variant));
+  for (const found of known) {
     const nano = found.reduce((sum, line) => sum + line.pico, 0) / 1000 / perUsd;
     const ratio = nano > 0 ? cost / nano : 1;
     const region = it.variant?.region;
     // A region's price is a round part of the list's.
     const times = Math.round(ratio * 1000) / 1000;
     const whole = region && times > 0 ? times : 1;
-    if (Math.abs(nano * whole - cost) > 1 + cost * 1e-9) continue;
+    if (!rates && Math.abs(nano * whole - cost) > 1 + cost * 1e-9) continue;
     return {
       lines: found,
       currency: exchange?.currency ?? 'USD',

@@ -4,7 +4,7 @@ import { useQueries } from '@tanstack/react-query';
 import { Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
-import { costLines, KINDS, type Line, type Lines } from './cost';
+import { costLines, isWhole, KINDS, type Line, type Lines } from './cost';
 import { useFormat } from './format';
 
 type Record = Schemas['Record'];
@@ -15,7 +15,7 @@ const STALE_MS = 60_000;
 export function Costs({ record, channel }: { record: Record; channel: (id: string) => string }) {
   const { t } = useTranslation();
   const used = (record.attempts ?? []).filter((it) => KINDS.some((kind) => it.usage?.[kind]));
-  const models = [...new Set(used.map((it) => it.model))];
+  const models = [...new Set(used.filter((it) => !isWhole(it)).map((it) => it.model))];
   const prices = useQueries({
     queries: models.map((model) => ({
       queryKey: ['prices', model],

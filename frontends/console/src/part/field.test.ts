@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest';
 import { fieldOf } from './field';
 
-const NAMES = [['alias'], ['limits'], ['models'], ['models', 0, 'group'], ['expires']];
+const NAMES = [['routing.retries'], ['alias'], ['limits'], ['models'], ['models', 0, 'group'], ['expires']];
 
 test.each([
   ['alias', ['alias']],
+  // The API's own name has dots in it.
+  ['routing.retries', ['routing.retries']],
   ['limits', ['limits']],
   ['limits.spend.day', ['limits']],
   ['models[0].group', ['models', 0, 'group']],

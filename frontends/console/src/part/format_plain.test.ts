@@ -37,3 +37,31 @@ test('lengths of time are said in the language, and rounded once', () => {
     expect([en.duration(ms), zh.duration(ms)], String(ms)).toEqual([english, chinese]);
   }
 });
+
+test('a price is said in the currency that it was agreed in, and no rate is laid on it', () => {
+  const [usd, cny] = [formats('en', 'UTC', 'USD', 7.2), formats('en', 'UTC', 'CNY', 7.2)];
+  const cases: [number, string | undefined, string, string][] = [
+    [2_500_000, undefined, '$2.50', '¥18.00'],
+    [2_500_000, 'USD', '$2.50', '¥18.00'],
+    [8_000_000, 'CNY', '¥8.00', '¥8.00'],
+    [500_000, 'EUR', '€0.50', '€0.50'],
+  ];
+  for (const [pico, currency, inUsd, inCny] of cases) {
+    expect([usd.price(pico, currency), cny.price(pico, currency)], `${pico} ${currency}`).toEqual([
+      inUsd,
+      inCny,
+    ]);
+  }
+});
+
+test('a price is said for a million tokens in its own currency, whichever the reader has chosen', () => {
+  const it = formats('en', 'UTC', 'CNY', 7.1);
+  const cases: [number, string, string][] = [
+    [0, 'USD', '$0.00'],
+    [7_200_000, 'CNY', '¥7.20'],
+    [1_125_000, 'USD', '$1.125'],
+    [3_500, 'USD', '$0.0035'],
+    [12, 'USD', '$0.000012'],
+  ];
+  for (const [pico, currency, want] of cases) expect(it.perMillion(pico, currency), want).toBe(want);
+});

@@ -73,8 +73,9 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     const size = Math.abs(amount);
     return moneyBy(size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6).format(amount);
   };
-  /** Pico-USD a token, as people say it: for a million tokens. */
-  const price = (pico: number) => moneyBy(4).format((pico / 1e6) * factor);
+  /** Pico-USD a token, as people say it: for a million tokens. A price in another currency is said in that, as it was agreed. */
+  const price = (pico: number, of = 'USD') =>
+    of === 'USD' ? moneyBy(4).format((pico / 1e6) * factor) : cash(pico / 1e6, of);
   /** An amount of any currency, as it is written there; small ones with as many digits as tell them from nothing. */
   const cash = (amount: number, of: string) => {
     const digits = amount === 0 || amount >= 1 ? 2 : amount >= 0.01 ? 4 : 8;
@@ -84,6 +85,17 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
       currencyDisplay: 'narrowSymbol',
       minimumFractionDigits: 2,
       maximumFractionDigits: digits,
+    }).format(amount);
+  };
+  /** Pico of a currency for a token, as people say it: for a million of them, in that currency. */
+  const perMillion = (pico: number, of: string) => {
+    const amount = pico / 1e6;
+    return new Intl.NumberFormat(locale, {
+      style: 'currency',
+      currency: of,
+      currencyDisplay: 'narrowSymbol',
+      minimumFractionDigits: 2,
+      maximumFractionDigits: amount === 0 || amount >= 0.01 ? 4 : 8,
     }).format(amount);
   };
   const units = new Map<string, Intl.NumberFormat>();
@@ -136,6 +148,7 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     money,
     cash,
     price,
+    perMillion,
     duration,
     span,
     ago,

@@ -7,7 +7,8 @@ import type { Metric } from './format';
 
 export type LimitRow = { metric: Metric; window: string; amount: string; model: string; words: string };
 
-type Windows = Record<string, string | number>;
+type Amount = string | number;
+type Amounts = Amount | Amount[];
 type Tree = Record<string, unknown>;
 
 export const METRICS: Metric[] = [
@@ -28,16 +29,24 @@ export function rows(limits: unknown): LimitRow[] {
       if (metric === 'models') {
         return Object.entries(value as Tree).flatMap(([name, inner]) => of(inner as Tree, name));
       }
-      if (metric === 'concurrency') return [row(metric, '', value as string | number, model)];
-      return Object.entries(value as Windows).map(([window, amount]) => row(metric, window, amount, model));
+      const each = (window: string, amounts: Amounts) =>
+        [amounts].flat().map((amount) => row(metric, window, amount, model));
+      if (metric === 'concurrency') return each('', value as Amounts);
+      return Object.entries(value as Record<string, Amounts>).flatMap(([window, it]) => each(window, it));
     });
   return of((limits ?? {}) as Tree, '');
 }
 
-function row(metric: string, window: string, amount: string | number, model: string): LimitRow {
+function row(metric: string, window: string, amount: Amount, model: string): LimitRow {
   const [first = '', ...words] = String(amount).split(' ');
   const rest = words.filter((word) => word !== 'USD').join(' ');
   return { metric: metric as Metric, window, amount: first, model, words: rest };
+}
+
+/** Rows of the limits that are a member's own: without those that their group gives. */
+export function ownRows(limits: unknown, given: unknown): LimitRow[] {
+  const theirs = new Set(rows(given).map((it) => JSON.stringify(it)));
+  return rows(limits).filter((it) => !theirs.has(JSON.stringify(it)));
 }
 
 /** An amount without what people set between its digits: `1,000` is a thousand. */
@@ -55,9 +64,8 @@ export function fault(all: LimitRow[]): { text: string; amount?: string } | null
     const amount = plainAmount(it.amount);
     if (!amount) return { text: 'limit.needsAmount' };
     if (!AMOUNT.test(amount)) return { text: 'limit.notAmount', amount: it.amount.trim() };
-    const kind = [it.metric, it.metric === 'concurrency' ? '' : it.window || 'month', it.model.trim()].join(
-      '\n',
-    );
+    const window = it.metric === 'concurrency' ? '' : it.window || 'month';
+    const kind = [it.metric, window, it.model.trim(), it.words.trim()].join('\n');
     if (seen.has(kind)) return { text: 'limit.twice' };
     seen.add(kind);
   }
@@ -81,10 +89,15 @@ export function tree(all: LimitRow[]): Tree {
       at = inner(models, it.model.trim());
     }
     const amount = [number, it.metric === 'spend' ? 'USD' : '', it.words.trim()].filter(Boolean).join(' ');
-    if (it.metric === 'concurrency') at.concurrency = amount;
-    else inner(at, it.metric)[it.window || 'month'] = amount;
+    if (it.metric === 'concurrency') beside(at, 'concurrency', amount);
+    else beside(inner(at, it.metric), it.window || 'month', amount);
   }
   return out;
+}
+
+/** One amount by itself; several in one window as a list. */
+function beside(tree: Tree, name: string, amount: string) {
+  tree[name] = name in tree ? [tree[name], amount].flat() : amount;
 }
 
 function inner(tree: Tree, name: string): Tree {

@@ -105,8 +105,9 @@ export function useName(kind: Kind): (id: string) => string {
     (id: string) => {
       const name = names.get(id) ?? more[id];
       if (name !== undefined) return name || id;
-      // Whoever isn't told what their organization is called knows which one is meant.
-      if (!tells && kind === 'organizations' && id === me.organization) return t('organization.yours');
+      // One without a name for people is known by whose it is.
+      if (!tells && kind === 'organizations' && id === me.organization)
+        return me.organization_alias || t('organization.yours');
       if (!tells) return kind === 'channels' && MADE.test(id) ? t('channel.some', { end: id.slice(-4) }) : id;
       if (ready && !complete && !wanted.current.has(id)) {
         wanted.current.add(id);
@@ -116,7 +117,7 @@ export function useName(kind: Kind): (id: string) => string {
       }
       return id;
     },
-    [names, more, ready, complete, tells, kind, t, me.organization],
+    [names, more, ready, complete, tells, kind, t, me.organization, me.organization_alias],
   );
 }
 

@@ -2,10 +2,12 @@
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Select, type SelectProps } from 'antd';
-import { useDeferredValue, useState } from 'react';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
 import { type Kind, useName } from './name';
+import { Waiting } from './plain';
+import { useSettled } from './settled';
 
 type Option = { value: string; label: string };
 type Props = Omit<SelectProps<string>, 'options'> & { placeholder?: string };
@@ -41,19 +43,27 @@ const find: Record<Kind, (search: string) => Promise<Option[]>> = {
   },
 };
 
-/** With `free`, what isn't found may be meant all the same, by its id. */
-export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }) {
-  const [text, setText] = useState('');
-  const asked = useDeferredValue(text.trim());
+const TYPING_MS = 150;
+
+/** What this text finds; nothing while that isn't known, so that Enter takes nothing that an earlier text found. */
+function useFound(of: Kind, typed: string): { found: Option[] | undefined; waits: boolean } {
+  const asked = useSettled(typed, typed ? TYPING_MS : 0);
   const { data, isFetching } = useQuery({
     queryKey: [of, 'pick', asked],
     queryFn: () => find[of](asked),
-    placeholderData: keepPreviousData,
   });
+  return { found: asked === typed ? data : undefined, waits: isFetching || asked !== typed };
+}
+
+/** With `free`, what isn't found may be meant all the same, by its id. */
+export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }) {
+  const [text, setText] = useState('');
+  const asked = text.trim();
+  const { found, waits } = useFound(of, asked);
   const name = useName(of);
-  const options = [...(data ?? [])];
+  const options = [...(found ?? [])];
   const add = (value: string, label: string) => {
-    if (data && !options.some((it) => it.value === value)) options.push({ value, label });
+    if (found && !options.some((it) => it.value === value)) options.push({ value, label });
   };
   if (free && asked) add(asked, asked);
   // What is chosen may not be among the first that are found.
@@ -62,7 +72,8 @@ export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }
     <Select<string>
       showSearch={{ filterOption: false, onSearch: setText }}
       allowClear
-      loading={isFetching}
+      loading={waits}
+      notFoundContent={waits ? <Waiting /> : undefined}
       {...rest}
       options={options}
     />
@@ -88,17 +99,13 @@ export function PickNamed(props: Props & { of: Kind }) {
 export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'>) {
   const { t } = useTranslation();
   const [text, setText] = useState('');
-  const asked = useDeferredValue(text.trim());
-  const { data, isFetching } = useQuery({
-    queryKey: ['groups', 'pick', asked],
-    queryFn: () => find.groups(asked),
-    placeholderData: keepPreviousData,
-  });
+  const asked = text.trim();
+  const { found, waits } = useFound('groups', asked);
   const name = useName('groups');
   const chosen = props.value ?? [];
   const stray = useStray(chosen);
-  const options = [...(data ?? [])];
-  for (const id of chosen) {
+  const options = [...(found ?? [])];
+  for (const id of asked ? [] : chosen) {
     if (!options.some((it) => it.value === id)) options.push({ value: id, label: name(id) });
   }
   return (
@@ -107,7 +114,8 @@ export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'
         mode="multiple"
         showSearch={{ filterOption: false, onSearch: setText }}
         allowClear
-        loading={isFetching}
+        loading={waits}
+        notFoundContent={waits ? <Waiting /> : undefined}
         {...props}
         options={options}
       />

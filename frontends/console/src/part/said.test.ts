@@ -26,7 +26,14 @@ test.each([
     'the environment variable `KEY` is not set: the file names no credential, and the channel `a` is disabled until it is',
     '环境变量 `KEY` 未设置：文件未给出凭据；设置之前渠道 `a` 停用',
   ],
-  ['something else', undefined],
+  ['is a list, and must be a whole number, 0 or more', '当前为列表，须为不小于 0 的整数'],
+  ['is `7x`, and must be one of `a`, `b`', '当前为`7x`，须为以下之一：`a`, `b`'],
+  ['`other` has no effect here: it is only shown', '`other` 在此不起作用：只用于显示'],
+  [
+    'the environment variable `PORT` must be a port from 0 to 65535',
+    '环境变量 `PORT` 须为 0 至 65535 的端口',
+  ],
+  ['nobody says this', undefined],
 ])('%s', (english, chinese) => {
   expect(chineseOf(english)).toBe(chinese);
 });

@@ -6,7 +6,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '../api/client';
 import { hold } from '../app/unsaved';
-import { leaving } from './confirm';
+import { type Asked, leaving, useConfirm } from './confirm';
 import { Failure, useWords } from './failure';
 import { fieldOf } from './field';
 
@@ -19,6 +19,8 @@ type Props<V, R> = {
   run: (values: V) => Promise<R>;
   /** What is asked before it is sent, where that isn't what one usually means. */
   doubt?: (values: V) => string | undefined;
+  /** What is asked before it is sent, where that takes something away. */
+  asked?: (values: V) => Asked | undefined;
   /** Whether more is in the form than has its fields in the page. */
   whole?: boolean;
   /** Fields of the API that go by another name in the form. */
@@ -32,6 +34,7 @@ type Props<V, R> = {
 export function Sheet<V, R = unknown>(props: Props<V, R>) {
   const { t } = useTranslation();
   const { message, modal } = App.useApp();
+  const confirm = useConfirm();
   const client = useQueryClient();
   const [form] = Form.useForm<V>();
   const words = useWords();
@@ -67,13 +70,18 @@ export function Sheet<V, R = unknown>(props: Props<V, R>) {
   const submit = (shown: V) => {
     const values = props.whole ? (form.getFieldsValue(true) as V) : shown;
     const doubt = props.doubt?.(values);
-    if (!doubt) return send.mutate(values);
+    if (!doubt) return ask(values);
     return modal.confirm({
       title: doubt,
       okText: props.submit,
       cancelText: t('form.cancel'),
-      onOk: () => send.mutate(values),
+      onOk: () => void ask(values),
     });
+  };
+  const ask = (values: V) => {
+    const asked = props.asked?.(values);
+    if (!asked) return send.mutate(values);
+    return confirm({ ...asked, run: async () => send.mutate(values) });
   };
   const leave = () => {
     if (!form.isFieldsTouched()) return close();

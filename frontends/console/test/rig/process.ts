@@ -1,7 +1,7 @@
 // The gateway and the scripted upstream as processes, each on a port and in a folder of its own.
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -65,6 +65,14 @@ type Where = {
   folder?: string;
   env?: Record<string, string>;
 };
+
+/** The data of a gateway, in a folder of its own, with so many calls in its log and its sums. */
+export function madeHistory(calls: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sluicegate-console-'));
+  mkdirSync(join(folder, 'data'), { mode: 0o700 });
+  execFileSync(join(BIN, 'examples/made_history'), [join(folder, 'data/sluicegate.db'), String(calls)]);
+  return folder;
+}
 
 /** A gateway that nobody administers yet, unless `folder` has one's data. */
 export function startGateway(

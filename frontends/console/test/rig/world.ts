@@ -7,7 +7,7 @@ export const ROLES = ['super_admin', 'organization_admin', 'group_admin', 'user'
 export type Role = (typeof ROLES)[number];
 
 const GIVEN = 'given-by-somebody-else-42';
-const PASSWORD = 'walrus teapot octave 93';
+export const PASSWORD = 'walrus teapot octave 93';
 /** What would run if it were taken for markup. */
 export const MARKUP = '"><img src=x onerror="window.harmed=1"><script>window.harmed=1</script>';
 

@@ -84,7 +84,7 @@ test('a limit that lacks its amount, or is there twice, is said and not dropped'
   await expect(form.getByText('Enter an amount for each limit')).toBeVisible();
   await form.getByLabel('Amount').last().fill('1,000');
   await save();
-  await expect(form.getByText('of the same kind, period and model')).toBeVisible();
+  await expect(form.getByText('of the same kind, period, model and mode')).toBeVisible();
   const { limits } = await world.api.get(`/api/v1/groups/${world.own.group}`);
   expect(limits.spend.month).toContain('100');
   await form.getByLabel('Amount').last().fill('0');
@@ -114,7 +114,7 @@ test('what the server refuses of a field stands at the field', async ({ as, worl
   const form = page.getByRole('dialog');
   await form.getByLabel('Amount').first().fill('7');
   await form.getByRole('button', { name: 'Save' }).click();
-  await expect(form.locator('.ant-form-item', { hasText: 'Limits' })).toContainText('too much, says the server');
+  await expect(form.locator('.ant-form-item', { hasText: 'Limits' }).first()).toContainText('too much, says the server');
 });
 
 test('a mistyped password or code keeps somebody where they are', async ({ visitor, world }) => {

@@ -82,3 +82,30 @@ test('a question waits for the answer before it, one that is refused comes back,
   expect(items.map((it: { alias: string }) => it.alias)).toEqual([`playground · ${world.own.user} · Research`]);
   await world.api.ask('DELETE', `/api/v1/keys/${items[0].id}`);
 });
+
+test("a key for somebody else's group is nobody's, and one of several groups is chosen first", async ({ as, world }) => {
+  const twice = (await world.api.post('/api/v1/groups', { alias: 'Second home', organization: 'acme' })).id;
+  try {
+    const page = await as('super_admin');
+    await page.goto('/playground?model=gpt-4o-mini');
+    await page.getByRole('combobox', { name: 'Group' }).fill('Research');
+    await page.locator('.ant-select-item-option', { hasText: 'Research' }).click();
+    await page.getByRole('button', { name: 'Create and start' }).click();
+    await expect(page.getByLabel('Message', { exact: true })).toBeVisible();
+    const { items } = await world.api.get(`/api/v1/keys?group=${world.own.group}&search=playground`);
+    expect(items.filter((it: { user: string | null }) => it.user === null).length).toBe(1);
+
+    await world.api.post(`/api/v1/groups/${twice}/members`, { user: world.own.user, role: 'user' });
+    const user = await as('user');
+    await user.goto('/playground?model=gpt-4o-mini');
+    const start = user.getByRole('button', { name: 'Create and start' });
+    await expect(start).toBeDisabled();
+    await user.getByRole('combobox', { name: 'Group' }).click();
+    await user.locator('.ant-select-item-option', { hasText: 'Research' }).click();
+    await expect(start).toBeEnabled();
+  } finally {
+    const { items } = await world.api.get(`/api/v1/keys?group=${world.own.group}&search=playground`);
+    for (const it of items) await world.api.ask('DELETE', `/api/v1/keys/${it.id}`);
+    await world.api.ask('DELETE', `/api/v1/groups/${twice}`);
+  }
+});

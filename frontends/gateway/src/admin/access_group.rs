@@ -4,8 +4,8 @@ use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups};
 use sluicegate_core::{GroupId, KeyId, ModelAccess, ModelName, Result};
 
 use super::group::ModelEdit;
-use super::named::{Edit, NamedKind, NamedScope, only_super};
-use super::{Actor, Admin};
+use super::named::{Edit, NamedKind, NamedScope};
+use super::{Access, Actor, Admin};
 use crate::store::{
     After, Change, Expect, GroupFilter, KeyFilter, KeyRef, Order, OrderBy, Page, Reach, Stored, UserFilter,
 };
@@ -60,7 +60,6 @@ impl Admin {
         new: NamedScope,
         to: &GivenTo,
     ) -> Result<Stored<NamedScope>> {
-        only_super(actor, NamedKind::AccessGroup)?;
         let more = self.given(actor, id, to).await?;
         self.create_named_and(actor, NamedKind::AccessGroup, id, new, more).await
     }
@@ -77,6 +76,20 @@ impl Admin {
         to: &GivenTo,
     ) -> Result<Stored<NamedScope>> {
         self.update_named_and(actor, NamedKind::AccessGroup, id, edit, to).await
+    }
+
+    /// Whether the actor may give access groups, to groups and to keys: for who looks these up.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn may_give_access_group(&self, actor: &Actor, to_groups: bool, to_keys: bool) -> Result<()> {
+        self.may_change_named(actor, NamedKind::AccessGroup)?;
+        for (area, is_given) in [("groups", to_groups), ("keys", to_keys)] {
+            if is_given {
+                actor.may(area, Access::Write)?;
+            }
+        }
+        Ok(())
     }
 
     /// The groups and keys that have an access group by its id.
@@ -104,6 +117,13 @@ impl Admin {
     /// The changes by which an access group is given to whom it is to be given to, and taken from others. Who may call
     /// everything may already.
     pub(super) async fn given(&self, actor: &Actor, id: &str, to: &GivenTo) -> Result<Vec<Change>> {
+        if to.groups.is_none() && to.keys.is_none() {
+            return Ok(Vec::new());
+        }
+        // Taking it from somebody is a change of theirs, and asked for where that is made.
+        let of_groups = to.groups.as_ref().is_some_and(|list| !list.is_empty());
+        let of_keys = to.keys.as_ref().is_some_and(|list| !list.is_empty());
+        self.may_give_access_group(actor, of_groups, of_keys)?;
         let (mut groups, mut keys) = (Vec::new(), Vec::new());
         for name in to.groups.iter().flatten() {
             let group = self.group_to_change(actor, name).await?.value.id;
@@ -112,9 +132,6 @@ impl Admin {
         for key in to.keys.iter().flatten() {
             let key = self.key_to_change(actor, key).await?.0.key.value.id;
             keys.push(key);
-        }
-        if to.groups.is_none() && to.keys.is_none() {
-            return Ok(Vec::new());
         }
         let (pattern, mut changes) = (pattern(id), Vec::new());
         let edit = |access: &mut ModelAccess, gets: bool| {

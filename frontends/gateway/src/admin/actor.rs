@@ -328,7 +328,7 @@ impl Admin {
                 },
                 None => match name.strip_prefix("issuer ") {
                     // Whose tokens administer everything, as long as they do.
-                    Some(id) => self.0.auth.jwt.iter().any(|it| it.id == id && it.admin_scope.is_some()),
+                    Some(id) => self.auth().jwt.iter().any(|it| it.id == id && it.admin_scope.is_some()),
                     None => [Actor::operator().name(), Actor::gateway().name()].contains(&name),
                 },
             };

@@ -17,6 +17,7 @@ use super::access::{as_stored, check_id};
 use super::named::{self, NamedKind, NamedScope};
 use super::seed::Seeds;
 use super::seen::etag;
+use super::shared_credential::{self, credential_of};
 use super::{Actor, Admin, Deed, LimitUse, Then, bound, forbidden, invalid, not_found};
 pub use draft::ChannelDraft;
 pub use edit::ChannelBulk;
@@ -25,7 +26,7 @@ pub use trial::{BalanceView, ChannelTrial, OfferedModel, TrialView};
 
 use crate::credential;
 use crate::secret;
-use crate::store::{Change, Dimension, Expect, Owner, SecretChange, Stored, StoredChannel, Sums};
+use crate::store::{Change, Dimension, Expect, Owner, SecretChange, Stored, StoredChannel, Sums, Thing};
 
 /// A channel to be made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,7 +109,10 @@ impl Admin {
         let deed = Deed::new("channel.create", format!("channel {}", channel.id)).whole(&shown(&channel));
         let mut changes = vec![Change::PutChannel(Box::new(channel.clone()), secret, Expect::New)];
         changes.extend(kept_entry(&channel.id, new.entry)?);
-        self.write(actor, deed, changes, Seeds::new(), Then::Channels).await?;
+        // One of this id may have been here before.
+        let owner = Owner::Channel(channel.id.clone());
+        let seeds = self.seeds(&owner, &[], &channel.limits).await?;
+        self.write(actor, deed, changes, seeds, Then::Channels).await?;
         self.channel(actor, &channel.id).await
     }
 
@@ -374,7 +378,12 @@ fn kept_entry(id: &ChannelId, entry: Option<Map<String, Value>>) -> Result<Vec<C
         // What a channel of this id was made of before is nobody's any more.
         Some(metadata) => {
             let entry = NamedScope { metadata, ..NamedScope::default() };
-            named::put(NamedKind::Model, id.as_str(), &entry, Expect::Any).map(|put| vec![put])
+            // A credential may be removed at the same time.
+            let named = credential_of(&entry).map(shared_credential::setting);
+            let mut changes: Vec<Change> =
+                named.into_iter().map(|name| Change::ExpectThere(Thing::Setting(name))).collect();
+            changes.push(named::put(NamedKind::Model, id.as_str(), &entry, Expect::Any)?);
+            Ok(changes)
         }
     }
 }

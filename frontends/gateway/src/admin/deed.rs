@@ -77,6 +77,7 @@ pub const ACTIONS: &[&str] = &[
     "session.end",
     "session.end_all",
     "session.refuse",
+    "settings.update",
     "tag.create",
     "tag.delete",
     "tag.update",

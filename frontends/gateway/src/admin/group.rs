@@ -1,6 +1,8 @@
 //! Groups and their members.
 
 mod bulk;
+mod given;
+mod member;
 
 use std::sync::Arc;
 
@@ -9,24 +11,25 @@ use serde::{Deserialize, Serialize};
 use sluicegate_core::price::RATIO_ONE_PPM;
 use sluicegate_core::tenant::{ACCESS_GROUP, AccessGroups, Preference, Source};
 use sluicegate_core::{
-    Error, ErrorKind, Group, GroupId, Limit, Membership, ModelAccess, ModelName, OrganizationId, Result,
-    Role, Scope, ScopeKind, Timestamp, User, UserId,
+    Group, GroupId, Membership, ModelAccess, ModelName, OrganizationId, Result, Scope, ScopeKind, Timestamp,
 };
 
 pub use self::bulk::{MemberBulk, MemberDeed, Place};
-use super::access::{as_stored, both, check_id, check_limits};
+pub use self::given::{MEMBER_LIMITS, member_limits};
+use self::given::{read_member_limits, write_member_limits};
+pub use self::member::{MemberPatch, MemberView, NewMember};
+pub(super) use self::member::{member_role, placed_in};
+use super::access::{as_stored, both, check_id};
 use super::bulk::{Step, check_count, ids_done};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
 use super::{
-    Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden, invalid,
-    not_found, retried,
+    Access, Actor, Admin, Deed, LimitEditor, LimitUse, Limits, Patch, Then, bound, came_second, forbidden,
+    retried,
 };
 use crate::credential;
-use crate::store::{
-    Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Reach, Stored, Sums, Thing,
-};
+use crate::store::{Change, Dimension, Expect, GroupFilter, Listing, Owner, Page, Stored, Sums};
 
 /// A group to be made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -56,100 +59,6 @@ pub struct NewGroup {
     pub members: Vec<NewMember>,
 }
 
-/// Stands in a group's free data: limits, written as a group's own are, that everybody has who comes into it from then on, unless they
-/// are given one of the same metric.
-pub const MEMBER_LIMITS: &str = "member_limits";
-
-/// The limits that whoever comes into a group has, as far as they can be read.
-pub fn member_limits(group: &Group) -> Vec<Limit> {
-    read_member_limits(&group.metadata).unwrap_or_default()
-}
-
-fn read_member_limits(data: &serde_json::Map<String, serde_json::Value>) -> Result<Vec<Limit>> {
-    let Some(value) = data.get(MEMBER_LIMITS).filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
-    let limits = serde_json::from_value::<Limits>(value.clone())
-        .map_err(|why| invalid("metadata", format!("`{MEMBER_LIMITS}` in `metadata`: {why}")))?;
-    check_limits(&limits.0)?;
-    Ok(limits.0)
-}
-
-fn gives_limits(group: &Group) -> bool {
-    group.metadata.contains_key(MEMBER_LIMITS)
-}
-
-fn write_member_limits(data: &mut serde_json::Map<String, serde_json::Value>, limits: Vec<Limit>) {
-    match serde_json::to_value(Limits(limits)) {
-        Ok(value) if value.as_object().is_some_and(|map| !map.is_empty()) => {
-            data.insert(MEMBER_LIMITS.to_owned(), value);
-        }
-        _ => drop(data.remove(MEMBER_LIMITS)),
-    }
-}
-
-/// Makes a member's limits follow what their group gives: what it gave becomes what it gives, and what they lack they get. Limits of
-/// their own stay.
-fn follow(limits: &mut Vec<Limit>, gave: &[Limit], gives: &[Limit]) {
-    limits.retain(|it| !gave.contains(it) || gives.contains(it));
-    // Two budgets that a group gives are no limits of the member's own to each other.
-    let own: Vec<Limit> = limits.iter().filter(|it| !gives.contains(it)).cloned().collect();
-    for given in gives {
-        if !limits.contains(given) && !own.iter().any(|own| own.holds_same(given)) {
-            limits.push(given.clone());
-        }
-    }
-}
-
-/// Somebody's new place in a group, with limits of their own, and what the group gives its members beside them.
-///
-/// # Errors
-/// `InvalidRequest` when what the group gives can't be read: a cap, for one, would be missing.
-pub(super) fn placed(group: &Group, user: &UserId, role: Role, own: Vec<Limit>) -> Result<Membership> {
-    let mut limits = own;
-    follow(&mut limits, &[], &read_member_limits(&group.metadata)?);
-    Ok(Membership { group: group.id.clone(), user: user.clone(), role, limits })
-}
-
-/// A user to be put into a group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewMember {
-    /// Who.
-    pub user: UserId,
-    /// What they may do in it: `user` or `group_admin`.
-    #[serde(default)]
-    pub role: Role,
-    /// Their limits within the group.
-    #[serde(default)]
-    pub limits: Limits,
-    /// Whether a user who doesn't exist yet is made along with it.
-    #[serde(skip)]
-    pub create_user: bool,
-    /// The address of a user who is made.
-    #[serde(skip)]
-    pub email: Option<String>,
-}
-
-impl NewMember {
-    /// A plain member.
-    pub fn new(user: impl Into<UserId>) -> Self {
-        let (role, limits) = (Role::User, Limits::default());
-        Self { user: user.into(), role, limits, create_user: false, email: None }
-    }
-}
-
-/// A change to a membership.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MemberPatch {
-    /// What they may do in the group.
-    pub role: Option<Role>,
-    /// Their limits within the group, all of them.
-    pub limits: Patch<Limits>,
-    /// Changes single limits, after `limits`.
-    #[serde(skip)]
-    pub edit_limits: Option<LimitEditor>,
-}
-
 /// A change to a group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -174,13 +83,13 @@ pub struct GroupPatch {
     pub preferences: Patch<Vec<Preference>>,
     /// Whether every call is refused for the time being.
     pub blocked: Option<bool>,
-    /// Free data, all of it.
+    /// Free data, all of it. Where what it gives its members ([`MEMBER_LIMITS`]) is other then, theirs are, in the same step: those of
+    /// everybody in it but for limits of their own, and of whom the file puts into it.
     pub metadata: Patch<serde_json::Map<String, serde_json::Value>>,
     /// Changes single members of the free data, after `metadata`; null removes one.
     #[serde(skip)]
     pub edit_metadata: serde_json::Map<String, serde_json::Value>,
-    /// Changes the limits that whoever comes into it has ([`MEMBER_LIMITS`]): they stay where the free data is replaced. Those who are
-    /// in it follow: whoever has what it gave, or nothing of the kind, has what it gives.
+    /// Changes the limits that it gives its members ([`MEMBER_LIMITS`]), after `metadata`, where they stay if that doesn't name them.
     #[serde(skip)]
     pub edit_member_limits: Option<LimitEditor>,
 }
@@ -280,18 +189,6 @@ impl GroupPatch {
     }
 }
 
-/// One member, as people see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MemberView {
-    /// The membership.
-    #[serde(flatten)]
-    pub membership: Membership,
-    /// The tag of its present state, for `if-match`.
-    pub etag: String,
-    /// How its limits stand.
-    pub limit_states: Vec<LimitUse>,
-}
-
 /// A group, as people see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupView {
@@ -318,16 +215,30 @@ pub struct GroupView {
 }
 
 impl Admin {
+    /// Whether the actor may make groups, and whose these are: for who looks something up before they make one.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` for an organization that the actor can't see, `Store`.
+    pub async fn may_create_group(
+        &self,
+        actor: &Actor,
+        organization: Option<&OrganizationId>,
+    ) -> Result<OrganizationId> {
+        actor.may("groups", Access::Write)?;
+        let organization = self.organization_for(actor, organization).await?;
+        match actor.runs(&organization) {
+            true => Ok(organization),
+            false => Err(forbidden("make groups")),
+        }
+    }
+
     /// Makes a group.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound` for an organization or user that the actor can't see, `InvalidRequest`, `Conflict` when
     /// the id or alias is taken, `Store`.
     pub async fn create_group(&self, actor: &Actor, new: NewGroup) -> Result<GroupView> {
-        let organization = self.organization_for(actor, new.organization.as_ref()).await?;
-        if !actor.runs(&organization) {
-            return Err(forbidden("make groups"));
-        }
+        let organization = self.may_create_group(actor, new.organization.as_ref()).await?;
         let price_ratio_ppm = new.price_ratio_ppm.unwrap_or(RATIO_ONE_PPM);
         check_ratio(actor, RATIO_ONE_PPM, price_ratio_ppm)?;
         check_metadata(&new.metadata)?;
@@ -368,7 +279,8 @@ impl Admin {
         }
         let deed =
             Deed::new("group.create", format!("group {id}")).of(&organization, Some(&id), None).whole(&group);
-        self.commit(actor, deed, changes).await?;
+        let seeds = self.seeds_of_new(&changes).await?;
+        self.write(actor, deed, changes, seeds, Then::Callers).await?;
         self.group(actor, id.as_str()).await
     }
 
@@ -431,8 +343,8 @@ impl Admin {
     /// Changes a group.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when the alias is taken or the group is declared in a file,
-    /// `Store`.
+    /// `Forbidden`, `NotFound`, `InvalidRequest`, also where more than 500 members would get other limits; `Conflict` when the alias is
+    /// taken or the group is declared in a file, `Store`.
     pub async fn update_group(
         &self,
         actor: &Actor,
@@ -472,7 +384,6 @@ impl Admin {
         patch.preferences.apply_or_default(&mut after.preferences);
         after.blocked = patch.blocked.unwrap_or(after.blocked);
         let steers = edit_metadata(&mut after.metadata, patch.metadata, patch.edit_metadata)?;
-        let members_follow = patch.edit_member_limits.is_some();
         if let Some(edit) = patch.edit_member_limits {
             let data = if after.metadata.contains_key(MEMBER_LIMITS) { &after } else { before };
             let was = read_member_limits(&data.metadata)?;
@@ -482,7 +393,8 @@ impl Admin {
                 write_member_limits(&mut after.metadata, limits);
             }
         }
-        if after.metadata.get(MEMBER_LIMITS) != before.metadata.get(MEMBER_LIMITS) {
+        let gives_other = after.metadata.get(MEMBER_LIMITS) != before.metadata.get(MEMBER_LIMITS);
+        if gives_other {
             read_member_limits(&after.metadata)?;
         }
         bound::check(Some(before), &after)?;
@@ -492,39 +404,21 @@ impl Admin {
         let deed = Deed::new("group.update", format!("group {}", after.id))
             .of(&after.organization, Some(&after.id), None)
             .changed(before, &after);
-        let put = Change::PutGroup(after.clone(), Expect::Version(stored.version));
+        let mut changes = vec![Change::PutGroup(after.clone(), Expect::Version(stored.version))];
         let owner = Owner::Group(after.id.clone());
         let mut seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
-        let mut deeds = vec![(deed, vec![put])];
-        if members_follow {
-            for step in self.following_members(before, &after).await? {
+        let mut following = Vec::new();
+        if gives_other {
+            let (expect, steps) = self.following_members(before, &after).await?;
+            changes.insert(0, expect);
+            for step in steps {
                 seeds.extend(step.seeds);
-                deeds.push((step.deed, step.changes));
+                following.push((step.deed, step.changes));
             }
         }
+        let deeds = std::iter::once((deed, changes)).chain(following).collect();
         self.write_all(actor, deeds, seeds, Then::Callers).await?;
         Ok(after.id)
-    }
-
-    /// What makes the members of a group follow what it gives them now. Whom a file puts into it has what the file says.
-    async fn following_members(&self, before: &Group, after: &Group) -> Result<Vec<Step>> {
-        let (gave, gives) = (member_limits(before), member_limits(after));
-        let mut steps = Vec::new();
-        if gave == gives {
-            return Ok(steps);
-        }
-        for stored in self.store().memberships(Some(&after.id), None).await? {
-            let member = stored.value.clone();
-            if self.declared().membership(&after.id, &member.user).is_some() {
-                continue;
-            }
-            let mut limits = member.limits.clone();
-            follow(&mut limits, &gave, &gives);
-            if limits != member.limits {
-                steps.push(self.member_with(after, &stored, Membership { limits, ..member }).await?);
-            }
-        }
-        Ok(steps)
     }
 
     /// Removes a group, its memberships and its keys. What it used stays in the records.
@@ -571,174 +465,6 @@ impl Admin {
         Ok((Step { id, deed, changes, seeds: Seeds::new(), outcome: "deleted" }, group))
     }
 
-    /// Puts a user into a group.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound` for a group or user that the actor can't see, `Conflict` when the user is in it already
-    /// or the group is declared in a file, `Store`.
-    pub async fn add_member(
-        &self,
-        actor: &Actor,
-        id_or_alias: &str,
-        member: NewMember,
-    ) -> Result<MemberView> {
-        let mut added = self.add_members(actor, id_or_alias, vec![member]).await?;
-        added.pop().ok_or_else(|| invalid("member", "name a member"))
-    }
-
-    /// Puts users into a group: all of them, or none.
-    ///
-    /// # Errors
-    /// As [`add_member`](Self::add_member); `Conflict` also when one is named twice.
-    pub async fn add_members(
-        &self,
-        actor: &Actor,
-        id_or_alias: &str,
-        members: Vec<NewMember>,
-    ) -> Result<Vec<MemberView>> {
-        let group = retried(came_second, || async {
-            let stored = self.group_to_change(actor, id_or_alias).await?;
-            let group = &stored.value;
-            let (mut deeds, mut seeds) = (Vec::with_capacity(members.len()), Seeds::new());
-            let mut seen: Vec<&UserId> = Vec::new();
-            for member in &members {
-                let known = self.memberships(Some(&group.id), Some(&member.user)).await?;
-                if !known.is_empty() || seen.contains(&&member.user) {
-                    let message = match known.is_empty() {
-                        false => format!("user `{}` is in group `{}` already", member.user, group.id),
-                        true => format!("user `{}` is named twice", member.user),
-                    };
-                    return Err(Error::new(ErrorKind::Conflict, message));
-                }
-                seen.push(&member.user);
-                let step = self.new_member(actor, group, member).await?;
-                seeds.extend(step.seeds);
-                // Each with an event of their own, which they find.
-                deeds.push((step.deed, step.changes));
-            }
-            // They get what the group gives when they come, and not what it gave before.
-            if let Some((_, changes)) = deeds.first_mut().filter(|_| gives_limits(group)) {
-                changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
-            }
-            self.write_all(actor, deeds, seeds, Then::Callers).await?;
-            Ok(group.id.clone())
-        })
-        .await?;
-        let mut added = Vec::with_capacity(members.len());
-        for member in &members {
-            added.push(self.member(actor, &group, &member.user).await?);
-        }
-        Ok(added)
-    }
-
-    /// What puts one user into a group.
-    async fn new_member(&self, actor: &Actor, group: &Group, member: &NewMember) -> Result<Step> {
-        let place = placed(group, &member.user, member.role, member.limits.0.clone())?;
-        let member = &NewMember { limits: place.limits.into(), ..member.clone() };
-        let changes = self.changes_for_member(actor, group, member).await?;
-        let owner = Owner::Membership(group.id.clone(), member.user.clone());
-        let seeds = self.seeds(&owner, &[], &member.limits.0).await?;
-        let deed = Deed::new("member.add", format!("group {}", group.id))
-            .of(&group.organization, Some(&group.id), Some(&member.user))
-            .whole(member);
-        Ok(Step { id: format!("{}/{}", group.id, member.user), deed, changes, seeds, outcome: "created" })
-    }
-
-    /// Changes a membership.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`, `InvalidRequest`, `Conflict` when it is declared in a file, `Store`.
-    pub async fn update_member(
-        &self,
-        actor: &Actor,
-        id_or_alias: &str,
-        user: &UserId,
-        patch: MemberPatch,
-    ) -> Result<MemberView> {
-        let group = retried(came_second, || async {
-            let stored = self.group_to_change(actor, id_or_alias).await?;
-            let group = &stored.value;
-            let mut step = self.changed_member(actor, group, user, patch.clone()).await?;
-            if gives_limits(group) {
-                step.changes.push(Change::ExpectVersion(Thing::Group(group.id.clone()), stored.version));
-            }
-            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
-            Ok(group.id.clone())
-        })
-        .await?;
-        self.member(actor, &group, user).await
-    }
-
-    /// What makes a membership another.
-    async fn changed_member(
-        &self,
-        actor: &Actor,
-        group: &Group,
-        user: &UserId,
-        patch: MemberPatch,
-    ) -> Result<Step> {
-        let stored = self.stored_member(group, user).await?;
-        actor.expects(&stored)?;
-        let mut after = stored.value.clone();
-        after.role = member_role(patch.role.unwrap_or(after.role))?;
-        edit_limits(&mut after.limits, patch.limits, patch.edit_limits.as_ref());
-        // Whose limit is taken away one by one has the group's again.
-        if patch.edit_limits.is_some() {
-            follow(&mut after.limits, &[], &read_member_limits(&group.metadata)?);
-        }
-        self.member_with(group, &stored, after).await
-    }
-
-    /// What makes a membership this one.
-    async fn member_with(
-        &self,
-        group: &Group,
-        stored: &Stored<Membership>,
-        after: Membership,
-    ) -> Result<Step> {
-        bound::check(Some(&stored.value), &after)?;
-        let user = &stored.value.user;
-        let deed = Deed::new("member.update", format!("group {}", group.id))
-            .of(&group.organization, Some(&group.id), Some(user))
-            .changed(&stored.value, &after);
-        let put = Change::PutMembership(after.clone(), Expect::Version(stored.version));
-        let owner = Owner::Membership(group.id.clone(), user.clone());
-        let seeds = self.seeds(&owner, &stored.value.limits, &after.limits).await?;
-        let outcome = if after == stored.value { "same" } else { "changed" };
-        Ok(Step { id: format!("{}/{user}", group.id), deed, changes: vec![put], seeds, outcome })
-    }
-
-    /// Takes a user out of a group, with the keys that they have in it.
-    ///
-    /// # Errors
-    /// As [`update_member`](Self::update_member).
-    pub async fn remove_member(&self, actor: &Actor, id_or_alias: &str, user: &UserId) -> Result<Membership> {
-        let group = self.group_to_change(actor, id_or_alias).await?.value;
-        let (step, gone) = self.removed_member(actor, &group, user).await?;
-        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
-        Ok(gone)
-    }
-
-    /// What takes a user out of a group, and what they were in it.
-    async fn removed_member(
-        &self,
-        actor: &Actor,
-        group: &Group,
-        user: &UserId,
-    ) -> Result<(Step, Membership)> {
-        let stored = self.stored_member(group, user).await?;
-        actor.expects(&stored)?;
-        let guard = actor.guard(Thing::Membership(group.id.clone(), user.clone()), &stored);
-        let deed = Deed::new("member.remove", format!("group {}", group.id))
-            .of(&group.organization, Some(&group.id), Some(user))
-            .whole(&stored.value);
-        let remove = Change::DeleteMembership(group.id.clone(), user.clone());
-        let changes = guard.into_iter().chain([remove]).collect();
-        let id = format!("{}/{user}", group.id);
-        let step = Step { id, deed, changes, seeds: Seeds::new(), outcome: "deleted" };
-        Ok((step, stored.value))
-    }
-
     /// A group whose members the actor may change.
     pub(super) async fn group_to_change(&self, actor: &Actor, id_or_alias: &str) -> Result<Stored<Group>> {
         let stored = self.resolve_group(actor, id_or_alias).await?;
@@ -747,58 +473,6 @@ impl Admin {
         }
         self.refuse_declared(stored.value.source, || format!("group `{}`", stored.value.id))?;
         Ok(stored)
-    }
-
-    async fn stored_member(&self, group: &Group, user: &UserId) -> Result<Stored<Membership>> {
-        if self.declared().membership(&group.id, user).is_some() {
-            self.refuse_declared(Source::File, || {
-                format!("the membership of user `{user}` in group `{}`", group.id)
-            })?;
-        }
-        let stored = self.store().memberships(Some(&group.id), Some(user)).await?;
-        stored
-            .into_iter()
-            .next()
-            .ok_or_else(|| not_found(&format!("a member of group `{}`,", group.id), user.as_str()))
-    }
-
-    async fn changes_for_member(
-        &self,
-        actor: &Actor,
-        group: &Group,
-        member: &NewMember,
-    ) -> Result<Vec<Change>> {
-        let role = member_role(member.role)?;
-        let membership = placed(group, &member.user, role, member.limits.0.clone())?;
-        check_limits(&membership.limits)?;
-        let put = Change::PutMembership(membership, Expect::New);
-        let user = self.find_user_within(&Reach::ALL, &member.user).await?;
-        match user {
-            Some(user) if user.value.organization == group.organization => Ok(vec![put]),
-            None if member.create_user && actor.runs(&group.organization) => {
-                let user = super::user::plain(member.user.clone(), group.organization.clone(), self.now())?;
-                let user = User { email: member.email.clone(), ..user };
-                bound::check(None, &user)?;
-                Ok(vec![Change::PutUser(user, Expect::New), put])
-            }
-            // Whoever names an address has never seen the id that was to be made.
-            _ => Err(not_found("user", member.email.as_deref().unwrap_or(member.user.as_str()))),
-        }
-    }
-
-    async fn member(&self, _: &Actor, group: &GroupId, user: &UserId) -> Result<MemberView> {
-        let memberships = self.stamped_memberships(Some(group), Some(user)).await?;
-        let membership = memberships
-            .into_iter()
-            .next()
-            .ok_or_else(|| not_found(&format!("a member of group `{group}`,"), user.as_str()))?;
-        Ok(self.member_view(membership))
-    }
-
-    pub(super) fn member_view(&self, stored: Stored<Membership>) -> MemberView {
-        let (etag, membership) = (etag(&stored), stored.value);
-        let limit_states = self.limit_states(membership.scope(), &membership.limits);
-        MemberView { membership, etag, limit_states }
     }
 
     fn group_view(
@@ -837,12 +511,5 @@ fn check_ratio(actor: &Actor, before: u32, after: u32) -> Result<()> {
     match before == after || actor.is_super() {
         true => Ok(()),
         false => Err(forbidden("change the `price_ratio_ppm` of a group")),
-    }
-}
-
-pub(super) fn member_role(role: Role) -> Result<Role> {
-    match role {
-        Role::User | Role::GroupAdmin => Ok(role),
-        _ => Err(invalid("role", "a member's role in a group is `user` or `group_admin`")),
     }
 }

@@ -422,7 +422,7 @@ impl Admin {
             && !actor.runs(&after.organization)
             && let Some(user) = &after.user
         {
-            changes.push(Change::ExpectFewerKeys(user.clone(), self.0.auth.keys_per_user));
+            changes.push(Change::ExpectFewerKeys(user.clone(), self.auth().keys_per_user));
         }
         changes.push(put);
         let is_governed = may == Right::Full && stored.key.created_by != actor.name();

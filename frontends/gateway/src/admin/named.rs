@@ -11,6 +11,7 @@ use sluicegate_core::{ApiKey, Error, ErrorKind, KeyId, Limit, Metric, ModelName,
 use super::access::{as_stored, check_id};
 use super::access_group::GivenTo;
 use super::bulk::{Step, check_count, ids_done};
+use super::scope::area_of_action;
 use super::seed::Seeds;
 use super::{Access, Actor, Admin, Deed, Then, bound, came_second, forbidden, invalid, not_found, retried};
 use crate::store::{Change, Dimension, Expect, KeyRef, Owner, Reach, Stored, StoredKey, Thing};
@@ -133,7 +134,8 @@ impl Admin {
         name: &str,
         new: NamedScope,
     ) -> Result<Stored<NamedScope>> {
-        self.create_named_and(actor, kind, name, new, Vec::new()).await
+        // Its budget may be removed at the same time.
+        retried(came_second, || self.create_named_and(actor, kind, name, new.clone(), Vec::new())).await
     }
 
     /// The same with other changes in one step.
@@ -151,7 +153,7 @@ impl Admin {
     }
 
     /// What makes one, and what is changed along with it.
-    async fn made_named(
+    pub(super) async fn made_named(
         &self,
         actor: &Actor,
         kind: NamedKind,
@@ -166,7 +168,9 @@ impl Admin {
         let [action, ..] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).whole(new);
         tell_holders(&mut deed, &more);
-        let changes = std::iter::once(put(kind, name, new, Expect::New)?).chain(more).collect();
+        let mut changes = still_budget(None, new);
+        changes.push(put(kind, name, new, Expect::New)?);
+        changes.extend(more);
         Ok(Step { id: name.to_owned(), deed, changes, seeds: Seeds::new(), outcome: "created" })
     }
 
@@ -175,6 +179,8 @@ impl Admin {
     /// # Errors
     /// `Forbidden`.
     pub fn may_change_named(&self, actor: &Actor, kind: NamedKind) -> Result<()> {
+        let [action, ..] = kind.actions();
+        actor.may(area_of_action(action), Access::Write)?;
         only_super(actor, kind)
     }
 
@@ -289,7 +295,8 @@ impl Admin {
         let given = self.given(actor, name, to).await?;
         let [_, action, _] = kind.actions();
         let mut deed = Deed::new(action, format!("{} {name}", kind.words())).changed(&before, &after);
-        let mut changes = vec![put(kind, name, &after, Expect::Version(stored.version))?];
+        let mut changes = still_budget(before.budget.as_ref(), &after);
+        changes.push(put(kind, name, &after, Expect::Version(stored.version))?);
         let mut seeds = Seeds::new();
         tell_holders(&mut deed, &given);
         changes.extend(given);
@@ -409,7 +416,12 @@ impl Admin {
     }
 
     /// What removes one, and which.
-    async fn removed_named(&self, actor: &Actor, kind: NamedKind, name: &str) -> Result<(Step, NamedScope)> {
+    pub(super) async fn removed_named(
+        &self,
+        actor: &Actor,
+        kind: NamedKind,
+        name: &str,
+    ) -> Result<(Step, NamedScope)> {
         let stored = self.named(actor, kind, name).await?;
         self.refuse_declared_name(kind, name)?;
         actor.expects(&stored)?;
@@ -425,6 +437,15 @@ impl Admin {
             _ => Vec::new(),
         };
         tell_holders(&mut deed, &changes);
+        if kind == NamedKind::Budget {
+            // Whoever is given it at the same time would be left without limits.
+            changes.push(Change::ExpectUnnamed {
+                within: &["customer/", "tag/"],
+                at: "/budget",
+                name: name.to_owned(),
+                besides: Vec::new(),
+            });
+        }
         changes.splice(0..0, actor.guard(Thing::Setting(kind.setting(name)), &stored));
         changes.push(Change::DeleteSetting(kind.setting(name)));
         let seeds = Seeds::new();
@@ -474,16 +495,17 @@ impl Admin {
 
     fn declared_names(&self, kind: NamedKind) -> indexmap::IndexMap<String, NamedScope> {
         let file = self.0.host.file();
-        let limited = |all: indexmap::IndexMap<String, Vec<Limit>>| {
-            let scope = |limits| NamedScope { limits, ..NamedScope::default() };
-            all.into_iter().map(|(name, limits)| (name, scope(limits))).collect()
+        let file = &file.declared;
+        let limited = |all: &indexmap::IndexMap<String, Vec<Limit>>| {
+            let scope = |limits: &Vec<Limit>| NamedScope { limits: limits.clone(), ..NamedScope::default() };
+            all.iter().map(|(name, limits)| (name.clone(), scope(limits))).collect()
         };
         match kind {
-            NamedKind::Customer => limited(file.customers.declared),
-            NamedKind::Tag => limited(file.tags.declared),
+            NamedKind::Customer => limited(&file.customers.declared),
+            NamedKind::Tag => limited(&file.tags.declared),
             NamedKind::AccessGroup => {
-                let scope = |models| NamedScope { models, ..NamedScope::default() };
-                file.access_groups.into_iter().map(|(name, models)| (name, scope(models))).collect()
+                let scope = |models: &Vec<_>| NamedScope { models: models.clone(), ..NamedScope::default() };
+                file.access_groups.iter().map(|(name, models)| (name.clone(), scope(models))).collect()
             }
             NamedKind::Budget | NamedKind::Model => indexmap::IndexMap::new(),
         }
@@ -501,6 +523,12 @@ pub(super) fn put(kind: NamedKind, name: &str, it: &NamedScope, expect: Expect) 
     let value = serde_json::to_value(it)
         .map_err(|why| Error::new(ErrorKind::Internal, "a setting couldn't be written").with_source(why))?;
     Ok(Change::PutSetting(kind.setting(name), value, expect))
+}
+
+/// The change that fails when a budget that is given anew is gone by then.
+fn still_budget(before: Option<&String>, after: &NamedScope) -> Vec<Change> {
+    let given = after.budget.iter().filter(|budget| before != Some(*budget));
+    given.map(|budget| Change::ExpectThere(Thing::Setting(NamedKind::Budget.setting(budget)))).collect()
 }
 
 fn read(stored: Stored<serde_json::Value>) -> Result<Stored<NamedScope>> {

@@ -150,6 +150,15 @@ impl Admin {
         Ok(self.organization_view(stored, used))
     }
 
+    /// What the actor's own organization is called, if it has a name for people: told to whoever belongs to it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn own_organization_alias(&self, actor: &Actor) -> Result<Option<String>> {
+        let Some(id) = actor.organization() else { return Ok(None) };
+        Ok(self.any_organization(id).await?.and_then(|it| it.value.alias))
+    }
+
     /// Every organization that the actor administers or audits, declared ones first.
     ///
     /// # Errors

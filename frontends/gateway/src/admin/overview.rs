@@ -259,7 +259,10 @@ impl Admin {
         Ok(match by {
             By::Group => match declared.group(id).filter(|group| group.id.as_str() == id) {
                 Some(group) => group.alias.clone(),
-                None => self.store().group(id, &Reach::ALL).await?.and_then(|it| it.value.alias),
+                None => {
+                    let named = self.store().group_names(&[id], &Reach::ALL).await?;
+                    named.into_iter().next().and_then(|it| it.alias)
+                }
             },
             By::Key => {
                 let key = KeyRef::Id(id.into());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sluicegate_core::tenant::{STEERING, STEERING_WANTED, misfit};
-use sluicegate_core::{Limit, Metric, Mode, ModelAccess, ModelName, Window, money};
+use sluicegate_core::{Limit, Mode, ModelAccess, ModelName};
 
 use super::invalid;
 
@@ -71,7 +71,7 @@ impl<T: Serialize> Serialize for Patch<T> {
 }
 
 /// Limits, in JSON in the one-line syntax of configuration files:
-/// `{"total_tokens": {"day": "2M"}, "spend": {"month": "100 USD"}, "requests": {"minute": 20}}`.
+/// `{"total_tokens": {"day": "2M"}, "spend": {"month": ["100 USD", "80 USD soft"]}, "requests": {"minute": 20}}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits(pub Vec<Limit>);
 
@@ -95,63 +95,9 @@ impl<'de> Deserialize<'de> for Limits {
 }
 
 impl Serialize for Limits {
-    /// Writes what [`Deserialize`] reads: modes that aren't the default, and what to do when a limit runs short, follow
-    /// the amount.
+    /// Writes what [`Deserialize`] reads.
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        type Map = serde_json::Map<String, serde_json::Value>;
-        fn inner<'a>(map: &'a mut Map, key: &str) -> Option<&'a mut Map> {
-            map.entry(key).or_insert_with(|| Map::new().into()).as_object_mut()
-        }
-        let mut all = Map::new();
-        for limit in &self.0 {
-            let metrics = match &limit.model {
-                Some(model) => inner(&mut all, "models").and_then(|models| inner(models, model.as_str())),
-                None => Some(&mut all),
-            };
-            let Some(metrics) = metrics else { continue };
-            if limit.metric == Metric::Concurrency {
-                metrics.insert(limit.metric.as_str().to_owned(), amount(limit));
-            } else if let Some(windows) = inner(metrics, limit.metric.as_str()) {
-                windows.insert(window(limit.window), amount(limit));
-            }
-        }
-        all.serialize(s)
-    }
-}
-
-fn amount(limit: &Limit) -> serde_json::Value {
-    let mut text = match limit.metric {
-        Metric::Spend => format!("{} USD", money::format_usd(limit.max)),
-        _ => limit.max.to_string(),
-    };
-    let default = sluicegate_config::default_mode(limit.metric, limit.window, Mode::Strict);
-    let mut plain = limit.metric != Metric::Spend;
-    for word in [
-        (limit.mode != default).then(|| serde_json::to_value(limit.mode)),
-        limit.when_short.map(serde_json::to_value),
-    ]
-    .into_iter()
-    .flatten()
-    .flatten()
-    {
-        text.push(' ');
-        text.push_str(word.as_str().unwrap_or_default());
-        plain = false;
-    }
-    if let Some(ms) = limit.reserve_wait_ms {
-        text.push_str(&format!(" wait={ms}ms"));
-        plain = false;
-    }
-    if plain { limit.max.into() } else { text.into() }
-}
-
-fn window(window: Window) -> String {
-    match window {
-        Window::RollingMs(ms) if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        Window::RollingMs(ms) if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        Window::RollingMs(ms) if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
-        Window::RollingMs(ms) => format!("{ms}ms"),
-        named => named.to_string(),
+        sluicegate_config::write_limits(&self.0).serialize(s)
     }
 }
 
@@ -235,6 +181,8 @@ pub(super) fn patch_access(patch: Patch<Vec<ModelName>>, access: &mut ModelAcces
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_core::{Metric, Window};
+
     use super::*;
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -262,6 +210,13 @@ mod tests {
         assert_eq!(limits.0.len(), 7);
         let written = serde_json::to_string(&limits).unwrap();
         assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), limits, "{written}");
+        let strict = |max| Limit::strict(Metric::Spend, Window::Lifetime, max);
+        let soft = Limit { mode: Mode::Soft, ..strict(5) };
+        let calls = [Limit::strict(Metric::Concurrency, Window::Lifetime, 3), strict(10), soft, strict(7)];
+        let of_model = Limit { model: Some("m".into()), ..strict(2) };
+        let beside = Limits(calls.into_iter().chain([of_model.clone(), of_model]).collect());
+        let written = serde_json::to_string(&beside).unwrap();
+        assert_eq!(serde_json::from_str::<Limits>(&written).unwrap(), beside, "{written}");
         let short: Limits = serde_json::from_str(r#"{"total_tokens": {"day": "2M"}}"#).unwrap();
         assert_eq!(serde_json::to_string(&short).unwrap(), r#"{"total_tokens":{"day":2000000}}"#);
         let wrong = serde_json::from_str::<Limits>(r#"{"tokens": {"day": 1}}"#).unwrap_err();

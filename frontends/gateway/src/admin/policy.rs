@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use sluicegate_core::ports::PolicyHook;
 use sluicegate_core::snapshot::{Attachment, PolicySource};
 use sluicegate_core::tenant::Source;
-use sluicegate_core::{Error, ErrorKind, GroupId, OrganizationId, Result, Retry};
+use sluicegate_core::{Error, ErrorKind, Group, GroupId, OrganizationId, Result, Retry};
 use sluicegate_policy::{Policies, PolicyDiagnostic, TestResult, Tests, Whose};
 
 use super::access::check_id;
@@ -23,7 +23,10 @@ pub use view::{
 };
 use view::{of_file, policy_tag, policy_version_sum, version_view, view_of};
 
-use super::{Access, Actor, Admin, Deed, Then, forbidden, invalid, not_found, retried};
+use super::{
+    Access, Actor, Admin, DEFAULT_ORGANIZATION, Deed, ReplayPolicy, Then, forbidden, invalid, not_found,
+    retried,
+};
 use crate::script;
 use crate::store::{
     Change, KeyRef, PolicyDraft, PolicyFilter, PolicyStanding, PolicyState, PolicyTestFailure, PolicyTests,
@@ -119,6 +122,39 @@ impl Admin {
             None => stored.len().saturating_sub(1),
         };
         Ok(stored.swap_remove(at).value.draft.source)
+    }
+
+    /// A script that isn't stored, as it would be put: where the policy of its name stands, unless it says where itself.
+    pub(super) async fn drafted_source(&self, actor: &Actor, draft: ReplayPolicy) -> Result<PolicySource> {
+        let is_placed = draft.is_placed();
+        let ReplayPolicy { name, text, organization, group, key, on_error, version: _ } = draft;
+        let of = PolicyFilter { name: Some(&name), in_use: false };
+        let stored = self.store().policy_versions(&of, &actor.reach()).await?;
+        let known = stored.get(running(&stored).unwrap_or(stored.len().saturating_sub(1)));
+        let declared = self.file_policies().into_iter().find(|it| it.name == name);
+        let mut source = match (&declared, known) {
+            (Some(declared), _) => declared.clone(),
+            (None, Some(known)) => known.value.draft.source.clone(),
+            (None, None) => PolicySource::new(name, String::new()),
+        };
+        source.text = text.unwrap_or_default();
+        source.on_error = on_error.unwrap_or(source.on_error);
+        if !is_placed {
+            return Ok(source);
+        }
+        if declared.is_some() {
+            let message = format!(
+                "policy `{}` is declared in the configuration file, which says whose calls it steers; leave out organization, group \
+                 and key, or try the text under another name",
+                source.name
+            );
+            return Err(invalid("policies", message));
+        }
+        let new = NewPolicyVersion { organization, group, key, ..NewPolicyVersion::default() };
+        let home = self.home(actor, &new).await?;
+        source.attached = home.attached;
+        self.refuse_moved(actor, known, home.organization.as_ref(), &source)?;
+        Ok(source)
     }
 
     /// What differs between two versions. `from` is by default the one that runs, `to` the newest.
@@ -355,10 +391,10 @@ impl Admin {
                 (Some(id.clone()), self.any_organization(id).await?.and_then(|it| it.value.alias))
             }
             Attachment::Group(id) | Attachment::GroupById(id) => {
-                let declared = self.declared().group(id.as_str()).cloned();
-                let group = match declared {
-                    Some(group) => Some(group),
-                    None => self.store().group(id.as_str(), &Reach::ALL).await?.map(|it| it.value),
+                let by_alias = matches!(attached, Attachment::Group(_));
+                let group = match self.group_by_id(id).await? {
+                    None if by_alias => self.group_by_alias(id.as_str()).await?,
+                    found => found.map(|it| it.value),
                 };
                 group.map_or((None, None), |it| (Some(it.organization), it.alias))
             }
@@ -368,6 +404,17 @@ impl Admin {
             }
         };
         Ok(Whose { organization, names: alias.into_iter().collect() })
+    }
+
+    /// A group of the default organization, whose aliases alone name what a script is attached to.
+    async fn group_by_alias(&self, alias: &str) -> Result<Option<Group>> {
+        let reach = Reach { organization: Some(DEFAULT_ORGANIZATION.into()), ..Reach::ALL };
+        let is = |it: &&Group| reach.has_group(it) && it.alias.as_deref() == Some(alias);
+        let declared = self.declared().groups().find(is).cloned();
+        match declared {
+            Some(group) => Ok(Some(group)),
+            None => Ok(self.store().group(alias, &reach).await?.map(|it| it.value)),
+        }
     }
 
     /// The versions of a policy that an actor may see, oldest first: at least one.

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use sluicegate_core::snapshot::PolicySource;
-use sluicegate_core::{Error, ErrorKind, Result, Retry, Timestamp};
+use sluicegate_config::Loaded;
+use sluicegate_core::snapshot::OnPolicyError;
+use sluicegate_core::{Error, ErrorKind, KeyId, OrganizationId, Result, Retry, Timestamp};
 use tokio::runtime::Handle;
 
 use super::{Actor, Admin, forbidden, invalid};
@@ -41,13 +42,28 @@ pub struct ReplayQuestion {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayPolicy {
-    /// The policy's name. A text takes the place of the script in force of that name, with what it is attached to; one of another
-    /// name runs for everybody.
+    /// The policy's name. A text takes the place of the script in force of that name.
     pub name: String,
-    /// The script. Without it a stored version is meant.
+    /// The script. Without it a stored version is meant, with what it is attached to and does on an error.
     pub text: Option<String>,
     /// The stored version's number. Default: the newest.
     pub version: Option<i64>,
+    /// The organization whose calls a text steers. With none of organization, group and key it steers those that the policy of
+    /// its name does, and every call where there is none.
+    pub organization: Option<OrganizationId>,
+    /// The group whose calls a text steers, by id or alias.
+    pub group: Option<String>,
+    /// The key whose calls a text steers, by id.
+    pub key: Option<KeyId>,
+    /// What happens to a call when a text fails. Default: as with the policy of its name, else fail_open.
+    pub on_error: Option<OnPolicyError>,
+}
+
+impl ReplayPolicy {
+    /// Whether it says whose calls it steers.
+    pub(super) fn is_placed(&self) -> bool {
+        self.organization.is_some() || self.group.is_some() || self.key.is_some()
+    }
 }
 
 /// A replay that is running.
@@ -106,9 +122,10 @@ impl Admin {
         if !(1..=MAX_REPLAYED).contains(&limit) {
             return Err(invalid("limit", format!("`limit` must be between 1 and {MAX_REPLAYED}")));
         }
-        let declared = self.0.host.file();
+        let file = self.0.host.file();
         let time = |param, text: &str| {
-            time_of(text, &declared.quota.time_zone, self.now()).map_err(|error| error.with("param", param))
+            time_of(text, &file.declared.quota.time_zone, self.now())
+                .map_err(|error| error.with("param", param))
         };
         let span = (time("from", &question.from)?, time("to", question.to.as_deref().unwrap_or("now"))?);
         let tried = self.tried(actor, question.policies).await?;
@@ -120,7 +137,7 @@ impl Admin {
         let shown = Shown::begin(Arc::clone(&self.0.replaying), actor.name(), self.now());
         self.0.host.flush_records().await?;
         let beside = Beside {
-            declared,
+            file: Loaded::clone(&file),
             store: Arc::clone(&self.0.store),
             clock: Arc::clone(&self.0.clock),
             tried,
@@ -153,18 +170,29 @@ impl Admin {
         }
         let mut tried = Vec::with_capacity(policies.len());
         for it in policies {
-            tried.push(match it {
-                ReplayPolicy { text: Some(_), version: Some(_), .. } => {
-                    let message = format!("`{}` has both a text and a version; give one of them", it.name);
-                    return Err(invalid("policies", message));
-                }
-                ReplayPolicy { name, text: Some(text), .. } => Tried::Text(PolicySource::new(name, text)),
-                ReplayPolicy { name, version, .. } => {
-                    Tried::Version(self.stored_source(actor, &name, version).await?)
-                }
-            });
+            tried.push(self.try_one(actor, it).await?);
         }
         Ok(tried)
+    }
+
+    async fn try_one(&self, actor: &Actor, it: ReplayPolicy) -> Result<Tried> {
+        let name = &it.name;
+        if it.text.is_some() && it.version.is_some() {
+            let message = format!("`{name}` has both a text and a version; give one of them");
+            return Err(invalid("policies", message));
+        }
+        if it.text.is_none() && (it.is_placed() || it.on_error.is_some()) {
+            let message = format!(
+                "`{name}` has no text, and a stored version keeps whose calls it steers and what it does on an error; leave out \
+                 organization, group, key and on_error, or give a text"
+            );
+            return Err(invalid("policies", message));
+        }
+        let source = match it.text {
+            Some(_) => self.drafted_source(actor, it).await?,
+            None => self.stored_source(actor, name, it.version).await?,
+        };
+        Ok(Tried::Whole(source))
     }
 }
 

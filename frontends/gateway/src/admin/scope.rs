@@ -120,6 +120,7 @@ pub(super) fn area_of_action(action: &str) -> &'static str {
         "channel" | "model" | "access_group" => "channels",
         "policy" => "policies",
         "ledger" => "ledger",
+        "settings" => "routing",
         _ => "account",
     }
 }

@@ -1,10 +1,10 @@
 //! A limit that is put where there was none begins with what its window has already seen.
 
 use sluicegate_core::ledger::{Balance, bucket_ms, window_start};
-use sluicegate_core::{Limit, Metric, Result, Scope, ScopeKind, Timestamp, Window};
+use sluicegate_core::{Limit, Metric, Result, Scope, ScopeKind, Timestamp, UserId, Window};
 
 use super::{Admin, LimitUse};
-use crate::store::{Owner, Since, Sums};
+use crate::store::{Change, Expect, Owner, Since, Sums};
 
 /// What the counters of new limits begin with: each limit's scope, and its balances.
 pub(super) type Seeds = Vec<(Scope, Limit, Vec<Balance>)>;
@@ -31,6 +31,30 @@ impl Admin {
             }
         }
         Ok(seeds)
+    }
+
+    /// What the counters of users, groups and memberships begin with that these changes make: one of the same id may have been
+    /// there before, and have used something.
+    pub(super) async fn seeds_of_new(&self, changes: &[Change]) -> Result<Seeds> {
+        let mut seeds = Seeds::new();
+        for change in changes {
+            let (owner, limits) = match change {
+                Change::PutUser(it, Expect::New) => (self.user_as_owner(&it.id), &it.limits),
+                Change::PutGroup(it, Expect::New) => (Owner::Group(it.id.clone()), &it.limits),
+                Change::PutMembership(it, Expect::New) => {
+                    (Owner::Membership(it.group.clone(), it.user.clone()), &it.limits)
+                }
+                _ => continue,
+            };
+            seeds.extend(self.seeds(&owner, &[], limits).await?);
+        }
+        Ok(seeds)
+    }
+
+    /// A user as whose use their own limits count.
+    pub(super) fn user_as_owner(&self, user: &UserId) -> Owner {
+        let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
+        Owner::User { user: user.clone(), ungrouped: !grouped }
     }
 
     /// Sets the counters to where they begin.

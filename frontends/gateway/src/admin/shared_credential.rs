@@ -40,9 +40,21 @@ pub struct CredentialChange {
     pub channels: Vec<(ChannelId, String, ChannelPatch)>,
 }
 
-fn setting(name: &str) -> String {
+/// The setting that holds one.
+pub(super) fn setting(name: &str) -> String {
     format!("credential/{name}")
 }
+
+/// Where a model's entry says by name which credential it has.
+const NAMED_AT: &str = "/metadata/litellm_params/litellm_credential_name";
+
+/// The credential that a model's entry names.
+pub(super) fn credential_of(entry: &NamedScope) -> Option<&str> {
+    entry.metadata.get("litellm_params")?.get("litellm_credential_name")?.as_str()
+}
+
+/// Models' entries, by the model's id.
+type Entries = Vec<(String, Stored<NamedScope>)>;
 
 fn purpose(name: &str) -> String {
     format!("credential\0{name}")
@@ -186,13 +198,21 @@ impl Admin {
     async fn try_delete_credential(&self, actor: &Actor, name: &str) -> Result<()> {
         let stored = self.shared_credential(actor, name).await?;
         actor.expects(&stored)?;
-        if let Some((model, _)) = self.entries_naming(actor, name).await?.first() {
+        let (naming, left) = self.entries_that_name(actor, name).await?;
+        if let Some((model, _)) = naming.first() {
             let message = format!("model `{model}` still has credential `{name}`; give it another one first");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
         let deed = Deed::new("channel.credential", format!("credential {name}")).whole(&told(&stored.value));
         let guard = actor.guard(Thing::Setting(setting(name)), &stored);
-        let changes = guard.into_iter().chain([Change::DeleteSetting(setting(name))]).collect();
+        // A model that is given it at the same time would be left without one.
+        let unnamed = Change::ExpectUnnamed {
+            within: &["model/"],
+            at: NAMED_AT,
+            name: name.to_owned(),
+            besides: left.iter().map(|(model, _)| NamedKind::Model.setting(model)).collect(),
+        };
+        let changes = guard.into_iter().chain([unnamed, Change::DeleteSetting(setting(name))]).collect();
         self.write(actor, deed, changes, Seeds::new(), Then::Nothing).await.map(drop)
     }
 
@@ -200,20 +220,17 @@ impl Admin {
     ///
     /// # Errors
     /// `Forbidden`, `Store`.
-    pub async fn entries_naming(
-        &self,
-        actor: &Actor,
-        credential: &str,
-    ) -> Result<Vec<(String, Stored<NamedScope>)>> {
+    pub async fn entries_naming(&self, actor: &Actor, credential: &str) -> Result<Entries> {
+        self.entries_that_name(actor, credential).await.map(|(naming, _)| naming)
+    }
+
+    /// The same, and those that are left of channels that are gone.
+    async fn entries_that_name(&self, actor: &Actor, credential: &str) -> Result<(Entries, Entries)> {
         let mut all = self.all_named(actor, NamedKind::Model).await?;
+        all.retain(|(_, it)| credential_of(&it.value) == Some(credential));
         let channels = self.store().channels().await?;
-        all.retain(|(id, it)| {
-            let is_there = channels.iter().any(|known| known.channel.value.id.as_str() == id);
-            let params = it.value.metadata.get("litellm_params");
-            let named = params.and_then(|params| params.get("litellm_credential_name"));
-            is_there && named.and_then(Value::as_str) == Some(credential)
-        });
-        Ok(all)
+        let is_there = |id: &str| channels.iter().any(|known| known.channel.value.id.as_str() == id);
+        Ok(all.into_iter().partition(|(id, _)| is_there(id)))
     }
 
     /// The changes by which every credential is sealed under another master secret.

@@ -194,11 +194,8 @@ impl Admin {
         })
     }
 
-    /// The settings in force that no other operation shows, without any secret. For super administrators.
-    ///
-    /// # Errors
-    /// `Forbidden`.
-    pub fn settings(&self, actor: &Actor) -> Result<Value> {
+    /// The settings in force that no other operation shows, without any secret, by their parts.
+    pub(super) fn settings_in_force(&self, actor: &Actor) -> Result<Map<String, Value>> {
         let about = self.about(actor)?;
         let snapshot = self.0.engine.snapshot();
         let (declared, quota) = (&snapshot.declared, &snapshot.declared.quota);
@@ -207,10 +204,11 @@ impl Admin {
             _ => Map::new(),
         };
         host.retain(|name, _| SHOWN.contains(&name.as_str()));
+        host.insert("cors_origins".to_owned(), about.host.cors_origins().into());
         host.insert("tls".to_owned(), about.host.tls.is_some().into());
         host.insert("database".to_owned(), about.database.into());
         let guardrails: Vec<_> = declared.guardrails.iter().map(|it| &it.name).collect();
-        Ok(json!({
+        let parts = json!({
             "file": self.0.host.config_file(),
             "server": host,
             "routing": declared.routing,
@@ -228,7 +226,8 @@ impl Admin {
             "fallbacks": declared.fallbacks,
             "model_groups": declared.model_groups,
             "guardrails": guardrails,
-        }))
+        });
+        Ok(parts.as_object().cloned().unwrap_or_default())
     }
 
     fn about(&self, actor: &Actor) -> Result<About> {

@@ -18,12 +18,16 @@ use crate::store::{
 };
 
 mod access_group;
+mod alias;
 mod bound;
+mod gone;
 mod hand;
 mod identity;
+mod kept;
 mod limits;
 mod log;
 mod matrix;
+mod member;
 mod policy;
 mod report;
 mod rotation;
@@ -83,8 +87,8 @@ impl AdminHost for Host {
         vec![from_json(serde_json::json!({"name": "pf", "text": "fn route(call) {}"}))]
     }
 
-    fn file(&self) -> Declared {
-        Declared::default()
+    fn file(&self) -> Arc<Loaded> {
+        Arc::default()
     }
 
     fn policy_modules(&self) -> Vec<ModuleSource> {
@@ -124,8 +128,8 @@ fn master() -> MasterSecret {
     MasterSecret::from_text(&"m".repeat(32)).unwrap()
 }
 
-struct World {
-    admin: Admin,
+pub(super) struct World {
+    pub(super) admin: Admin,
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
     engine: Arc<Engine>,
@@ -178,7 +182,7 @@ fn declared() -> (Declared, Vec<(KeyHash, ApiKey)>) {
 /// Organization `o1`: groups `g1`, `g2`; users `boss` (super administrator), `oa` (its administrator), `au` (auditor), `ga`
 /// (administers `g1`), `u1` (in `g1`), `u2` (in no group); keys `k1` (`g1`, `u1`), `k2` (`g1`), `k3` (`u2`), `kg2` (`g2`).
 /// Organization `o2`: group `g3`; users `xa` (its administrator), `u3`; key `k4` (`g3`, `u3`).
-async fn world() -> World {
+pub(super) async fn world() -> World {
     world_with(AuthSettings::default()).await
 }
 
@@ -205,7 +209,7 @@ async fn world_with(auth: AuthSettings) -> World {
         engine: Arc::clone(&engine),
         clock: clock.clone(),
         chain: Arc::new(master().audit_chain()),
-        auth: Arc::new(auth),
+        auth: Arc::new(ArcSwap::from_pointee(auth)),
         providers: Arc::default(),
         host: host.clone(),
     });
@@ -229,7 +233,7 @@ async fn world_with(auth: AuthSettings) -> World {
     ];
     changes.extend(users.map(|(id, o, role)| Change::PutUser(user(id, o, role), Expect::New)));
     for (user, role) in [("ga", Role::GroupAdmin), ("u1", Role::User)] {
-        let it = Membership { group: "g1".into(), user: user.into(), role, limits: Vec::new() };
+        let it = Membership { group: "g1".into(), user: user.into(), role, limits: Vec::new(), given: None };
         changes.push(Change::PutMembership(it, Expect::New));
     }
     for (id, o, group, user) in [

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sluicegate_core::tenant::Source;
 use sluicegate_core::{
-    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Timestamp, User,
-    UserId,
+    Membership, ModelAccess, ModelName, OrganizationId, Result, Role, Scope, ScopeKind, Secret, Timestamp,
+    User, UserId,
 };
 
 pub use self::bulk::{UserBulk, UserDeed};
 use super::access::{as_stored, both, check_id, check_limits};
 use super::bulk::Step;
-use super::group::{Place, member_role, placed};
+use super::group::{Place, member_role, placed_in};
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -54,6 +54,9 @@ pub struct NewUser {
     pub blocked: bool,
     /// Free data.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Their first password, which they change when they sign in.
+    #[serde(skip)]
+    pub password: Option<Secret>,
 }
 
 /// A change to a user.
@@ -142,9 +145,13 @@ impl Admin {
     /// `Forbidden`, also for a role above the actor's own; `NotFound` for an organization or group that the actor can't
     /// see, `InvalidRequest`, `Conflict` when the id or e-mail address is taken, `Store`.
     pub async fn create_user(&self, actor: &Actor, new: NewUser) -> Result<UserView> {
-        let (step, _) = self.made_user(actor, new).await?;
-        self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
-        self.user(actor, &UserId::from(step.id)).await
+        let id = retried(came_second, || async {
+            let (step, _) = self.made_user(actor, new.clone()).await?;
+            self.write(actor, step.deed, step.changes, step.seeds, Then::Callers).await?;
+            Ok(UserId::from(step.id))
+        })
+        .await?;
+        self.user(actor, &id).await
     }
 
     /// What makes a new user, and that user.
@@ -172,26 +179,32 @@ impl Admin {
             ..plain(id.clone(), organization.clone(), now)?
         };
         bound::check(None, &user)?;
-        let (mut changes, mut seeds) = (vec![Change::PutUser(user.clone(), Expect::New)], Seeds::new());
+        let mut changes = vec![Change::PutUser(user.clone(), Expect::New)];
+        let mut seeds = self.seeds_of_new(&changes).await?;
         let plain = new.groups.into_iter().map(|name| (name, Place::default()));
         for (name, place) in plain.chain(new.places) {
             let name = &name;
-            let group = self.resolve_group(actor, name).await?.value;
-            if group.organization != organization {
+            let group = self.resolve_group(actor, name).await?;
+            if group.value.organization != organization {
                 return Err(invalid(
                     "groups",
                     format!("group `{name}` belongs to another organization than the user"),
                 ));
             }
-            let membership = placed(&group, &id, member_role(place.role)?, place.limits.0)?;
+            let (membership, expect) = placed_in(&group, &id, member_role(place.role)?, place.limits.0)?;
             check_limits(&membership.limits)?;
             // Who has been there before has used something of it.
-            let owner = Owner::Membership(group.id.clone(), id.clone());
+            let owner = Owner::Membership(membership.group.clone(), id.clone());
             seeds.extend(self.seeds(&owner, &[], &membership.limits).await?);
+            changes.extend(expect);
             changes.push(Change::PutMembership(membership, Expect::New));
         }
-        let deed =
+        let mut deed =
             Deed::new("user.create", format!("user {id}")).of(&organization, None, Some(&id)).whole(&user);
+        if let Some(password) = &new.password {
+            changes.push(self.first_password(actor, &user, password).await?);
+            deed = deed.with("password", "given");
+        }
         let step = Step { id: id.to_string(), deed, changes, seeds, outcome: "created" };
         Ok((step, user))
     }
@@ -297,9 +310,7 @@ impl Admin {
         if after.role != before.role || (after.blocked && !before.blocked) {
             changes.push(Change::EndSessions(id.clone()));
         }
-        let grouped = self.0.engine.snapshot().declared.quota.apply_user_limits_to_group_keys;
-        let owner = Owner::User { user: id.clone(), ungrouped: !grouped };
-        let seeds = self.seeds(&owner, &before.limits, &after.limits).await?;
+        let seeds = self.seeds(&self.user_as_owner(id), &before.limits, &after.limits).await?;
         let outcome = if after == *before { "same" } else { "changed" };
         Ok(Step { id: id.to_string(), deed, changes, seeds, outcome })
     }

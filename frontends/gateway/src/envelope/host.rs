@@ -138,9 +138,17 @@ impl Host {
         let caller = self.caller(ask.key.as_ref())?;
         caller.caller.routes.check("", &[RouteUse::Inference])?;
         let (call, scanned) = self.facts(&ask)?;
+        if scanned.as_ref().is_some_and(|scanned| scanned.format() != call.format) {
+            // What is sent would be an answer's request, and charged as one.
+            let message = format!(
+                "a host can't send `{}` by itself: use `complete`, which asks and answers",
+                call.format.as_str()
+            );
+            return Err(Error::new(ErrorKind::NotSupported, message).with("param", "format"));
+        }
         let (call, scanned, watched) = self.watched(&ask, &caller, call, scanned)?;
         if let Some(scanned) = &scanned {
-            serve::refuse_unbounded(scanned, caller.has_strict_spend())
+            serve::refuse_unbounded(scanned, call.format, caller.has_strict_spend())
                 .map_err(|rejection| rejection.error)?;
         }
         let (now, inner) = (self.now(), &self.worker.inner);
@@ -152,7 +160,7 @@ impl Host {
             Ok(mut admission) => {
                 let by_name = admission.has_strict_spend_by_name();
                 if let Some(scanned) = &scanned
-                    && let Err(rejection) = serve::refuse_unbounded(scanned, by_name)
+                    && let Err(rejection) = serve::refuse_unbounded(scanned, scanned.format(), by_name)
                 {
                     let code = rejection.error.kind().as_str();
                     self.record(inner.engine.finish(admission, Some(code), now));
@@ -232,9 +240,9 @@ impl Host {
     fn explain(&self, ask: Ask) -> Result<Answer> {
         let caller = self.caller(ask.key.as_ref())?;
         let (call, scanned) = self.facts(&ask)?;
-        let (now, inner) = (self.now(), &self.worker.inner);
+        let (now, inner, format) = (self.now(), &self.worker.inner, call.format);
         let bounded = |strict_spend: bool| match &scanned {
-            Some(scanned) => serve::refuse_unbounded(scanned, strict_spend).map_err(|why| why.error),
+            Some(scanned) => serve::refuse_unbounded(scanned, format, strict_spend).map_err(|why| why.error),
             None => Ok(()),
         };
         bounded(caller.has_strict_spend())?;
@@ -598,6 +606,7 @@ fn outcome_of(
         ..Usage::default()
     };
     let mut usage_rejected = false;
+    let mut came = success;
     let (class, error) = match (reported.class, &reported.body) {
         (Some(class), _) => (class, (class != OutcomeClass::Ok).then(|| class_error(class))),
         (None, Some(body)) if success => match read_success(attempt, body) {
@@ -612,6 +621,7 @@ fn outcome_of(
                 let tier = observed.served_tier.as_deref().and_then(ServiceTier::of_answer);
                 served_tier = served_tier.or(tier);
                 served_variant = observed.served_variant;
+                came = observed.first_content;
                 (OutcomeClass::Ok, None)
             }
             Err(fault) => (class_of(fault.class), Some(fault_error(&fault))),
@@ -634,7 +644,7 @@ fn outcome_of(
         reported: usage,
         usage_rejected,
         counted,
-        first_byte_at: success.then_some(now),
+        first_byte_at: came.then_some(now),
         served_tier,
         served_variant,
     };

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
+use sluicegate_config::{HostSettings, Loaded};
 use sluicegate_core::engine::ShadowReport;
-use sluicegate_core::snapshot::{Declared, ModuleSource, PolicySource};
+use sluicegate_core::snapshot::{ModuleSource, PolicySource};
 use sluicegate_core::{Error, ErrorKind, Result, UsageRecord};
 
 use super::Inner;
@@ -53,8 +54,8 @@ impl AdminHost for Around {
         Some(About {
             started_at: inner.started_at,
             database: inner.database,
-            host: inner.host.clone(),
-            findings: inner.diagnostics.iter().map(|it| it.severity).collect(),
+            host: HostSettings::clone(&inner.host.load()),
+            findings: inner.diagnostics().iter().map(|it| it.severity).collect(),
             problems: problems.iter().map(|(id, error)| (id.clone(), error.message().to_owned())).collect(),
         })
     }
@@ -64,19 +65,19 @@ impl AdminHost for Around {
     }
 
     fn stores_models(&self) -> bool {
-        self.0.upgrade().is_some_and(|inner| inner.host.store_model_in_db)
+        self.0.upgrade().is_some_and(|inner| inner.file.host.store_model_in_db)
     }
 
     fn file_policies(&self) -> Vec<PolicySource> {
-        self.0.upgrade().map(|inner| inner.declared.policies.clone()).unwrap_or_default()
+        self.0.upgrade().map(|inner| inner.file.declared.policies.clone()).unwrap_or_default()
     }
 
-    fn file(&self) -> Declared {
-        self.0.upgrade().map(|inner| inner.declared.clone()).unwrap_or_default()
+    fn file(&self) -> Arc<Loaded> {
+        self.0.upgrade().map(|inner| Arc::clone(&inner.file)).unwrap_or_default()
     }
 
     fn policy_modules(&self) -> Vec<ModuleSource> {
-        self.0.upgrade().map(|inner| inner.declared.policy_modules.clone()).unwrap_or_default()
+        self.0.upgrade().map(|inner| inner.file.declared.policy_modules.clone()).unwrap_or_default()
     }
 
     fn policy_shadow(&self, policy: &str, number: i64) -> Option<ShadowReport> {

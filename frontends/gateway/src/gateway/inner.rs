@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sluicegate_config::Diagnostic;
 use sluicegate_core::engine::BoundCaller;
 use sluicegate_core::ports::Alert;
 use sluicegate_core::{CallId, Error, ErrorKind, Result, Secret, Snapshot, hash};
@@ -26,6 +27,12 @@ impl Inner {
         self.under_way.load(Ordering::Relaxed) > 1
     }
 
+    /// What there is to say about the file, beside what is in force now.
+    pub(super) fn diagnostics(&self) -> Vec<Diagnostic> {
+        let now = self.engine.snapshot();
+        self.file.diagnostics.iter().filter(|it| it.holds(&now)).cloned().collect()
+    }
+
     pub(super) async fn reload(&self) -> Result<()> {
         let mut in_use = self.in_use.lock().await;
         let channels = self.store.channels().await?;
@@ -46,18 +53,20 @@ impl Inner {
             policies: script::marks_of(policies),
             settings: marks_of_settings(settings),
         };
-        let mut declared =
-            with_stored(&self.declared, channels, settings, &self.secrets, self.master_source.as_ref())?;
+        let (mut declared, host) =
+            with_stored(&self.file, channels, settings, &self.secrets, self.master_source.as_ref())?;
         let before = self.scripts.load_full();
         let (scripts, alerts) = match marks.policies == in_use.policies {
             true => (before, Vec::new()),
-            false => Scripts::next((&self.declared).into(), policies, &before),
+            false => Scripts::next((&self.file.declared).into(), policies, &before),
         };
         declared.policies = scripts.sources().to_vec();
         let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         self.engine.swap_with(Snapshot::build(version, declared), scripts.hook(), scripts.shadows());
         self.scripts.store(scripts);
         self.targets.store(Arc::new(build_targets(&self.engine, &self.secrets)));
+        self.auth.store(Arc::new(host.auth.clone()));
+        self.host.store(Arc::new(host));
         self.directory.invalidate();
         *in_use = marks;
         alerts.into_iter().for_each(|alert| self.engine.alert(alert));
@@ -68,7 +77,7 @@ impl Inner {
     pub(crate) async fn watch_policies(&self) {
         let scripts = self.scripts.load_full();
         let Some(admin) = self.admin.get() else { return };
-        for it in scripts.failing(&self.host.policy_rollback, self.clock.now()) {
+        for it in scripts.failing(&self.file.host.policy_rollback, self.clock.now()) {
             match admin.take_policy_back(&it.name, it.number, it.reason.clone()).await {
                 Ok(Some(to)) => self.engine.alert(Alert::PolicyRolledBack {
                     policy: it.name.to_string(),

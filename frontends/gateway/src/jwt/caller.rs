@@ -215,18 +215,19 @@ async fn group(
     let said = |path: &Option<String>| path.as_deref().and_then(|path| claim(claims, path));
     let fits = |group: &Group| organization.is_none_or(|organization| group.organization == *organization);
     if let Some(name) = text(said(&issuer.claims.group)) {
-        let found = around.admin.group_by_id(&GroupId::from(name)).await?;
+        let found = around.admin.group_by_id(&GroupId::from(name)).await?.map(|it| it.value);
         return found.filter(fits).map(Some).ok_or_else(nobody);
     }
     let names = texts(said(&issuer.claims.groups));
     for name in names.iter().take(GROUPS_MAX) {
-        if let Some(group) = around.admin.group_by_id(&GroupId::from(name.as_str())).await?.filter(fits) {
+        let found = around.admin.group_by_id(&GroupId::from(name.as_str())).await?.map(|it| it.value);
+        if let Some(group) = found.filter(fits) {
             return Ok(Some(group));
         }
     }
     match &issuer.default_group {
         Some(id) => {
-            let found = around.admin.group_by_id(id).await?;
+            let found = around.admin.group_by_id(id).await?.map(|it| it.value);
             found.filter(fits).map(Some).ok_or_else(nobody)
         }
         // Groups that aren't there are a way around their limits, if nobody is known to have none.

@@ -112,7 +112,7 @@ impl Metered {
         let at = place.model.map(|model| Addressed { model, stream: place.stream });
         let scanned = scan_addressed(place.format, &read, at)
             .map_err(|error| rejection(Report::from(&error), error.kind()))?;
-        refuse_unbounded(&scanned, caller.has_strict_spend())?;
+        refuse_unbounded(&scanned, place.format, caller.has_strict_spend())?;
         let all: SmallVec<[&Channel; 4]> =
             channels(snapshot, caller, name, path).map(|(channel, _)| channel).collect();
         let model = one_model(&scanned, &place, &all)?;
@@ -126,7 +126,7 @@ impl Metered {
 
     /// Whether budgets that only become known with the call let it.
     pub(super) fn check(&self, strict_spend: bool) -> Result<(), Box<Rejection>> {
-        refuse_unbounded(&self.scanned, strict_spend)?;
+        refuse_unbounded(&self.scanned, self.format, strict_spend)?;
         self.check_stream(strict_spend)
     }
 

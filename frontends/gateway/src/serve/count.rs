@@ -52,20 +52,32 @@ async fn told(mut running: Box<Running>, tokens: u64, format: Format) -> Answer 
     running.finish(None);
     running.settled().await;
     running.facts.counted_by = Some(CountedBy::Gateway);
-    let field = if format == Format::GeminiCountTokens { "totalTokens" } else { "input_tokens" };
-    let body = AnswerBody::Full(Bytes::from(format!("{{\"{field}\":{tokens}}}")));
+    let object =
+        if format == Format::OpenaiInputTokens { r#""object":"response.input_tokens","# } else { "" };
+    let field = passed(format).unwrap_or("input_tokens");
+    let body = AnswerBody::Full(Bytes::from(format!("{{{object}\"{field}\":{tokens}}}")));
     Answer { body, content_type: None, facts: running.facts.clone() }
 }
 
-/// The count of an upstream that speaks Gemini's format, as it came.
-pub(super) async fn by_google(
+/// The field with the count in an answer that passes as it comes, where that isn't an answer like others.
+pub(super) const fn passed(format: Format) -> Option<&'static str> {
+    match format {
+        Format::GeminiCountTokens => Some("totalTokens"),
+        Format::OpenaiInputTokens => Some("input_tokens"),
+        _ => None,
+    }
+}
+
+/// The count of an upstream in the `field` of its answer, as it came.
+pub(super) async fn by_upstream(
     mut running: Box<Running>,
     mut response: UpstreamResponse,
     deadline: Instant,
+    field: &str,
 ) -> (Tried, Option<Box<Running>>) {
     let body = read_some(&mut response.body, deadline).await;
     let counted = serde_json::from_slice::<serde_json::Value>(&body).ok();
-    if counted.and_then(|counted| counted.get("totalTokens")?.as_u64()).is_none() {
+    if counted.and_then(|counted| counted.get(field)?.as_u64()).is_none() {
         running.observe(OutcomeClass::Nonsense, None, None);
         let message = "the upstream's answer has no count of tokens; try again";
         let report = Report::new(ErrorKind::UpstreamUnavailable, message);

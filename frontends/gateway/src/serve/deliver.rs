@@ -53,6 +53,9 @@ pub(super) async fn deliver(
             Some(_) => Some(Ok(Bytes::new())),
             None => Some(Err(UpstreamFault::Timeout { sent: true })),
         });
+        if !streams && !matches!(chunk, Some(Err(_))) {
+            running.note_body(chunk.as_ref().and_then(|chunk| chunk.as_deref().ok()));
+        }
         match chunk {
             Some(Ok(chunk)) if chunk.is_empty() => {}
             Some(Ok(chunk)) => bridge.push(chunk, &mut |bytes| hand_on(bytes, &mut screening, &mut out)),

@@ -66,10 +66,24 @@ pub enum Change {
     ExpectVersion(Thing, i64),
     /// Fails unless a thing is stored. Stands before the changes that hang something on it, so that it isn't gone meanwhile.
     ExpectThere(Thing),
+    /// Fails when a setting whose name begins with one of `within` says `name` at the JSON pointer `at`, other than those in `besides`.
+    /// Stands before the removal of what it would name.
+    ExpectUnnamed {
+        /// Beginnings of the settings' names.
+        within: &'static [&'static str],
+        /// Where in a setting it would say so.
+        at: &'static str,
+        /// What it would say.
+        name: String,
+        /// The names of settings that may say so.
+        besides: Vec<String>,
+    },
     /// Fails when anything of an organization is stored: groups, users or keys. Stands before its removal.
     ExpectEmptyOrganization(OrganizationId),
     /// Fails unless a user has fewer keys than this.
     ExpectFewerKeys(UserId, u32),
+    /// Fails unless the stored members of a group are these, each in its version. Stands before the changes that it guards.
+    ExpectMembers(GroupId, Vec<(UserId, i64)>),
     /// An organization as it shall be.
     PutOrganization(Organization, Expect),
     /// Removes an organization.
@@ -78,10 +92,11 @@ pub enum Change {
     PutGroup(Group, Expect),
     /// Removes a group, its memberships and its keys.
     DeleteGroup(GroupId),
-    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left, and of keys that are left it
-    /// isn't known who had them in hand.
+    /// A user as they shall be. One who is new has no ways in that somebody of their id may have left and nothing that was kept for
+    /// them, and of keys that are left it isn't known who had them in hand.
     PutUser(User, Expect),
-    /// Removes a user, their memberships and their keys.
+    /// Removes a user, their memberships and their keys. What is kept for them goes by
+    /// [`forget_kept_of_gone`](super::Store::forget_kept_of_gone).
     DeleteUser(UserId),
     /// Fails unless somebody is left who may do everything: an unblocked super administrator. Stands behind the changes that
     /// it guards, so that of two at the same time the second sees what the first has left.

@@ -664,7 +664,11 @@ impl Store for SqlStore {
     }
 
     async fn forget_kept(&self, user: &UserId) -> Result<()> {
-        self.clear_kept(user).await
+        self.clear_kept(user, false).await
+    }
+
+    async fn forget_kept_of_gone(&self, user: &UserId) -> Result<()> {
+        self.clear_kept(user, true).await
     }
 
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {

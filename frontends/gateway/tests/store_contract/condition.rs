@@ -36,6 +36,63 @@ pub(super) async fn what_is_gone_holds_nothing_new(store: Arc<dyn Store>) {
     apply(&*store, &fewer(2)).await.unwrap();
 }
 
+pub(super) async fn what_something_names_isnt_removed(store: Arc<dyn Store>) {
+    let put = |name: &str, value| Change::PutSetting(name.to_owned(), value, Expect::Any);
+    let goes = |besides: &[&str]| {
+        let unnamed = Change::ExpectUnnamed {
+            within: &["customer/", "tag/"],
+            at: "/of/budget",
+            name: "b".to_owned(),
+            besides: besides.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        [unnamed, Change::DeleteSetting("budget/b".to_owned())]
+    };
+    for (name, value, besides, gone) in [
+        ("tag/t", serde_json::json!({"of": {"budget": "b"}}), &[][..], false),
+        ("tag/t", serde_json::json!({"of": {"budget": "b"}}), &["tag/t"], true),
+        ("customer/c", serde_json::json!({"of": {"budget": "b"}}), &["tag/t"], false),
+        ("customer/c", serde_json::json!({"of": {"budget": "B"}}), &["tag/t"], true),
+        ("customer/c", serde_json::json!({"budget": "b"}), &["tag/t"], true),
+        ("Customer/c", serde_json::json!({"of": {"budget": "b"}}), &["tag/t"], true),
+        ("customers/c", serde_json::json!({"of": {"budget": "b"}}), &["tag/t"], true),
+        ("tag/t", serde_json::json!({"of": "b"}), &[], true),
+    ] {
+        apply(&*store, &[put("budget/b", serde_json::json!({})), put(name, value.clone())]).await.unwrap();
+        match apply(&*store, &goes(besides)).await {
+            Ok(()) => assert!(gone, "{name} {value}"),
+            Err(error) => {
+                assert!(!gone, "{name} {value}: {error}");
+                assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Now));
+            }
+        }
+    }
+}
+
+pub(super) async fn members_are_those_that_were_seen(store: Arc<dyn Store>) {
+    world(&*store).await;
+    let seen = |members: &[(&str, i64)]| {
+        let all = members.iter().map(|(user, version)| ((*user).into(), *version)).collect();
+        Change::ExpectMembers("g1".into(), all)
+    };
+    apply(&*store, &[seen(&[("u1", 1)])]).await.unwrap();
+    for other in [&[][..], &[("u1", 2)], &[("u2", 1)], &[("u1", 1), ("u2", 1)]] {
+        let error = apply(&*store, &[seen(other)]).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Now), "{other:?}");
+    }
+    apply(&*store, &[Change::PutMembership(super::membership("g1", "u1"), Expect::Version(1))])
+        .await
+        .unwrap();
+    apply(&*store, &[seen(&[("u1", 2)])]).await.unwrap();
+    // A place that is kept with whose its limits are, and one of before that was kept.
+    let mut place = super::membership("g1", "u1");
+    for given in [Some(Vec::new()), None] {
+        place.given = given;
+        apply(&*store, &[Change::PutMembership(place.clone(), Expect::Any)]).await.unwrap();
+        let kept = store.memberships(Some(&"g1".into()), Some(&"u1".into())).await.unwrap();
+        assert_eq!(kept.into_iter().map(|it| it.value).collect::<Vec<_>>(), [place.clone()]);
+    }
+}
+
 pub(super) async fn an_organization_with_something_left_stays(store: Arc<dyn Store>) {
     world(&*store).await;
     let removal = [Change::ExpectEmptyOrganization("o2".into()), Change::DeleteOrganization("o2".into())];

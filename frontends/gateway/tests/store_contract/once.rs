@@ -53,7 +53,8 @@ pub(super) async fn what_was_changed_meanwhile_isnt_removed(store: Arc<dyn Store
     apply(&*store, &removal(2)).await.unwrap();
     assert!(apply(&*store, &removal(2)).await.is_err());
     // The same of a place in a group, and of all versions of a policy.
-    let place = Membership { group: "g".into(), user: "u".into(), role: Role::User, limits: Vec::new() };
+    let place =
+        Membership { group: "g".into(), user: "u".into(), role: Role::User, limits: Vec::new(), given: None };
     apply(&*store, &[Change::PutMembership(place.clone(), Expect::New)]).await.unwrap();
     apply(&*store, &[Change::PutMembership(place, Expect::Any)]).await.unwrap();
     for number in [1, 2] {

@@ -327,3 +327,37 @@ pub(super) async fn what_a_user_made_as_a_caller_is_forgotten_without_anybody_el
         assert_eq!(found, [*stays; 3], "{owner:?}");
     }
 }
+
+pub(super) async fn what_was_kept_for_a_user_goes_with_them(store: Arc<dyn Store>) {
+    use sluicegate::store::{Change, Expect};
+    let put = || Change::PutUser(super::user("u", "o1"), Expect::New);
+    let (mine, others) = (owner("k1", Some("u"), Some("g")), owner("k2", Some("u2"), None));
+    let keep = async |owner: &ResponseOwner, count: usize| {
+        for n in 0..count {
+            store.keep_response(&kept(owner, &format!("r{n}"), None, 100), &[format!("i{n}")]).await.unwrap();
+        }
+        store.make_conversation(&conversation(owner, "c"), &[item("a")], MUCH).await.unwrap();
+    };
+    let left = async |owner: &ResponseOwner| {
+        [
+            store.response(owner, "r0", at(50)).await.unwrap().is_some(),
+            store.response_of_item(owner, "i0", at(50)).await.unwrap().is_some(),
+            store.kept_conversation(owner, "c", at(50)).await.unwrap().is_some(),
+        ]
+    };
+    super::apply(&*store, &[put()]).await.unwrap();
+    // More than goes in one piece.
+    keep(&mine, 150).await;
+    keep(&others, 1).await;
+    store.forget_kept_of_gone(&"u".into()).await.unwrap();
+    assert_eq!(left(&mine).await, [true; 3], "they are still there");
+    super::apply(&*store, &[Change::DeleteUser("u".into())]).await.unwrap();
+    store.forget_kept_of_gone(&"u".into()).await.unwrap();
+    assert_eq!(left(&mine).await, [false; 3]);
+    assert!(store.response(&mine, "r149", at(50)).await.unwrap().is_none());
+    // A call that ended after they were gone has left something; whoever comes under the id has nothing of it.
+    keep(&mine, 1).await;
+    super::apply(&*store, &[put()]).await.unwrap();
+    assert_eq!(left(&mine).await, [false; 3]);
+    assert_eq!(left(&others).await, [true; 3]);
+}

@@ -16,7 +16,8 @@ const PAGE: &str = "index.html";
 const NONCE: &str = "__CSP_NONCE__";
 
 /// First parts of paths that are no pages of the console, whoever asks.
-const NO_PAGES: &[&str] = &["api", "assets", "health", "metrics", "providers", "v1", "v1beta", "v2", "v3"];
+const NO_PAGES: &[&str] =
+    &["api", "assets", "health", "metrics", "providers", "v1", "v1alpha", "v1beta", "v2", "v3"];
 
 /// First parts of paths that the console has pages at and compatible dialects routes.
 const SHARED: &[&str] = &[

@@ -42,7 +42,7 @@ pub async fn messages(req: HttpRequest, payload: web::Payload, state: web::Data<
     call(req, payload, &state, Format::AnthropicMessages, None).await
 }
 
-/// `POST /v1beta/models/{model}:{verb}`, behind `/v1` too: Google's operations on a model.
+/// `POST /v1beta/models/{model}:{verb}`, behind `/v1alpha` and `/v1` too: Google's operations on a model.
 pub async fn gemini(req: HttpRequest, payload: web::Payload, state: web::Data<State>) -> HttpResponse {
     let asked = req.match_info().query("model").to_owned();
     let (model, verb) = asked.rsplit_once(':').unwrap_or((&asked, ""));
@@ -77,6 +77,10 @@ macro_rules! single {
 single! {
     /// `POST /v1/messages/count_tokens`.
     count_tokens => AnthropicCountTokens,
+    /// `POST /v1/responses/input_tokens`.
+    input_tokens => OpenaiInputTokens,
+    /// `POST /v1/responses/compact`.
+    compact => OpenaiCompact,
     /// `POST /v1/completions`.
     completions => OpenaiCompletions,
     /// `POST /v1/images/generations`.
@@ -227,7 +231,7 @@ async fn finish(
     match answer {
         Ok(mut answer) => {
             let told = answer.facts.told.take();
-            let facts = state.gateway.host().compat.litellm.map(|version| (version, answer.facts.clone()));
+            let facts = state.gateway.compat().litellm.map(|version| (version, answer.facts.clone()));
             let mut response = respond(req, face, answer);
             if let Some((version, facts)) = facts {
                 let sent = extract::credential(req.headers());
@@ -239,8 +243,7 @@ async fn finish(
         }
         Err(mut rejection) => {
             let told = rejection.facts.told.take();
-            if state.gateway.host().compat.litellm.is_some()
-                && rejection.error.kind() == ErrorKind::ModelNotFound
+            if state.gateway.compat().litellm.is_some() && rejection.error.kind() == ErrorKind::ModelNotFound
             {
                 mark_model_access(req, state, &mut rejection).await;
             }

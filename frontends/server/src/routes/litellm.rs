@@ -80,9 +80,26 @@ fn body(ask: &Ask) -> Result<Fields> {
     ask.json()
 }
 
+/// Parameters that are lists, separated by commas or one item each.
+const LISTS: [&str; 13] = [
+    "api_keys",
+    "end_user_ids",
+    "exclude_end_user_ids",
+    "exclude_organization_ids",
+    "exclude_tags",
+    "exclude_team_ids",
+    "exclude_user_ids",
+    "models",
+    "organization_ids",
+    "tag_filters",
+    "tags",
+    "team_ids",
+    "user_ids",
+];
+
 /// The request's parameters.
 fn query(ask: &Ask) -> Result<Query> {
-    ask.query().map(Query::new)
+    ask.parameters(&LISTS).map(Query::new)
 }
 
 /// A row, with what had no effect.

@@ -23,9 +23,10 @@ pub async fn list(req: HttpRequest, state: web::Data<State>) -> HttpResponse {
                 Face::OpenAi | Face::Cohere | Face::LiteLlm => {
                     json!({"object": "list", "data": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
                 }
-                Face::Gemini => {
-                    json!({"models": cards.iter().map(|card| one_json(card, face)).collect::<Vec<_>>()})
-                }
+                Face::Gemini => match Page::of(&req) {
+                    Ok(page) => page.json(&cards),
+                    Err(error) => return respond::error(&req, face, error),
+                },
                 Face::Anthropic => match Turn::of(&req).and_then(|turn| turn.take(&cards)) {
                     Ok((page, has_more)) => json!({
                         "data": page.iter().map(|card| one_json(card, face)).collect::<Vec<_>>(),
@@ -121,6 +122,47 @@ impl Turn {
     }
 }
 
+/// Which part of the list Google's SDK asks for. Either spelling is taken, as of all its names.
+// QUIRK(google, 2026-11, https://ai.google.dev/api/models#method:-models.list): more than the most are no error, and 0 is as good as unsaid.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Page {
+    #[serde(rename = "pageSize", alias = "page_size")]
+    size: usize,
+    /// The last model of the page before.
+    #[serde(rename = "pageToken", alias = "page_token")]
+    token: String,
+}
+
+/// Models of a page when nobody says how many; at most, they are [`PAGE_MAX`].
+const GOOGLE_PAGE: usize = 50;
+
+impl Page {
+    fn of(req: &HttpRequest) -> Result<Self> {
+        let query = web::Query::<Self>::from_query(req.query_string()).map_err(|why| {
+            let message = format!(
+                "the query can't be read: {why}; it takes pageSize (1 to {PAGE_MAX}) and the pageToken of an answer"
+            );
+            Error::new(ErrorKind::InvalidRequest, message)
+        })?;
+        Ok(query.into_inner())
+    }
+
+    /// The page, with the token of the next one if there is one. The list is in the order of names.
+    fn json(&self, cards: &[ModelCard]) -> Value {
+        let most = if self.size == 0 { GOOGLE_PAGE } else { self.size.min(PAGE_MAX) };
+        let from = cards.partition_point(|card| card.name.as_str() <= self.token.as_str());
+        let rest = cards.get(from..).unwrap_or_default();
+        let page = rest.get(..most).unwrap_or(rest);
+        let mut said =
+            json!({"models": page.iter().map(|card| one_json(card, Face::Gemini)).collect::<Vec<_>>()});
+        if let Some(last) = page.last().filter(|_| page.len() < rest.len()) {
+            said["nextPageToken"] = last.name.as_str().into();
+        }
+        said
+    }
+}
+
 /// Anthropic's SDK says which version it speaks, and Google's has a header of its own for the key; OpenAI's has neither.
 fn face(req: &HttpRequest) -> Face {
     if Face::of_path(req.path()) == Face::Gemini || req.headers().contains_key("x-goog-api-key") {
@@ -187,6 +229,36 @@ mod tests {
             let got = got
                 .map(|(page, more)| (page.iter().map(|card| card.name.as_str()).collect::<String>(), more));
             assert_eq!(got.map_err(|_| ()), want.map(|(names, more)| (names.to_owned(), more)), "{query}");
+        }
+    }
+
+    #[test]
+    fn google_turns_pages_by_tokens() {
+        let cards: Vec<ModelCard> =
+            (0..1_100).map(|n| ModelCard { name: format!("m{n:04}").into(), provider: None }).collect();
+        for (query, want) in [
+            // How many, the first, and the token of the next page.
+            ("key=k", Ok((50, "m0000", Some("m0049")))),
+            ("pageSize=2", Ok((2, "m0000", Some("m0001")))),
+            ("page_size=2&page_token=m0001", Ok((2, "m0002", Some("m0003")))),
+            ("pageSize=0&pageToken=", Ok((50, "m0000", Some("m0049")))),
+            ("pageSize=5000", Ok((1_000, "m0000", Some("m0999")))),
+            ("pageSize=1000&pageToken=m0999", Ok((100, "m1000", None))),
+            // The model that ended the page before may be gone.
+            ("pageSize=1&pageToken=m0001x", Ok((1, "m0002", Some("m0002")))),
+            ("pageToken=z", Ok((0, "", None))),
+            ("pageSize=-1", Err(())),
+            ("pageSize=x", Err(())),
+        ] {
+            let uri = format!("/v1beta/models?{query}");
+            let req = actix_web::test::TestRequest::with_uri(&uri).to_http_request();
+            let got = Page::of(&req).map(|page| page.json(&cards)).map_err(|_| ());
+            let got = got.as_ref().map(|said| {
+                let models = said["models"].as_array().unwrap();
+                let first = models.first().and_then(|model| model["displayName"].as_str());
+                (models.len(), first.unwrap_or_default(), said["nextPageToken"].as_str())
+            });
+            assert_eq!(got.ok(), want.ok(), "{query}");
         }
     }
 }

@@ -29,7 +29,7 @@ use actix_web::{HttpResponse, web};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{Actor, Limits};
+use sluicegate::admin::{Actor, Admin, Limits};
 use sluicegate::store::Page;
 use sluicegate::{Error, ErrorKind, Limit, Result, Timestamp};
 
@@ -100,19 +100,20 @@ async fn document() -> HttpResponse {
 }
 
 async fn me(ask: Ask) -> Result<Done> {
-    Done::ok(&me_of(&ask.actor))
+    Done::ok(&me_of(ask.admin(), &ask.actor).await?)
 }
 
-fn me_of(actor: &Actor) -> Value {
-    json!({
+async fn me_of(admin: &Admin, actor: &Actor) -> Result<Value> {
+    Ok(json!({
         "name": actor.name(),
         "role": actor.role(),
         "organization": actor.organization(),
+        "organization_alias": admin.own_organization_alias(actor).await?,
         "user": actor.user(),
         "key": actor.key(),
         "groups": actor.member_of(),
         "administers": actor.admin_of(),
-    })
+    }))
 }
 
 /// A thing as this API shows it: what requests call `models` and `limits` have the same name and form in answers.

@@ -602,3 +602,30 @@ fn a_shared_credential_is_what_is_sent_and_a_new_one_at_once() {
         }
     });
 }
+
+#[test]
+fn the_database_s_channels_make_findings_about_the_file_void() {
+    block_on(async {
+        let text = "version: 1\nfallbacks: {general: {ghost: [other]}}\n";
+        let config = ConfigText { path: "c.yaml".to_owned(), text: text.to_owned() };
+        let rig = Rig::with(Options { config: Some(config), ..Options::default() }).await;
+        let lacking = async || {
+            let found = rig.manage("GET", "/api/v1/diagnostics", Value::Null).await;
+            let system = rig.manage("GET", "/api/v1/system", Value::Null).await;
+            let items = found["items"].as_array().unwrap();
+            assert_eq!(found["total"], items.len(), "{found}");
+            let warnings = items.iter().filter(|it| it["severity"] == "warning").count();
+            assert_eq!(system["configuration"]["warnings"], warnings, "{system}");
+            let models = ["ghost", "other"];
+            models.map(|model| {
+                items.iter().any(|it| it["message"].to_string().contains(&format!("serves `{model}`")))
+            })
+        };
+        assert_eq!(lacking().await, [true, true]);
+        let declared = json!({"id": "o", "name": "o", "provider": "openai", "models": ["ghost"]});
+        rig.manage("POST", "/api/v1/channels", json!({"declared": declared, "secret": "sk-one"})).await;
+        assert_eq!(lacking().await, [false, true]);
+        rig.manage("PATCH", "/api/v1/channels/o", json!({"enabled": false})).await;
+        assert_eq!(lacking().await, [true, true]);
+    });
+}

@@ -10,7 +10,7 @@ use sluicegate::{ConfigText, Options};
 use sluicegate_server::block_on;
 use sluicegate_server::routes::litellm::registry;
 
-use crate::rig::{Answer, MASTER, Rig};
+use crate::rig::{Answer, FIRST_PASSWORD, MASTER, Rig};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -225,11 +225,83 @@ fn lists_of_names_are_bounded_before_anybody_is_looked_up() {
             ("/tag/info", json!({"names": names})),
             ("/budget/info", json!({"budgets": names})),
             ("/v1/access_group", json!({"access_group_name": "a", "assigned_key_ids": names})),
+            ("/v1/access_group", json!({"access_group_name": "a", "assigned_team_ids": names})),
+            (
+                "/team/key/bulk_update",
+                json!({"team_id": "t", "key_ids": names, "update_fields": {"max_budget": 1}}),
+            ),
         ] {
             let answer = rig.ask("POST", call, MASTER, &body).await;
             assert_eq!(answer.status, 400, "{call}: {}", answer.text());
             assert!(answer.text().contains("names 501, and 500 at most"), "{call}: {}", answer.text());
         }
+    });
+}
+
+#[test]
+fn rights_are_asked_for_before_anything_is_looked_up() {
+    block_on(async {
+        let rig = Rig::new().await;
+        rig.manage("POST", "/api/v1/organizations", json!({"id": "o"})).await;
+        rig.manage("POST", "/api/v1/users", json!({"id": "known"})).await;
+        rig.manage("POST", "/api/v1/groups", json!({"id": "known"})).await;
+        rig.manage("POST", "/api/v1/keys", json!({"alias": "known"})).await;
+        rig.manage("POST", "/api/v1/users", json!({"id": "root", "role": "super_admin"})).await;
+        let (cookie, _) = rig.signed_in("root").await;
+        let everything_but = |area: &str| -> Vec<String> {
+            let areas = ["keys", "groups", "users", "organizations", "channels"].into_iter();
+            areas.filter(|it| *it != area).map(|it| format!("{it}:write")).collect()
+        };
+        let group = |what: &'static str| move |name: &str| json!({"access_group_name": "a", "access_model_names": ["m"], what: [name]});
+        let team = |name: &str| json!({"organization_id": "o", "members_with_roles": [{"user_id": name}]});
+        type Body<'a> = &'a dyn Fn(&str) -> Value;
+        let calls: [(&str, &str, Body<'_>); 6] = [
+            ("groups", "POST /team/new", &team),
+            ("channels", "POST /v1/access_group", &group("assigned_team_ids")),
+            ("channels", "POST /v1/access_group", &group("assigned_key_ids")),
+            ("groups", "POST /v1/access_group", &group("assigned_team_ids")),
+            ("keys", "POST /v1/access_group", &group("assigned_key_ids")),
+            ("channels", "PUT /v1/access_group/none", &group("assigned_team_ids")),
+        ];
+        for (lacks, call, body) in calls {
+            let new = json!({"name": format!("{lacks} {call}"), "scopes": everything_but(lacks)});
+            let token = rig.by(&cookie, "POST", "/api/v1/account/tokens", &new).await.json();
+            let token = token["secret"].as_str().expect("a token");
+            let (method, path) = call.split_once(' ').unwrap();
+            let known = rig.ask(method, path, token, &body("known")).await;
+            let unknown = rig.ask(method, path, token, &body("unknown")).await;
+            assert_eq!((known.status, known.text()), (403, unknown.text()), "{call} without {lacks}");
+            assert!(known.text().contains(&format!("{lacks}:write")), "{call}: {}", known.text());
+        }
+    });
+}
+
+#[test]
+fn a_password_of_a_new_user_is_their_first_one() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let new = |id: &str, password: &str, with_key: bool| json!({"user_id": id, "user_email": format!("{id}@example.com"), "password": password, "auto_create_key": with_key});
+        for (password, rule) in [
+            ("short", "at least 12 characters"),
+            ("passwordpassword", "too easy to guess"),
+            ("hilda@example.com", "too easy"),
+        ] {
+            let answer = rig.ask("POST", "/user/new", MASTER, &new("hilda", password, true)).await;
+            assert_eq!(answer.status, 400, "{password}: {}", answer.text());
+            let error = answer.json()["error"].clone();
+            assert_eq!(error["param"], "password", "{error}");
+            assert!(error["message"].as_str().unwrap().contains(rule), "{error}");
+            assert_eq!(rig.ask("GET", "/user/info?user_id=hilda", MASTER, &Value::Null).await.status, 404);
+        }
+        for (id, with_key) in [("hilda", true), ("ivan", false)] {
+            let made = rig.manage("POST", "/user/new", new(id, FIRST_PASSWORD, with_key)).await;
+            assert_eq!(made["warnings"], Value::Null, "{made}");
+            assert_eq!(made["key"].is_string(), with_key, "{made}");
+            let (_, signed) = rig.sign_in(id, FIRST_PASSWORD).await;
+            assert_eq!(signed["session"]["stage"], "change_password", "{signed}");
+        }
+        let made = rig.manage("POST", "/user/new", new("judy", "", false)).await;
+        assert_eq!(made["user_id"], "judy");
     });
 }
 
@@ -304,4 +376,29 @@ fn rendered() -> String {
     }
     text.push('\n');
     text
+}
+
+/// What is shown of limits can be sent back as it is, in either dialect.
+#[test]
+fn two_limits_in_one_window_survive_what_is_sent_back() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let budgets = json!({"key_alias": "hs", "max_budget": 10, "soft_budget": 5,
+            "budget_limits": [{"budget_duration": "1d", "max_budget": 2}]});
+        rig.manage("POST", "/key/generate", budgets).await;
+        let shown = rig.manage("GET", "/api/v1/keys/hs", Value::Null).await;
+        let spend = json!({"lifetime": ["10 USD", "5 USD soft"], "day": "2 USD"});
+        assert_eq!(shown["limits"]["spend"], spend);
+        rig.manage("PATCH", "/api/v1/keys/hs", json!({"limits": shown["limits"]})).await;
+        let found = rig.manage("GET", "/key/info?key=hs", Value::Null).await;
+        assert_eq!(
+            (&found["info"]["max_budget"], &found["info"]["soft_budget"]),
+            (&json!(10.0), &json!(5.0))
+        );
+
+        let both = json!({"id": "c", "limits": {"spend": {"day": ["1 USD", "3 USD soft"]}}});
+        rig.manage("POST", "/api/v1/customers", both.clone()).await;
+        let shown = rig.manage("GET", "/api/v1/customers/c", Value::Null).await;
+        assert_eq!(shown["limits"], both["limits"]);
+    });
 }

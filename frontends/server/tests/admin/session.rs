@@ -551,6 +551,13 @@ fn a_token_does_what_its_scopes_say_until_it_is_over() {
             let has = ["research", "rds", "ada@corp.example"].map(|word| answer.text().contains(word));
             assert_eq!(has, told, "{scopes} {path}: {}", answer.text());
         }
+        // How many keys somebody has, only if it reads keys.
+        for (scopes, told) in [(json!(["users:read"]), Value::Null), (json!(["read"]), json!(0))] {
+            let made = make(json!({"name": "t", "scopes": scopes})).await.json();
+            let path = "/user/list?user_ids=ada";
+            let answer = rig.ask("GET", path, made["secret"].as_str().unwrap(), &Value::Null).await;
+            assert_eq!(answer.json()["users"][0]["key_count"], told, "{scopes}: {}", answer.text());
+        }
         rig.later(24 * HOUR * 30);
         assert_eq!(rig.ask("GET", "/api/v1/groups", token, &Value::Null).await.status, 401, "it is over");
         let (cookie, _) = rig.sign_in("admin", PASSWORD).await;

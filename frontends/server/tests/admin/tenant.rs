@@ -124,3 +124,69 @@ fn a_groups_administrator_sees_what_members_used_in_that_group_alone() {
         }
     });
 }
+
+#[test]
+fn whoever_belongs_to_an_organization_is_told_what_it_is_called() {
+    block_on(async {
+        let rig = Rig::new().await;
+        for organization in [json!({"id": "acme", "alias": "Acme"}), json!({"id": "plain"})] {
+            rig.manage("POST", "/api/v1/organizations", organization).await;
+        }
+        for (user, organization, alias) in
+            [("ann", "acme", json!("Acme")), ("pia", "plain", Value::Null), ("dan", "default", Value::Null)]
+        {
+            let new =
+                json!({"id": user, "email": format!("{user}@example.com"), "organization": organization});
+            rig.manage("POST", "/api/v1/users", new).await;
+            let (cookie, _) = rig.signed_in(user).await;
+            let me = rig.by(&cookie, "GET", "/api/v1/me", &Value::Null).await.json();
+            assert_eq!(
+                (&me["organization"], &me["organization_alias"]),
+                (&json!(organization), &alias),
+                "{me}"
+            );
+            let session = rig.by(&cookie, "GET", "/api/v1/session", &Value::Null).await.json();
+            assert_eq!(session["me"], me);
+            // What else there is of it stays untold.
+            let path = format!("/api/v1/organizations/{organization}");
+            assert_eq!(rig.by(&cookie, "GET", &path, &Value::Null).await.status, 404);
+        }
+        let operator = rig.manage("GET", "/api/v1/me", Value::Null).await;
+        assert_eq!(operator["organization_alias"], Value::Null, "{operator}");
+        assert_eq!(operator.get("organization_alias"), Some(&Value::Null));
+    });
+}
+
+/// An alias that two organizations have is no one's that can be acted on.
+#[test]
+fn an_alias_of_several_organizations_is_told_with_their_ids() {
+    block_on(async {
+        let rig = Rig::new().await;
+        let mut ids = Vec::new();
+        for organization in ["aa", "bb"] {
+            rig.manage("POST", "/api/v1/organizations", json!({"id": organization})).await;
+            let key = json!({"alias": "ci", "organization": organization});
+            ids.push(rig.manage("POST", "/api/v1/keys", key).await["key"]["id"].as_str().unwrap().to_owned());
+            let group =
+                json!({"id": format!("eng-{organization}"), "alias": "eng", "organization": organization});
+            rig.manage("POST", "/api/v1/groups", group).await;
+        }
+        let groups = ["eng-aa", "eng-bb"].map(str::to_owned).to_vec();
+        for (method, path, body, told) in [
+            ("POST", "/key/block", json!({"key": "ci"}), &ids),
+            ("POST", "/key/delete", json!({"key_aliases": ["ci"]}), &ids),
+            ("GET", "/key/info?key=ci", Value::Null, &ids),
+            ("GET", "/api/v1/keys/ci", Value::Null, &ids),
+            ("DELETE", "/api/v1/keys/ci", Value::Null, &ids),
+            ("POST", "/team/delete", json!({"team_ids": ["eng"]}), &groups),
+            ("GET", "/team/info?team_id=eng", Value::Null, &groups),
+            ("PATCH", "/api/v1/groups/eng", json!({"blocked": true}), &groups),
+            ("POST", "/api/v1/keys", json!({"group": "eng"}), &groups),
+        ] {
+            let answer = rig.ask(method, path, MASTER, &body).await;
+            assert_eq!(answer.status, 409, "{method} {path}: {}", answer.text());
+            assert!(told.iter().all(|id| answer.text().contains(id.as_str())), "{}", answer.text());
+        }
+        rig.manage("PATCH", "/api/v1/groups/eng-aa", json!({"blocked": true})).await;
+    });
+}

@@ -69,7 +69,7 @@ pub(crate) static CHANNEL: Section = Section {
         key(
             "default_tier",
             Kind::Word(&["flex", "batch", "priority", "ultrafast"]),
-            "The service tier that the upstream's account is set to for calls that ask for none: it is reserved for. Default the standard one.",
+            "The service tier that the upstream's account is set to for calls that ask for none: it is reserved for, whatever tier but auto a call asks for, since a word that the provider isn't known to take isn't sent. Default the standard one.",
         ),
         key("limits", Kind::Limits, "Limits towards the upstream."),
         key("tags", Kind::Texts, "Labels to route by."),
@@ -121,6 +121,11 @@ pub(crate) static CHANNEL: Section = Section {
             "web_search",
             Kind::Boolean,
             "Whether it searches the web by itself when a call in another format asks for that; where it doesn't, it isn't asked, and the loss report says so. Default: as the [catalogue](providers.md) knows of the provider.",
+        ),
+        key(
+            "think_tags",
+            Kind::Word(&["none", "tagged", "opened"]),
+            "How thoughts stand in the text of its chat completions, where they don't come beside it: not at all; between <think> and </think>, in answers that begin so; or also up to a closing tag alone, because the models' template has opened it, which makes all of a streamed answer thoughts that never closes it. Told apart when an answer is translated. Default: as the [catalogue](providers.md) knows of the provider and its models.",
         ),
         key(
             "pass_through",
@@ -266,6 +271,8 @@ pub(crate) static ENDPOINT: Section = Section {
                 "rerank",
                 "anthropic_count_tokens",
                 "gemini_count_tokens",
+                "openai_input_tokens",
+                "openai_compact",
             ]),
             "The wire format.",
         ),

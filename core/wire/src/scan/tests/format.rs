@@ -45,6 +45,26 @@ fn the_facts_of_anthropics_own_fields() {
 }
 
 #[test]
+fn tools_of_a_provider_have_no_bound_where_they_are_called() {
+    let hosted = r#""tools":[{"type":"web_search"}]"#;
+    let dear = r#""service_tier":"unheard-of""#;
+    for (format, field, want) in [
+        (Format::OpenaiResponses, hosted, Some("web_search")),
+        (Format::OpenaiCompact, hosted, None),
+        (Format::OpenaiInputTokens, hosted, None),
+        (Format::OpenaiResponses, dear, Some("service_tier")),
+        (Format::OpenaiCompact, dear, Some("service_tier")),
+        (Format::OpenaiInputTokens, dear, None),
+    ] {
+        let body = Bytes::from(format!(r#"{{"model":"m","input":"hi",{field}}}"#));
+        let scanned = crate::scan(Format::OpenaiResponses, &body).unwrap();
+        let facts = scanned.facts();
+        assert_eq!(facts.open_ended(format), want, "{format:?} {field}");
+        assert_eq!(facts.call("c".into(), format).open_ended, want.is_some(), "{format:?} {field}");
+    }
+}
+
+#[test]
 fn whatever_lets_a_provider_search_is_a_concern() {
     let chat = r#""model":"m","messages":[{"role":"user","content":"hi"}]"#;
     let responses = r#""model":"m","input":"hi""#;

@@ -192,9 +192,9 @@ impl Plan {
                 ));
             };
             let user = text(member, "user");
-            let is = members.iter().find(|it| it["user"].as_str() == Some(user.as_str()));
-            let changes = differences(Kind::Group, member, is)?;
-            let (deed, call) = match is {
+            let is = members.iter().find(|it| it["user"].as_str() == Some(user.as_str())).map(own);
+            let changes = differences(Kind::Group, member, is.as_ref())?;
+            let (deed, call) = match &is {
                 None => (Deed::Make, Call::new("POST", of_group.clone(), member.clone().into())),
                 Some(_) => {
                     let path = format!("{of_group}/{}", segment(&user));
@@ -219,6 +219,42 @@ impl Plan {
         }
         Ok(steps)
     }
+}
+
+/// A member with their own limits alone: what the group gives isn't theirs to declare.
+fn own(member: &Value) -> Value {
+    let mut own = member.clone();
+    take_out(&mut own["limits"], &member["given"]);
+    own
+}
+
+/// Takes the single limits of `gone` out of limits, amount by amount.
+fn take_out(limits: &mut Value, gone: &Value) {
+    let (Some(limits), Some(gone)) = (limits.as_object_mut(), gone.as_object()) else { return };
+    for (name, inner) in gone {
+        let Some(kept) = limits.get_mut(name) else { continue };
+        match inner {
+            Value::Object(_) => take_out(kept, inner),
+            _ => *kept = without(kept, inner),
+        }
+        if is_nothing(kept) {
+            limits.remove(name);
+        }
+    }
+}
+
+/// The amounts of one window but those of `gone`. One stands by itself, several are a list.
+fn without(amounts: &Value, gone: &Value) -> Value {
+    let gone = amounts_of(gone);
+    let mut left: Vec<_> = amounts_of(amounts).iter().filter(|it| !gone.contains(it)).cloned().collect();
+    match left.len() {
+        1 => left.remove(0),
+        _ => left.into(),
+    }
+}
+
+fn amounts_of(amounts: &Value) -> &[Value] {
+    amounts.as_array().map_or(std::slice::from_ref(amounts), Vec::as_slice)
 }
 
 /// Does a step. What is shown once of it comes back.
@@ -533,6 +569,49 @@ mod tests {
         assert_eq!(step_to.calls[0].etag.as_deref(), Some("1-a"));
         let moved = thing(json!({"id": "rd", "organization": "acme"}));
         assert!(step(Kind::Group, "rd", &moved, Some(&is)).unwrap_err().contains("can't become"));
+    }
+
+    #[test]
+    fn what_a_group_gives_its_members_is_nothing_that_a_file_of_theirs_lacks() {
+        let group = json!({"members": [{
+            "user": "li", "role": "user", "given": {"spend": {"day": "5 USD"}, "models": {"m": {"requests": {"day": 9}}}},
+            "limits": {"spend": {"day": "5 USD"}, "requests": {"minute": 20}, "models": {"m": {"requests": {"day": 9}}}},
+        }]});
+        for (limits, changes) in [
+            (json!({"requests": {"minute": 20}}), 0),
+            (json!({"requests": {"minute": 30}}), 1),
+            (json!({}), 1),
+            (json!({"requests": {"minute": 20}, "spend": {"day": "5 USD"}}), 1),
+        ] {
+            let wanted = [json!({"user": "li", "limits": limits})];
+            let steps = Plan::default().members("rd", &wanted, Some(&group), false).unwrap();
+            assert_eq!(steps.len(), changes, "{limits}");
+        }
+    }
+
+    #[test]
+    fn what_a_group_gives_is_taken_out_amount_by_amount() {
+        for (limits, given, own_limits) in [
+            (
+                json!({"spend": {"month": ["100 USD", "80 USD soft"]}}),
+                json!({"spend": {"month": "80 USD soft"}}),
+                json!({"spend": {"month": "100 USD"}}),
+            ),
+            (
+                json!({"concurrency": ["5", "4 soft", "3 soft"]}),
+                json!({"concurrency": ["4 soft"]}),
+                json!({"concurrency": ["5", "3 soft"]}),
+            ),
+            (
+                json!({"spend": {"day": ["5 USD", "4 USD soft"]}, "requests": {"day": 9}}),
+                json!({"spend": {"day": ["5 USD", "4 USD soft"]}}),
+                json!({"requests": {"day": 9}}),
+            ),
+            (json!({"spend": {"day": "5 USD"}}), json!({}), json!({"spend": {"day": "5 USD"}})),
+        ] {
+            let member = json!({"user": "li", "limits": limits, "given": given});
+            assert_eq!(own(&member)["limits"], own_limits, "{member}");
+        }
     }
 
     #[test]

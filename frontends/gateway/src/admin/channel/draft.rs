@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sluicegate_config::{Environment, Severity, Source, nearest};
+use sluicegate_core::price::Exchange;
 use sluicegate_core::tenant::Source as Declared;
 use sluicegate_core::{Channel, ChannelId, Error, ErrorKind, Result, Secret, SecretRef};
 
@@ -25,7 +26,7 @@ pub struct ChannelDraft {
 }
 
 /// What of a channel can be changed by itself.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 28] = [
     "name",
     "provider",
     "endpoints",
@@ -49,6 +50,7 @@ const FIELDS: [&str; 27] = [
     "translation",
     "client_overrides",
     "web_search",
+    "think_tags",
     "pass_through",
     "price_terms",
     "body_edits",
@@ -127,7 +129,9 @@ impl Admin {
             declared.remove("keys");
             declared.insert("credential".to_owned(), BESIDE.into());
         }
-        let text = json!({"version": 1, "channels": [declared]}).to_string();
+        let snapshot = self.0.engine.snapshot();
+        let rates: Map<String, Value> = snapshot.declared.currencies.iter().map(written_rate).collect();
+        let text = json!({"version": 1, "currencies": rates, "channels": [declared]}).to_string();
         let variable = |name: &str| self.0.host.variable(name);
         let loaded =
             sluicegate_config::load(Source { path: "declared", text: &text }, &Environment::new(&variable));
@@ -209,6 +213,12 @@ impl Admin {
         };
         Ok(models.iter().map(one).collect())
     }
+}
+
+/// A currency and how many of it are one USD, as a configuration file has it.
+fn written_rate(rate: &Exchange) -> (String, Value) {
+    let (whole, millionths) = (rate.per_usd_ppm / 1_000_000, rate.per_usd_ppm % 1_000_000);
+    (rate.currency.as_str().to_owned(), format!("{whole}.{millionths:06}").into())
 }
 
 /// Refuses what a file's author may write and whoever sends a channel may not: the value of a variable anywhere but in the

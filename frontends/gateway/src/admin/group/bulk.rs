@@ -67,7 +67,8 @@ impl Admin {
 
     async fn prepared_member(&self, actor: &Actor, deed: &MemberDeed) -> Result<Step> {
         let actor = &actor.deciding_on(deed.etag.as_ref());
-        let group = self.group_to_change(actor, &deed.group).await?.value;
+        let stored = self.group_to_change(actor, &deed.group).await?;
+        let group = &stored.value;
         match (&deed.add, &deed.set, deed.remove) {
             (Some(place), None, false) => {
                 let Place { role, limits } = place.clone();
@@ -76,10 +77,12 @@ impl Admin {
                     let message = format!("user `{}` is in group `{}` already", deed.user, group.id);
                     return Err(Error::new(ErrorKind::Conflict, message));
                 }
-                self.new_member(actor, &group, &member).await
+                self.new_member(actor, &stored, &member).await
             }
-            (None, Some(patch), false) => self.changed_member(actor, &group, &deed.user, patch.clone()).await,
-            (None, None, true) => Ok(self.removed_member(actor, &group, &deed.user).await?.0),
+            (None, Some(patch), false) => {
+                self.changed_member(actor, &stored, &deed.user, patch.clone()).await
+            }
+            (None, None, true) => Ok(self.removed_member(actor, group, &deed.user).await?.0),
             _ => Err(invalid(
                 "items",
                 "an item is a `group` and a `user` with one of `add`, `set` and `remove`",

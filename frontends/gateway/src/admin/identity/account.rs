@@ -89,7 +89,7 @@ impl Admin {
             role: Role::SuperAdmin,
             ..plain(id.clone(), DEFAULT_ORGANIZATION.into(), self.now())?
         };
-        password::check(&new.password, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&new.password, self.auth().password.min_length, &about_user(&user))?;
         let account = fresh(&user, password::hash(&new.password).await?);
         if !self.needs_set_up().await? {
             let message = "there is a super administrator already; sign in, or have their password reset";
@@ -169,7 +169,7 @@ impl Admin {
         let known = Account { totp: None, ..stored.value.clone() };
         let proof = Proof { password: change.current.clone(), code: None };
         self.prove(&known, &proof, self.now()).await?;
-        password::check(&change.new, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&change.new, self.auth().password.min_length, &about_user(&user))?;
         if change.new == change.current {
             return Err(invalid("new", "the new password is the old one; take another"));
         }
@@ -223,7 +223,7 @@ impl Admin {
             Some(password) => password,
             None => second_step::backup_codes()?.into_iter().next().ok_or_else(sign_in_first)?,
         };
-        password::check(&chosen, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&chosen, self.auth().password.min_length, &about_user(&user))?;
         let before = self.store().account(id).await?;
         let expect = before.as_ref().map_or(Expect::New, |stored| Expect::Version(stored.version));
         let hash = password::hash(&chosen).await?;
@@ -239,6 +239,26 @@ impl Admin {
         self.write_account(actor, about("account.reset_password", &user), changes).await?;
         self.throttle().clear(&format!("account {id}"));
         Ok(chosen)
+    }
+
+    /// What gives a user who is made along with it a password, which they must change at their first sign-in.
+    ///
+    /// # Errors
+    /// `Forbidden` by a token, `InvalidRequest` for a password that won't do, and where nobody signs in by one; `RateLimited`.
+    pub(in crate::admin) async fn first_password(
+        &self,
+        actor: &Actor,
+        user: &User,
+        chosen: &Secret,
+    ) -> Result<Change> {
+        actor.may("account", Access::Write)?;
+        if !self.takes_passwords() {
+            let message = "nobody signs in by password here (`auth.password.sign_in`): leave `password` out";
+            return Err(invalid("password", message));
+        }
+        password::check(chosen, self.auth().password.min_length, &about_user(user))?;
+        let account = Account { must_change: true, ..fresh(user, password::hash(chosen).await?) };
+        Ok(Change::PutAccount(account, Expect::New))
     }
 
     /// Offers a second step: it counts once a code of it has been given.

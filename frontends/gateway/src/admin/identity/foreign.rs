@@ -3,10 +3,11 @@
 use sluicegate_config::JwtIssuer;
 use sluicegate_core::{ErrorKind, Group, GroupId, OrganizationId, Result, User, UserId};
 
+use crate::admin::access::as_stored;
 use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed};
 use crate::jwt::user_id;
-use crate::store::{Change, Expect, Reach};
+use crate::store::{Change, Expect, Stored};
 
 impl Admin {
     /// The user whom an issuer's token names; whose they are is for the asker to look at.
@@ -66,13 +67,12 @@ impl Admin {
     }
 
     /// A group, by its id alone.
-    pub(crate) async fn group_by_id(&self, id: &GroupId) -> Result<Option<Group>> {
+    pub(crate) async fn group_by_id(&self, id: &GroupId) -> Result<Option<Stored<Group>>> {
         let declared = self.declared();
         if let Some(group) = declared.group(id.as_str()).filter(|group| group.id == *id) {
-            return Ok(Some(group.clone()));
+            return Ok(Some(as_stored(group.clone(), group.created_at)));
         }
-        let stored = self.store().group(id.as_str(), &Reach::ALL).await?;
-        Ok(stored.map(|it| it.value).filter(|group| group.id == *id))
+        self.store().group_by_id(id).await
     }
 
     /// Whether a user is in a group.

@@ -143,7 +143,8 @@ impl Admin {
             updated_at: now,
             updated_by: actor.name().to_owned(),
         };
-        let public = self.0.auth.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+        let public = self.public_url().unwrap_or_default();
+        let public = public.trim_end_matches('/');
         let url = Secret::new(format!("{public}/login#invitation={text}"));
         Ok(IssuedInvitation { secret: Secret::new(text), url, view: view_of(id, &stored) })
     }
@@ -215,7 +216,7 @@ impl Admin {
         self.refuse_blocked(&user.value).await?;
         // Many may be invited who share an address.
         self.throttle().clear(&place);
-        password::check(new, self.0.auth.password.min_length, &about_user(&user.value))?;
+        password::check(new, self.auth().password.min_length, &about_user(&user.value))?;
         let before = self.store().account(&id).await?;
         let expect = before.as_ref().map_or(Expect::New, |stored| Expect::Version(stored.version));
         let hash = password::hash(new).await?;

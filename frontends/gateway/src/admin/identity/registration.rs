@@ -8,9 +8,9 @@ use sluicegate_core::{Error, ErrorKind, Result, Secret, User, UserId};
 use super::account::{about_user, fresh};
 use super::session::address_name;
 use super::{Origin, SignedIn, about, password};
-use crate::admin::group::placed;
+use crate::admin::group::placed_in;
 use crate::admin::user::plain;
-use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, forbidden};
+use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, came_second, forbidden, retried};
 use crate::credential::new_id;
 use crate::jwt::is_of_domain;
 use crate::store::{Change, Expect, Stage};
@@ -37,8 +37,8 @@ pub struct NewRegistration {
 
 impl Admin {
     /// Who may register; `None` where nobody may.
-    fn registration(&self) -> Option<&Registration> {
-        self.0.auth.registration.as_ref().filter(|_| self.takes_passwords())
+    fn registration(&self) -> Option<Registration> {
+        self.auth().registration.clone().filter(|_| self.takes_passwords())
     }
 
     /// Whether anybody may make a user of themselves.
@@ -70,36 +70,43 @@ impl Admin {
             alias: alias.filter(|alias| !alias.is_empty()),
             ..plain(id, settings.organization.clone(), now)?
         };
-        password::check(&new.password, self.0.auth.password.min_length, &about_user(&user))?;
+        password::check(&new.password, self.auth().password.min_length, &about_user(&user))?;
         if self.user_of_address(email).await?.is_some() {
             let message = "this address has an account already; sign in, or ask an administrator";
             return Err(Error::new(ErrorKind::Conflict, message).with("param", "email"));
         }
-        let mut changes = vec![
-            Change::PutUser(user.clone(), Expect::New),
-            Change::PutAccount(fresh(&user, password::hash(&new.password).await?), Expect::New),
-        ];
-        changes.extend(self.first_membership(settings, &user).await?);
-        self.refuse_blocked(&user).await?;
+        let account = fresh(&user, password::hash(&new.password).await?);
         let actor = Actor::registration().from(origin.address);
-        self.commit(&actor, about("account.register", &user).whole(&user), changes).await?;
+        retried(came_second, || async {
+            let mut changes = vec![
+                Change::PutUser(user.clone(), Expect::New),
+                Change::PutAccount(account.clone(), Expect::New),
+            ];
+            changes.extend(self.first_membership(&settings, &user).await?);
+            self.refuse_blocked(&user).await?;
+            self.commit(&actor, about("account.register", &user).whole(&user), changes).await
+        })
+        .await?;
         self.begin_session(&user, Stage::Done, origin, Vec::new()).await
     }
 
     /// The group that they come into.
-    async fn first_membership(&self, settings: &Registration, user: &User) -> Result<Option<Change>> {
+    async fn first_membership(&self, settings: &Registration, user: &User) -> Result<Vec<Change>> {
         let is_there = settings.organization.as_str() == DEFAULT_ORGANIZATION
             || self.any_organization(&settings.organization).await?.is_some();
         let group = match &settings.group {
-            Some(id) => self.group_by_id(id).await?.filter(|it| it.organization == settings.organization),
+            Some(id) => {
+                self.group_by_id(id).await?.filter(|it| it.value.organization == settings.organization)
+            }
             None => None,
         };
         if !is_there || (settings.group.is_some() && group.is_none()) {
             tracing::warn!("`auth.registration` names an organization or a group that isn't there");
             return Err(forbidden("make a user of yourself"));
         }
-        let place = |group| placed(&group, &user.id, settings.role, Vec::new());
-        Ok(group.map(place).transpose()?.map(|it| Change::PutMembership(it, Expect::New)))
+        let Some(group) = group else { return Ok(Vec::new()) };
+        let (place, expect) = placed_in(&group, &user.id, settings.role, Vec::new())?;
+        Ok(expect.into_iter().chain([Change::PutMembership(place, Expect::New)]).collect())
     }
 }
 
@@ -134,5 +141,38 @@ mod tests {
             assert_eq!(is_address(text), want, "{text:?}");
         }
         assert!(!is_address(&format!("{}@corp.example", "a".repeat(250))));
+    }
+
+    /// Who registers while a group's limits of members change, gets none that it doesn't give any more.
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_place_is_given_at_what_the_group_gives_by_then() {
+        use sluicegate_core::Role;
+
+        use crate::admin::tests::world;
+        use crate::admin::{GroupPatch, MEMBER_LIMITS, Patch, came_second};
+        let w = world().await;
+        let user = w.admin.user_by_id(&"u2".into()).await.unwrap().unwrap();
+        let settings = Registration {
+            email_domains: Vec::new(),
+            organization: "o1".into(),
+            group: Some("g1".into()),
+            role: Role::User,
+        };
+        let changes = w.admin.first_membership(&settings, &user).await.unwrap();
+        let given = serde_json::json!({"requests": {"day": 5}});
+        let data = serde_json::Map::from_iter([(MEMBER_LIMITS.to_owned(), given)]);
+        let patch = GroupPatch { metadata: Patch::Set(data), ..GroupPatch::default() };
+        w.admin.update_group(&Actor::operator(), "g1", patch).await.unwrap();
+        let late =
+            w.admin.commit(&Actor::operator(), about("account.register", &user), changes).await.unwrap_err();
+        assert!(came_second(&late), "{late}");
+        let changes = w.admin.first_membership(&settings, &user).await.unwrap();
+        let limits = changes.iter().find_map(|it| match it {
+            Change::PutMembership(it, _) => Some(it.limits.len()),
+            _ => None,
+        });
+        assert_eq!(limits, Some(1));
+        w.admin.commit(&Actor::operator(), about("account.register", &user), changes).await.unwrap();
     }
 }

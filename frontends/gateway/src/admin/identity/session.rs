@@ -101,7 +101,7 @@ pub(super) fn unless_over(error: Error) -> Error {
 impl Admin {
     /// A session that isn't used for so long is over, in milliseconds.
     fn idle_ms(&self) -> i64 {
-        i64::try_from(self.0.auth.session.idle_ms).unwrap_or(i64::MAX)
+        i64::try_from(self.auth().session.idle_ms).unwrap_or(i64::MAX)
     }
 
     /// Signs in by password. The session's stage says what is still missing.
@@ -110,7 +110,7 @@ impl Admin {
     /// `Unauthenticated` when there is no such account or the password is another one, `RateLimited` after too many such tries,
     /// `Forbidden` when the user is blocked or passwords open nothing, `Store`.
     pub async fn sign_in(&self, login: &str, given: &Secret, origin: &Origin) -> Result<SignedIn> {
-        if !self.0.auth.password.sign_in {
+        if !self.auth().password.sign_in {
             let message = "passwords open nothing here; sign in through a provider of /api/v1/session/oidc";
             return Err(Error::new(ErrorKind::Forbidden, message));
         }
@@ -201,7 +201,7 @@ impl Admin {
         origin: &Origin,
     ) -> Result<(Secret, Session)> {
         let (now, text) = (self.now(), random_text()?);
-        let whole = i64::try_from(self.0.auth.session.absolute_ms).unwrap_or(i64::MAX);
+        let whole = i64::try_from(self.auth().session.absolute_ms).unwrap_or(i64::MAX);
         let lasts = if stage == Stage::Done { whole } else { UNFINISHED_MS };
         let agent = origin.agent.as_deref().map(|agent| agent.chars().take(AGENT_MAX).collect());
         let session = Session {

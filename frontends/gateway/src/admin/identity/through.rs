@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::session::address_name;
 use super::{FREE_BY_ADDRESS, Origin, SignedIn, about, random_text};
-use crate::admin::group::placed;
+use crate::admin::group::placed_in;
 use crate::admin::seed::Seeds;
 use crate::admin::user::plain;
 use crate::admin::{Actor, Admin, DEFAULT_ORGANIZATION, Deed, Then, not_found, retried};
@@ -156,18 +156,18 @@ impl Admin {
     }
 
     /// Where people reach the gateway, as the configuration says.
-    pub fn public_url(&self) -> Option<&str> {
-        self.0.auth.public_url.as_deref()
+    pub fn public_url(&self) -> Option<String> {
+        self.auth().public_url.clone()
     }
 
     /// Whether browsers reach this gateway by TLS, whoever ends it: its public address says so.
     pub fn is_public_by_tls(&self) -> bool {
-        self.0.auth.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+        self.auth().public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// Whether passwords open sessions.
     pub fn takes_passwords(&self) -> bool {
-        self.0.auth.password.sign_in
+        self.auth().password.sign_in
     }
 
     fn provider(&self, id: &str) -> Result<&Provider> {
@@ -176,7 +176,7 @@ impl Admin {
     }
 
     fn comes_back(&self, provider: &str) -> String {
-        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        let public = self.public_url().unwrap_or_default();
         format!("{public}/api/v1/session/oidc/{provider}/callback")
     }
 
@@ -266,7 +266,7 @@ impl Admin {
     /// `NotFound` when there is no such provider, or it has no such place; `UpstreamUnavailable`.
     pub async fn sign_out_at(&self, provider: &str) -> Result<String> {
         let provider = self.provider(provider)?;
-        let public = self.0.auth.public_url.as_deref().unwrap_or_default();
+        let public = self.public_url().unwrap_or_default();
         let way_out = provider.way_out(&format!("{public}/"), self.now()).await?;
         way_out.ok_or_else(|| not_found("way to sign out at", &provider.settings.id))
     }
@@ -435,7 +435,7 @@ impl Admin {
         let (mut granted, mut seeds) = (Vec::new(), Seeds::new());
         for (group, role) in &person.wanted {
             let found = self.group_by_id(group).await?;
-            let Some(found) = found.filter(|it| it.organization == person.organization) else {
+            let Some(found) = found.filter(|it| it.value.organization == person.organization) else {
                 tracing::warn!(%group, "a provider's mapping names a group that isn't there, or another organization's");
                 continue;
             };
@@ -448,7 +448,7 @@ impl Admin {
                     changes.push(Change::PutMembership(raised, Expect::Version(it.version)));
                 }
                 None => {
-                    let it = match placed(&found, user, *role, Vec::new()) {
+                    let (it, expect) = match placed_in(&found, user, *role, Vec::new()) {
                         Ok(it) => it,
                         Err(error) => {
                             tracing::warn!(%group, %error, "a provider's mapping gives nobody a place in a group whose limits of members can't be read");
@@ -458,6 +458,7 @@ impl Admin {
                     // Who comes back has used something of it.
                     let owner = Owner::Membership(group.clone(), user.clone());
                     seeds.extend(self.seeds(&owner, &[], &it.limits).await?);
+                    changes.extend(expect);
                     changes.push(Change::PutMembership(it, Expect::New));
                 }
             }
@@ -523,5 +524,41 @@ mod tests {
         ] {
             assert_eq!(own_path(asked), want, "{asked:?}");
         }
+    }
+
+    /// Who comes by a provider while a group's limits of members change, gets none that it doesn't give any more.
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_place_is_given_at_what_the_group_gives_by_then() {
+        use crate::admin::tests::world;
+        use crate::admin::{GroupPatch, MEMBER_LIMITS, Patch, came_second};
+        let w = world().await;
+        let user = w.admin.user_by_id(&"u2".into()).await.unwrap().unwrap();
+        let person = Person {
+            subject: "s".to_owned(),
+            email: None,
+            name: None,
+            organization: "o1".into(),
+            wanted: BTreeMap::from([("g1".into(), Role::User)]),
+            role: None,
+            user: None,
+        };
+        let mut changes = Vec::new();
+        w.admin.follow_groups(&person, &user.id, &[], &mut changes).await.unwrap();
+        let given = serde_json::json!({"requests": {"day": 5}});
+        let data = serde_json::Map::from_iter([(MEMBER_LIMITS.to_owned(), given)]);
+        let patch = GroupPatch { metadata: Patch::Set(data), ..GroupPatch::default() };
+        w.admin.update_group(&Actor::operator(), "g1", patch).await.unwrap();
+        let late =
+            w.admin.commit(&Actor::operator(), about("account.sign_in", &user), changes).await.unwrap_err();
+        assert!(came_second(&late), "{late}");
+        let mut changes = Vec::new();
+        w.admin.follow_groups(&person, &user.id, &[], &mut changes).await.unwrap();
+        let limits = changes.iter().find_map(|it| match it {
+            Change::PutMembership(it, _) => Some(it.limits.len()),
+            _ => None,
+        });
+        assert_eq!(limits, Some(1));
+        w.admin.commit(&Actor::operator(), about("account.sign_in", &user), changes).await.unwrap();
     }
 }

@@ -133,7 +133,7 @@ impl Admin {
         match owner.user {
             Some(user) if owner.new_user => changes.push(Change::PutUser(user, Expect::New)),
             Some(user) if !actor.runs(&owner.organization) => {
-                changes.push(Change::ExpectFewerKeys(user.id, self.0.auth.keys_per_user));
+                changes.push(Change::ExpectFewerKeys(user.id, self.auth().keys_per_user));
             }
             _ => {}
         }

@@ -16,7 +16,7 @@ async fn world_of_many() -> World {
         ("g1", "gb", Role::GroupAdmin),
         ("g2", "gb", Role::GroupAdmin),
     ] {
-        let it = Membership { group: group.into(), user: user.into(), role, limits: Vec::new() };
+        let it = Membership { group: group.into(), user: user.into(), role, limits: Vec::new(), given: None };
         changes.push(Change::PutMembership(it, Expect::New));
     }
     w.admin.commit(&Actor::operator(), Deed::new("test.many", String::new()), changes).await.unwrap();
@@ -290,4 +290,45 @@ async fn a_token_makes_nobody_an_administrator() {
     w.admin.update_user(&Actor::operator(), &"u2".into(), role(Role::GroupAdmin)).await.unwrap();
     let other = NewMember::new("u2");
     forbidden(w.admin.add_member(&oa, "g2", other).await.map(drop), "another group of a group administrator");
+}
+
+/// What a token may change is what it says, by whatever way the change is asked for.
+#[tokio::test]
+async fn a_token_changes_nothing_of_another_area() {
+    let w = world().await;
+    let within = async |scopes: serde_json::Value| w.actor("boss").await.within(from_json::<Scopes>(scopes));
+    let users = within(serde_json::json!(["read", "users:write"])).await;
+    let keys = within(serde_json::json!(["read", "keys:write"])).await;
+    let groups = within(serde_json::json!(["read", "groups:write"])).await;
+    let both = within(serde_json::json!(["read", "groups:write", "users:write", "keys:write"])).await;
+    let lacks = |done: Result<()>, scope: &str| {
+        let error = done.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{error}");
+        assert!(error.message().contains(&format!("lacks the scope `{scope}`")), "{error}");
+    };
+    let user = |id: &str, groups: &[&str]| NewUser {
+        id: Some(id.into()),
+        organization: Some("o1".into()),
+        groups: groups.iter().map(|&name| name.to_owned()).collect(),
+        ..NewUser::default()
+    };
+    let key_of = |id: &str| NewKey {
+        organization: Some("o1".into()),
+        user: Some(id.into()),
+        create_user: true,
+        ..NewKey::default()
+    };
+    let member = |id: &str| NewMember { create_user: true, ..NewMember::new(id) };
+    w.admin.create_user(&users, user("n1", &[])).await.unwrap();
+    lacks(w.admin.create_user(&users, user("n2", &["g1"])).await.map(drop), "groups:write");
+    lacks(w.admin.create_key(&keys, key_of("n2")).await.map(drop), "users:write");
+    w.admin.create_key(&keys, key_of("n1")).await.unwrap();
+    lacks(w.admin.add_member(&groups, "g1", member("n2")).await.map(drop), "users:write");
+    w.admin.add_member(&groups, "g1", member("n1")).await.unwrap();
+    lacks(w.admin.remove_member(&users, "g1", &"n1".into()).await.map(drop), "groups:write");
+    assert!(w.admin.user_by_id(&"n2".into()).await.unwrap().is_none());
+
+    w.admin.create_user(&both, user("n2", &["g1"])).await.unwrap();
+    w.admin.create_key(&both, key_of("n3")).await.unwrap();
+    w.admin.add_member(&both, "g1", member("n4")).await.unwrap();
 }

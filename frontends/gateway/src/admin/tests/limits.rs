@@ -35,6 +35,7 @@ pub(super) fn usage_record(
         service_tier: None,
         variant: None,
         exchange: None,
+        rates: Default::default(),
         usage,
         usage_source: UsageSource::Reported,
         held: false,
@@ -142,6 +143,43 @@ async fn a_limit_put_where_there_was_none_begins_with_what_was_used() {
     let spend =
         |it: &&Balance| it.metric == Metric::Spend && it.model.is_none() && it.scope.id.as_ref() == "k1";
     assert_eq!(stored.iter().find(spend).unwrap().settled, 200);
+}
+
+/// Somebody who was there before, and a group that was, have used something of what they are given now.
+#[tokio::test]
+async fn the_limits_of_who_comes_back_begin_with_what_was_used() {
+    let w = used().await;
+    let operator = Actor::operator();
+    let limits = || Limits(every_window());
+    w.admin.delete_user(&operator, &"u1".into()).await.unwrap();
+    let place = Place { limits: limits(), ..Place::default() };
+    let new = NewUser {
+        id: Some("u1".into()),
+        organization: Some("o1".into()),
+        limits: limits(),
+        places: vec![("g1".to_owned(), place)],
+        ..NewUser::default()
+    };
+    let user = w.admin.create_user(&operator, new).await.unwrap();
+    assert_eq!(settled(&user.limit_states), [1; 6]);
+    assert_eq!(settled(&user.memberships[0].limit_states), [4, 3, 2, 2, 1, 1]);
+
+    w.admin.delete_group(&operator, "g1").await.unwrap();
+    let new = NewGroup {
+        id: Some("g1".into()),
+        organization: Some("o1".into()),
+        limits: limits(),
+        members: vec![NewMember { limits: limits(), ..NewMember::new("u1") }],
+        ..NewGroup::default()
+    };
+    let group = w.admin.create_group(&operator, new).await.unwrap();
+    assert_eq!(settled(&group.limit_states), [5, 4, 3, 3, 2, 2]);
+    assert_eq!(settled(&group.members[0].limit_states), [4, 3, 2, 2, 1, 1]);
+
+    let channel = Channel { limits: every_window(), ..channel("c") };
+    let new = NewChannel { channel, secret: None, entry: None };
+    let channel = w.admin.create_channel(&operator, new).await.unwrap();
+    assert_eq!(settled(&channel.limit_states), [6, 5, 4, 4, 3, 3]);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Policies as versions: what becomes of them, and what is refused.
 
+use sluicegate_core::replay::Dimension;
+use sluicegate_core::{RecordEntry, UsageRecord};
+
 use super::*;
 use crate::store::PolicyState;
 
@@ -132,4 +135,98 @@ async fn the_gateway_takes_back_only_what_runs() {
         ("gateway", "policy.rollback")
     );
     assert_eq!(back(1).await, Some(None), "behind the first there is none");
+}
+
+const SHUT: &str = "fn admit(call) { deny(\"shut\"); }";
+const BREAKS: &str = "fn admit(call) { throw \"broken\"; }";
+
+/// Of recorded calls of two groups of `o1`, one group of `o2` and nobody's, whose keys a replay of this draft denies.
+async fn denied_by(w: &World, draft: serde_json::Value) -> Result<Vec<String>> {
+    let question = ReplayQuestion {
+        from: "2020-01-01".to_owned(),
+        policies: vec![from_json(draft)],
+        ..ReplayQuestion::default()
+    };
+    let report = w.admin.replay(&Actor::operator(), question).await?.report;
+    let denied = report.rows(Dimension::Key).filter(|(_, row)| row.replayed.denied > 0);
+    let mut keys: Vec<String> = denied.map(|(key, _)| key.to_owned()).collect();
+    keys.sort();
+    Ok(keys)
+}
+
+async fn called() -> World {
+    let w = world().await;
+    let calls =
+        [("k1", Some("g1"), "o1"), ("k3", None, "o1"), ("kg2", Some("g2"), "o1"), ("k4", Some("g3"), "o2")];
+    let records: Vec<_> = calls
+        .iter()
+        .map(|(key, group, organization)| {
+            let call = limits::usage_record(&format!("call of {key}"), NOW - 1_000, key, *group, None);
+            // What a gateway without channels serves.
+            RecordEntry::from(UsageRecord {
+                organization: (*organization).into(),
+                model: "mock".into(),
+                ..call
+            })
+        })
+        .collect();
+    w.store.append(&records, &[], None).await.unwrap();
+    w
+}
+
+#[tokio::test]
+async fn a_draft_is_replayed_for_those_alone_whose_calls_it_would_steer() {
+    use serde_json::json;
+    let (w, it) = (called().await, Actor::operator());
+    let of_group = NewPolicyVersion { group: Some("g1".to_owned()), ..new(ONE) };
+    w.admin.put_policy(&it, "stored", of_group).await.unwrap();
+    for (draft, want) in [
+        (json!({"name": "n", "text": SHUT}), ["k1", "k3", "k4", "kg2"].as_slice()),
+        (json!({"name": "n", "text": SHUT, "group": "g1 alias"}), &["k1"]),
+        (json!({"name": "n", "text": SHUT, "organization": "o1"}), &["k1", "k3", "kg2"]),
+        (json!({"name": "n", "text": SHUT, "key": "kg2"}), &["kg2"]),
+        // One that was put already, and isn't in force, stays where it is.
+        (json!({"name": "stored", "text": SHUT}), &["k1"]),
+        (json!({"name": "stored", "text": SHUT, "group": "g1"}), &["k1"]),
+        // What fails is passed over, unless it is to hold calls back.
+        (json!({"name": "n", "text": BREAKS, "group": "g2"}), &[]),
+        (json!({"name": "n", "text": BREAKS, "group": "g2", "on_error": "fail_closed"}), &["kg2"]),
+        // The file's.
+        (json!({"name": "pf", "text": SHUT}), &["k1", "k3", "k4", "kg2"]),
+    ] {
+        assert_eq!(denied_by(&w, draft.clone()).await.unwrap(), want, "{draft}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_can_stand_nowhere_is_not_replayed() {
+    use serde_json::json;
+    let (w, it) = (called().await, Actor::operator());
+    let of_group = NewPolicyVersion { group: Some("g1".to_owned()), ..new(ONE) };
+    w.admin.put_policy(&it, "stored", of_group).await.unwrap();
+    for (draft, kind, part) in [
+        (json!({"name": "n", "text": SHUT, "group": "g9"}), ErrorKind::NotFound, "g9"),
+        (
+            json!({"name": "n", "text": SHUT, "group": "g1", "key": "k1"}),
+            ErrorKind::InvalidRequest,
+            "name one of them",
+        ),
+        (
+            json!({"name": "n", "text": SHUT, "group": "g1", "organization": "o2"}),
+            ErrorKind::InvalidRequest,
+            "`o1`",
+        ),
+        (
+            json!({"name": "stored", "text": SHUT, "group": "g2"}),
+            ErrorKind::Conflict,
+            "group `g1`, and stays there",
+        ),
+        (json!({"name": "stored", "group": "g1"}), ErrorKind::InvalidRequest, "has no text"),
+        (json!({"name": "stored", "on_error": "fail_open"}), ErrorKind::InvalidRequest, "has no text"),
+        (json!({"name": "pf", "text": SHUT, "group": "g1"}), ErrorKind::InvalidRequest, "configuration file"),
+    ] {
+        let refused = denied_by(&w, draft.clone()).await.unwrap_err();
+        assert_eq!(refused.kind(), kind, "{draft}: {refused}");
+        assert!(refused.message().contains(part), "{draft}: {refused}");
+    }
 }

@@ -3,6 +3,7 @@
 use super::*;
 
 const IMAGE: &str = r#"{"created":1,"data":[{"url":"https://img.test/a.png"}]}"#;
+const CLAUDE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"well"}],"stop_reason":"end_turn","usage":{"input_tokens":1000,"output_tokens":100}}"#;
 const SEARCHED: &str = r#"{"id":"c","object":"chat.completion","model":"gpt-4o-mini-search-preview-2025-03-11","choices":[{"index":0,"message":{"role":"assistant","content":"well"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
 
 #[tokio::test]
@@ -32,6 +33,75 @@ async fn an_image_costs_what_its_channel_asks_for_and_never_more_than_was_reserv
                 assert_eq!(records[0].spend, 0);
             }
             (answer, _) => panic!("{asked}: {}", answer.is_ok()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn images_that_never_came_cost_nothing() {
+    for (price, answer, spend) in [
+        ("per_image: [{price: 0.04}]", IMAGE, 40_000_000),
+        ("per_image: [{price: 0.04}]", r#"{"created":1,"data":[]}"#, 0),
+        ("image_output: 8", r#"{"created":1,"data":[]}"#, 0),
+    ] {
+        let gateway = gateway_of(format!(
+            "version: 1\nchannels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+             models: [{{name: m, price: {{{price}}}}}]\n\
+             keys: [{{id: k, credential: {KEY}}}]\n"
+        ))
+        .await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(answer, true))));
+        let body = r#"{"model":"m","prompt":"a cat","n":3}"#.to_owned();
+        worker.call(Inbound::new(Format::OpenaiImages, KEY, body)).await.unwrap();
+        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn images_of_a_body_that_is_left_midway_cost_all_that_were_asked_for() {
+    const BEGINS: &str = r#"{"created":1,"data":[{"b64_json":"iVBOR"#;
+    // What nobody describes is a square of high quality: 4,160 tokens.
+    let in_tokens = 3 * 4_160 * 8_000;
+    for (price, answer, timeout, spend) in [
+        ("per_image: [{price: 0.04}]", BEGINS, "60s", 120_000_000),
+        ("per_image: [{price: 0.04}]", BEGINS, "200ms", 120_000_000),
+        ("per_image: [{price: 0.04}]", " \n", "60s", 0),
+        ("per_image: [{price: 0.04}]", "", "60s", 0),
+        ("image_output: 8", BEGINS, "60s", in_tokens),
+        ("image_output: 8", BEGINS, "200ms", in_tokens),
+        ("image_output: 8", "", "60s", 0),
+    ] {
+        let gateway = gateway_of(format!(
+            "version: 1\nrouting: {{retries: 0}}\n\
+             channels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
+             timeouts: {{total: {timeout}}}\n  \
+             models: [{{name: m, price: {{{price}}}}}]\n\
+             keys: [{{id: k, credential: {KEY}}}]\n"
+        ))
+        .await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(answer, false))));
+        let body = r#"{"model":"m","prompt":"a cat","n":3}"#.to_owned();
+        let call = worker.call(Inbound::new(Format::OpenaiImages, KEY, body));
+        let leaves_after = if timeout == "60s" { 100 } else { 10_000 };
+        let answered = tokio::time::timeout(Duration::from_millis(leaves_after), call).await;
+        assert!(!matches!(answered, Ok(Ok(_))), "it was answered");
+        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer:?} for {timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_faster_mode_costs_its_list_price_and_passes_no_strict_budget() {
+    for (limit, spend) in [("requests: {day: 9}", Some(4_500_000)), ("spend: {month: 5}", None)] {
+        let gateway = limited("anthropic", "claude-sonnet-4-5", limit).await;
+        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(CLAUDE, true))));
+        let body = r#"{"model":"claude-sonnet-4-5","max_tokens":200,"speed":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+        let answer = worker.call(Inbound::new(Format::AnthropicMessages, KEY, body.to_owned())).await;
+        match (answer, spend) {
+            (Ok(_), Some(spend)) => assert_eq!(records(&gateway).await[0].spend, spend, "{limit}"),
+            (Err(refused), None) => {
+                assert!(refused.error.to_string().contains("speed"), "{}", refused.error);
+            }
+            (answer, _) => panic!("{limit}: {}", answer.is_ok()),
         }
     }
 }

@@ -150,6 +150,7 @@ async fn apply(
                 identity::forget_ways_in(session, &it.id, removed).await?;
                 identity::forget_identities(session, &it.id).await?;
                 identity::disown_keys_of_new(session, it).await?;
+                identity::forget_content(session, &it.id).await?;
             }
             let address = address(session, it, *expect).await?;
             let names = folded_names(&[Some(it.id.as_str()), it.alias.as_deref(), address.as_deref()]);
@@ -248,8 +249,12 @@ async fn apply(
         }
         Change::ExpectVersion(thing, version) => condition::version(session, thing, *version).await,
         Change::ExpectThere(thing) => condition::is_there(session, thing).await,
+        Change::ExpectUnnamed { within, at, name, besides } => {
+            condition::is_unnamed(session, within, at, name, besides).await
+        }
         Change::ExpectEmptyOrganization(id) => condition::is_empty(session, id).await,
         Change::ExpectFewerKeys(user, most) => condition::has_fewer_keys(session, user, *most).await,
+        Change::ExpectMembers(group, members) => condition::has_members(session, group, members).await,
         Change::KeepSuperAdmin => identity::keep_super_admin(session).await,
         Change::ExpectNoSuperAdmin => identity::expect_no_super_admin(session).await,
         Change::PutAccount(it, expect) => put(session, identity::account_row(it)?, *expect, author).await,

@@ -3,7 +3,9 @@
 //! INVARIANT: changes follow each other, since each holds the head of the audit trail: what is read here stays until the end. What
 //! was looked at before may be otherwise by now.
 
-use sluicegate_core::{Channel, Error, ErrorKind, OrganizationId, Result, Retry, UserId};
+use std::collections::HashMap;
+
+use sluicegate_core::{Channel, Error, ErrorKind, GroupId, OrganizationId, Result, Retry, UserId};
 
 use super::Session;
 use super::change::Put;
@@ -80,6 +82,29 @@ pub(super) async fn is_there(session: &mut dyn Session, thing: &Thing) -> Result
     }
 }
 
+/// No setting names it (yet).
+pub(super) async fn is_unnamed(
+    session: &mut dyn Session,
+    within: &[&str],
+    at: &str,
+    name: &str,
+    besides: &[String],
+) -> Result<()> {
+    for beginning in within {
+        let sql = "SELECT name, body FROM sg_setting WHERE name LIKE $1".to_owned();
+        // BOUND: as many as super administrators have made of the kind.
+        for mut row in session.query(sql.into(), vec![format!("{beginning}%").into()]).await? {
+            let (setting, body) = (row.text()?, row.json::<serde_json::Value>()?);
+            let says =
+                setting.starts_with(beginning) && body.pointer(at).and_then(|it| it.as_str()) == Some(name);
+            if says && !besides.contains(&setting) {
+                return Err(overtaken(format!("setting `{setting}` names `{name}` meanwhile; look again")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// An organization has nothing left.
 pub(super) async fn is_empty(session: &mut dyn Session, id: &OrganizationId) -> Result<()> {
     for (table, what) in [("sg_group", "groups"), ("sg_user", "users"), ("sg_key", "keys")] {
@@ -91,6 +116,28 @@ pub(super) async fn is_empty(session: &mut dyn Session, id: &OrganizationId) -> 
         }
     }
     Ok(())
+}
+
+/// A group has these members, each as it was.
+pub(super) async fn has_members(
+    session: &mut dyn Session,
+    group: &GroupId,
+    members: &[(UserId, i64)],
+) -> Result<()> {
+    let known: HashMap<&str, i64> = members.iter().map(|(user, version)| (user.as_str(), *version)).collect();
+    let sql = "SELECT user_id, version FROM sg_membership WHERE group_id = $1";
+    let found = session.query(sql.into(), vec![group.as_str().into()]).await?;
+    let mut same = found.len() == known.len();
+    for mut row in found {
+        let (user, version) = (row.text()?, row.int()?);
+        same = same && known.get(user.as_str()) == Some(&version);
+    }
+    match same {
+        true => Ok(()),
+        false => Err(overtaken(format!(
+            "the members of group `{group}` were changed by somebody else meanwhile; read them and try again"
+        ))),
+    }
 }
 
 /// A user may have another key.

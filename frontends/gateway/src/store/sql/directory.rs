@@ -1,8 +1,8 @@
 //! Reading tenants, keys, channels and settings.
 
 use sluicegate_core::{
-    ApiKey, Channel, Group, GroupId, KeyId, Membership, Organization, OrganizationId, Result, Timestamp,
-    User, UserId,
+    ApiKey, Channel, Error, ErrorKind, Group, GroupId, KeyId, Membership, Organization, OrganizationId,
+    Result, Timestamp, User, UserId,
 };
 
 use super::change::word;
@@ -20,6 +20,9 @@ pub(super) const STAMP: &str = "version, created_at, created_by, updated_at, upd
 
 /// What of a key isn't in its stamp, in the order [`stored_key`] reads it.
 const KEY: &str = "SELECT hash, COALESCE(issuers, created_by), governed,";
+
+/// Of things that share a name so many are looked up, and the ids of all but the last of them told.
+const NAMESAKES: usize = 6;
 
 impl SqlStore {
     pub(super) async fn find_key_by_hash(&self, hash: &KeyHash, now: Timestamp) -> Result<Option<KeyParts>> {
@@ -71,8 +74,10 @@ impl SqlStore {
         find.and(condition, [value.into()]);
         reach_of_keys(&mut find, reach);
         let (sql, args) =
-            find.wrap(&format!("{KEY} {STAMP} FROM sg_key"), " ORDER BY organization_id LIMIT 1");
-        self.fetch(sql, args).await?.into_iter().next().map(stored_key).transpose()
+            find.wrap(&format!("{KEY} {STAMP} FROM sg_key"), &format!(" ORDER BY id LIMIT {NAMESAKES}"));
+        let found = self.fetch(sql, args).await?.into_iter().map(stored_key).collect::<Result<Vec<_>>>()?;
+        // Only an alias, which is unique within an organization alone, can find several.
+        only_one("key", value, found, |it| it.key.value.id.as_str())
     }
 
     pub(super) async fn list_keys(
@@ -96,11 +101,14 @@ impl SqlStore {
         let (sql, mut args) = find.wrap(&format!("SELECT {STAMP} FROM sg_group"), "");
         // An id comes before an alias that happens to be the same text.
         args.push(id_or_alias.into());
-        let order = format!(
-            "{sql} ORDER BY CASE WHEN id = ${} THEN 0 ELSE 1 END, organization_id LIMIT 1",
-            args.len()
-        );
-        self.fetch(order, args).await?.into_iter().next().map(stored).transpose()
+        let order =
+            format!("{sql} ORDER BY CASE WHEN id = ${} THEN 0 ELSE 1 END, id LIMIT {NAMESAKES}", args.len());
+        let rows = self.fetch(order, args).await?.into_iter();
+        let mut found = rows.map(stored::<Group>).collect::<Result<Vec<_>>>()?;
+        if found.first().is_some_and(|it| it.value.id.as_str() == id_or_alias) {
+            found.truncate(1);
+        }
+        only_one("group", id_or_alias, found, |it| it.value.id.as_str())
     }
 
     pub(super) async fn list_groups(
@@ -374,6 +382,19 @@ pub(super) fn stored<T: serde::de::DeserializeOwned>(mut row: Row) -> Result<Sto
         updated_by: row.text()?,
         value: row.json()?,
     })
+}
+
+/// The one that was found. Of several nobody is taken for the one that was meant.
+fn only_one<T>(what: &str, name: &str, mut found: Vec<T>, id: impl Fn(&T) -> &str) -> Result<Option<T>> {
+    if found.len() <= 1 {
+        return Ok(found.pop());
+    }
+    let mut ids: Vec<String> = found.iter().take(NAMESAKES - 1).map(|it| format!("`{}`", id(it))).collect();
+    if found.len() == NAMESAKES {
+        ids.push("…".to_owned());
+    }
+    let message = format!("more than one {what} is called `{name}`: {}; name it by its id", ids.join(", "));
+    Err(Error::new(ErrorKind::Conflict, message))
 }
 
 fn stored_key(mut row: Row) -> Result<StoredKey> {

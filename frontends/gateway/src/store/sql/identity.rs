@@ -232,6 +232,11 @@ pub(super) async fn forget_caller(
 ) -> Result<()> {
     let keys = Along { what: "keys", table: "sg_key", id: "id", of: "user_id = $1" };
     removed.take(connection, &keys, &[user.as_str().into()]).await?;
+    forget_content(connection, user).await
+}
+
+/// Removes the responses and conversations that are kept for a user, in whatever group.
+pub(super) async fn forget_content(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
     for owner in owners_of(connection, user).await? {
         for (table, _) in KEPT {
             let sql = format!("DELETE FROM {table} WHERE owner = $1");
@@ -260,17 +265,23 @@ async fn owners_of(connection: &mut dyn Connection, user: &UserId) -> Result<Vec
 }
 
 impl SqlStore {
-    /// Removes the responses and conversations that are kept for a user, piece by piece, so that nobody waits for all of them.
-    pub(super) async fn clear_kept(&self, user: &UserId) -> Result<()> {
+    /// Removes the responses and conversations that are kept for a user, piece by piece, so that nobody waits for all of them;
+    /// with `of_gone` only while there is no such user.
+    pub(super) async fn clear_kept(&self, user: &UserId, of_gone: bool) -> Result<()> {
+        let unless = if of_gone { " AND NOT EXISTS (SELECT 1 FROM sg_user WHERE id = $2)" } else { "" };
         let owners = owners_of(&mut *self.database.read().await?, user).await?;
         for (owner, (table, id)) in owners.iter().flat_map(|owner| KEPT.map(|table| (owner, table))) {
             let sql = format!(
-                "DELETE FROM {table} WHERE owner = $1 AND ({id}) IN (SELECT {id} FROM {table} WHERE owner = $1 LIMIT {PIECE})"
+                "DELETE FROM {table} WHERE owner = $1 AND ({id}) IN (SELECT {id} FROM {table} WHERE owner = $1 LIMIT {PIECE}){unless}"
             );
+            let mut args = vec![Value::from(owner.as_str())];
+            if of_gone {
+                args.push(user.as_str().into());
+            }
             // BOUND: as many pieces as are kept for one user.
             loop {
                 let mut session = self.database.begin().await?;
-                let gone = session.execute(sql.clone().into(), vec![owner.as_str().into()]).await?;
+                let gone = session.execute(sql.clone().into(), args.clone()).await?;
                 session.commit().await?;
                 if gone < PIECE {
                     break;

@@ -163,8 +163,14 @@ struct Change {
 
 impl Change {
     async fn take(ask: &Ask, fields: &mut Fields) -> Result<Self> {
+        let named = fields.texts("assigned_key_ids")?.value();
+        let groups = fields.texts("assigned_team_ids")?.value();
+        // Nothing is looked up for whoever may give nothing.
+        let gives = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+        ask.admin().may_give_access_group(&ask.actor, gives(&groups), gives(&named))?;
+        let groups = groups.map(|named| at_once("assigned_team_ids", once(named))).transpose()?;
         let mut keys = None;
-        if let Some(named) = fields.texts("assigned_key_ids")?.value() {
+        if let Some(named) = named {
             let mut found = Vec::new();
             for name in at_once("assigned_key_ids", once(named))? {
                 found.push(find_key(ask, &name).await?);
@@ -175,7 +181,7 @@ impl Change {
             name: fields.text("access_group_name")?,
             description: fields.text("description")?,
             models: fields.texts("access_model_names")?,
-            to: GivenTo { groups: fields.texts("assigned_team_ids")?.value(), keys },
+            to: GivenTo { groups, keys },
         })
     }
 

@@ -6,7 +6,7 @@ use sluicegate::config::{default_mode, parse_budget_window};
 use sluicegate::money::NANO_PER_USD;
 use sluicegate::{Error, ErrorKind, Limit, Metric, Mode, ModelName, Result, Window};
 
-use super::fields::{Fields, Sent, count, usd};
+use super::fields::{Fields, Sent, count, missing, usd};
 
 /// Limits in LiteLLM's spelling. What it has no word for is kept in `others`; what it has a word for keeps what it has no
 /// word for, such as its mode: an edit of one limit leaves the others as they are.
@@ -100,6 +100,8 @@ impl Budget {
             self.others.retain(|limit| limit.metric != *metric || limit.model.is_none());
             self.others.extend(limits.iter().cloned());
         }
+        self.others.retain(|limit| !change.rates.iter().any(|rate| counts_same(limit, rate)));
+        self.others.extend(change.rates.iter().cloned());
     }
 
     /// The limits that it spells.
@@ -186,6 +188,8 @@ pub struct BudgetChange {
     quota: Sent<i64>,
     windows: Option<Vec<Limit>>,
     models: Vec<(Metric, Vec<Limit>)>,
+    /// Rates that stand beside single models' budgets: each in the place of the model's own.
+    rates: Vec<Limit>,
 }
 
 impl BudgetChange {
@@ -199,6 +203,8 @@ impl BudgetChange {
             Sent::Absent => per_day,
             sent => sent,
         };
+        let windows = take_windows(fields)?;
+        let (models, rates) = take_models(fields)?;
         Ok(Self {
             max_budget: fields.usd("max_budget")?,
             soft_budget: fields.usd("soft_budget")?,
@@ -209,8 +215,9 @@ impl BudgetChange {
             day_tokens,
             month_tokens: fields.count("monthly_token_limit")?,
             quota: fields.count("token_quota")?,
-            windows: take_windows(fields)?,
-            models: take_models(fields)?,
+            windows,
+            models,
+            rates,
         })
     }
 
@@ -303,17 +310,67 @@ fn take_windows(fields: &mut Fields) -> Result<Option<Vec<Limit>>> {
         Sent::Value(Value::Array(list)) => list,
         Sent::Value(_) => return Err(wrong()),
     };
-    let limit = |item: &Value| {
-        let duration = item.get("budget_duration").and_then(Value::as_str).ok_or_else(wrong)?;
-        let max = item.get("max_budget").ok_or_else(wrong)?;
-        Ok(Limit::strict(Metric::Spend, window("budget_limits", duration)?, usd("budget_limits", max)?))
+    let read = |item: &mut Fields| {
+        let over = window("budget_duration", &item.required("budget_duration")?)?;
+        let max = item.usd("max_budget")?.value().ok_or_else(|| missing("max_budget"))?;
+        // Rows of LiteLLM's own say when each began anew; ours end with the calendar.
+        item.take("reset_at");
+        Ok(Limit::strict(Metric::Spend, over, max))
     };
-    list.iter().map(limit).collect::<Result<_>>().map(Some)
+    let mut limits = Vec::with_capacity(list.len());
+    for item in list {
+        let Value::Object(item) = item else { return Err(wrong()) };
+        limits.push(within(fields, "budget_limits", item, read)?);
+    }
+    Ok(Some(limits))
 }
 
+/// Caps that an object within a field may be thought to have: none of them is passed over.
+const CAPS: [&str; 4] = ["soft_budget", "max_parallel_requests", "rpm_limit", "tpm_limit"];
+
+/// Reads an object that stands in a field. What has no effect in it is named like what has none beside it, and what caps is refused.
+fn within<T>(
+    fields: &mut Fields,
+    name: &str,
+    item: Map<String, Value>,
+    read: impl FnOnce(&mut Fields) -> Result<T>,
+) -> Result<T> {
+    let mut inner = Fields::new(item);
+    let whole = || {
+        let it = read(&mut inner)?;
+        for cap in CAPS {
+            if matches!(inner.take(cap), Sent::Value(_)) {
+                let message = format!("`{cap}` has no effect here; leave it out");
+                return Err(Error::new(ErrorKind::InvalidRequest, message));
+            }
+        }
+        Ok((it, inner.finish()?))
+    };
+    let (it, warnings) = whole().map_err(|error| {
+        let said = Error::new(error.kind(), format!("`{name}`: {}", error.message())).with("param", name);
+        let facts = error.context().iter().filter(|(fact, _)| *fact != "param");
+        facts.fold(said, |said, (fact, value)| said.with(fact, value.clone()))
+    })?;
+    warnings.into_iter().for_each(|warning| fields.warn(format!("`{name}`: {warning}")));
+    Ok(it)
+}
+
+/// Whether two limits count the same: of two such the later takes the earlier one's place.
+fn counts_same(a: &Limit, b: &Limit) -> bool {
+    (a.metric, a.window, &a.model) == (b.metric, b.window, &b.model)
+}
+
+/// Limits for single models, by what they count, and rates that stand beside budgets.
+type OfModels = (Vec<(Metric, Vec<Limit>)>, Vec<Limit>);
+
 /// `model_max_budget`, `model_rpm_limit` and its like: limits for single models.
-fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
-    let mut sets = Vec::new();
+fn take_models(fields: &mut Fields) -> Result<OfModels> {
+    let (mut sets, mut rates) = (Vec::new(), Vec::new());
+    let of_model = |model: &str, metric, window, max| Limit {
+        model: Some(ModelName::from(model)),
+        mode: default_mode(metric, window, Mode::Corrected),
+        ..Limit::strict(metric, window, max)
+    };
     for (name, metric) in [
         ("model_max_budget", Metric::Spend),
         ("model_rpm_limit", Metric::Requests),
@@ -326,21 +383,30 @@ fn take_models(fields: &mut Fields) -> Result<Vec<(Metric, Vec<Limit>)>> {
             Sent::Null => Map::new(),
             Sent::Value(map) => map,
         };
-        let limit = |(model, value): (&String, &Value)| {
-            let (window, max) = match metric {
-                Metric::Spend => model_budget(name, value)?,
-                _ => (Window::Minute, count(name, value)?),
-            };
-            let mode = default_mode(metric, window, Mode::Corrected);
-            Ok(Limit {
-                model: Some(ModelName::from(model.as_str())),
-                mode,
-                ..Limit::strict(metric, window, max)
-            })
-        };
-        sets.push((metric, map.iter().map(limit).collect::<Result<_>>()?));
+        let mut limits = Vec::with_capacity(map.len());
+        for (model, value) in map {
+            match metric {
+                Metric::Spend => {
+                    let it = model_budget(fields, name, value)?;
+                    limits.extend(it.budget.map(|(over, max)| of_model(&model, metric, over, max)));
+                    let said = [(Metric::Requests, it.rpm), (Metric::TotalTokens, it.tpm)];
+                    let said = said.into_iter().filter_map(|(metric, max)| Some((metric, max?)));
+                    rates.extend(said.map(|(metric, max)| of_model(&model, metric, Window::Minute, max)));
+                }
+                _ => limits.push(of_model(&model, metric, Window::Minute, count(name, &value)?)),
+            }
+        }
+        sets.push((metric, limits));
     }
-    Ok(sets)
+    let named = |rate: &&Limit| sets.iter().any(|(_, all)| all.iter().any(|it| counts_same(it, rate)));
+    if let Some(rate) = rates.iter().find(named) {
+        let model = rate.model.as_ref().map_or("", ModelName::as_str);
+        let message = format!(
+            "`model_max_budget` gives `{model}` a rate that another field gives it, too; give it once"
+        );
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "model_max_budget"));
+    }
+    Ok((sets, rates))
 }
 
 /// Nano-USD as the number of USD that LiteLLM's rows hold.
@@ -353,11 +419,48 @@ pub fn usd_json(nano: i64) -> Value {
     json!(usd)
 }
 
-fn model_budget(name: &str, value: &Value) -> Result<(Window, i64)> {
-    let max = value.get("budget_limit").or_else(|| value.get("max_budget")).unwrap_or(value);
-    let period = value.get("time_period").or_else(|| value.get("budget_duration")).and_then(Value::as_str);
-    let window = period.map_or(Ok(Window::Lifetime), |text| window(name, text))?;
-    Ok((window, usd(name, max)?))
+/// What `model_max_budget` says of a model.
+#[derive(Default)]
+struct ModelBudget {
+    budget: Option<(Window, i64)>,
+    rpm: Option<i64>,
+    tpm: Option<i64>,
+}
+
+/// An amount for ever, or an object.
+fn model_budget(fields: &mut Fields, name: &str, value: Value) -> Result<ModelBudget> {
+    let item = match value {
+        Value::Object(item) => item,
+        amount => {
+            let budget = Some((Window::Lifetime, usd(name, &amount)?));
+            return Ok(ModelBudget { budget, ..ModelBudget::default() });
+        }
+    };
+    within(fields, name, item, |item| {
+        let max = one_of("budget_limit", item.usd("budget_limit")?, "max_budget", item.usd("max_budget")?)?;
+        let period = one_of(
+            "time_period",
+            item.text("time_period")?,
+            "budget_duration",
+            item.text("budget_duration")?,
+        )?;
+        let over = period.map(|text| window("time_period", &text)).transpose()?;
+        let (rpm, tpm) = (item.count("rpm_limit")?.value(), item.count("tpm_limit")?.value());
+        let budget = match (max, over) {
+            (Some(max), over) => Some((over.unwrap_or(Window::Lifetime), max)),
+            (None, None) if rpm.is_some() || tpm.is_some() => None,
+            (None, _) => return Err(missing("budget_limit")),
+        };
+        Ok(ModelBudget { budget, rpm, tpm })
+    })
+}
+
+/// What stands under one of two names.
+fn one_of<T>(name: &str, one: Sent<T>, other_name: &str, other: Sent<T>) -> Result<Option<T>> {
+    match (one.value(), other.value()) {
+        (Some(_), Some(_)) => Err(wrong(name, &format!("left out where `{other_name}` is given"))),
+        (one, other) => Ok(one.or(other)),
+    }
 }
 
 fn window(name: &str, text: &str) -> Result<Window> {
@@ -498,6 +601,38 @@ mod tests {
     }
 
     #[test]
+    fn a_models_budget_may_have_rates_beside_it() {
+        let of_model = |limit: Limit| Limit { model: Some("m".into()), ..limit };
+        let spend = |window, max| of_model(Limit::strict(Metric::Spend, window, max));
+        let rpm = |max| of_model(Limit::strict(Metric::Requests, Window::Minute, max));
+        let tpm = |max| {
+            let limit = of_model(Limit::strict(Metric::TotalTokens, Window::Minute, max));
+            Limit { mode: Mode::Corrected, ..limit }
+        };
+        for (said, want) in [
+            (json!(1), vec![spend(Window::Lifetime, 1_000_000_000)]),
+            (json!({"max_budget": 1, "budget_duration": "1d"}), vec![spend(Window::Day, 1_000_000_000)]),
+            (json!({"rpm_limit": 1, "time_period": null}), vec![rpm(1)]),
+            (
+                json!({"max_budget": 1, "budget_duration": "1d", "rpm_limit": 1, "tpm_limit": 5}),
+                vec![spend(Window::Day, 1_000_000_000), rpm(1), tpm(5)],
+            ),
+        ] {
+            assert_eq!(read(json!({"model_max_budget": {"m": said}})), want, "{said}");
+        }
+        // A rate takes the place of the model's own, and of no other's.
+        let other = Limit { model: Some("n".into()), ..rpm(9) };
+        let mut limits = vec![rpm(3), other.clone()];
+        let change = BudgetChange::take(&mut fields(json!({"model_max_budget": {"m": {"rpm_limit": 7}}})));
+        change.unwrap().editor().unwrap().edit(&mut limits);
+        assert_eq!(limits, [other, rpm(7)]);
+        let mut sent =
+            fields(json!({"budget_limits": [{"budget_duration": "1d", "max_budget": 1, "spend": 0.5}]}));
+        BudgetChange::take(&mut sent).unwrap();
+        assert_eq!(sent.finish().unwrap(), ["`budget_limits`: `spend` has no effect here"]);
+    }
+
+    #[test]
     fn nonsense_is_refused_with_its_name() {
         for (body, name) in [
             (json!({"max_budget": -1}), "max_budget"),
@@ -505,6 +640,22 @@ mod tests {
             (json!({"rpm_limit": 1.5}), "rpm_limit"),
             (json!({"budget_limits": 1}), "budget_limits"),
             (json!({"model_rpm_limit": {"a": "x"}}), "model_rpm_limit"),
+            (json!({"budget_limits": [1]}), "budget_limits"),
+            (json!({"budget_limits": [{"budget_duration": "1d"}]}), "budget_limits"),
+            (
+                json!({"budget_limits": [{"budget_duration": "1d", "max_budget": 1, "max_bugdet": 2}]}),
+                "max_bugdet",
+            ),
+            (
+                json!({"budget_limits": [{"budget_duration": "1d", "max_budget": 1, "rpm_limit": 2}]}),
+                "rpm_limit",
+            ),
+            (json!({"model_max_budget": {"m": {"budget_limit": 1, "time_perod": "1d"}}}), "`time_period`"),
+            (json!({"model_max_budget": {"m": {"budget_limit": 1, "time_period": 86_400}}}), "time_period"),
+            (json!({"model_max_budget": {"m": {"budget_limit": 1, "max_budget": 2}}}), "max_budget"),
+            (json!({"model_max_budget": {"m": {"budget_limit": 1, "soft_budget": 2}}}), "soft_budget"),
+            (json!({"model_max_budget": {"m": {"time_period": "1d"}}}), "budget_limit"),
+            (json!({"model_max_budget": {"m": {"rpm_limit": 2}}, "model_rpm_limit": {"m": 1}}), "`m`"),
         ] {
             let error = BudgetChange::take(&mut fields(body)).unwrap_err();
             assert!(error.message().contains(name), "{error}");

@@ -18,7 +18,7 @@ pub const DEFAULT: LitellmVersion = LitellmVersion::V1_106;
 /// The generation that is followed here.
 pub fn version(req: &HttpRequest) -> LitellmVersion {
     let state = req.app_data::<web::Data<State>>();
-    state.and_then(|state| state.gateway.host().compat.litellm).unwrap_or(DEFAULT)
+    state.and_then(|state| state.gateway.compat().litellm).unwrap_or(DEFAULT)
 }
 
 /// A refusal's status and body. `status` is what it has in our own manner.
@@ -62,7 +62,7 @@ pub fn of_call(
     status: StatusCode,
     format: Format,
 ) -> Option<(StatusCode, Bytes)> {
-    let compat = req.app_data::<web::Data<State>>()?.gateway.host().compat;
+    let compat = req.app_data::<web::Data<State>>()?.gateway.compat();
     if req.path().starts_with("/api/") {
         return None;
     }

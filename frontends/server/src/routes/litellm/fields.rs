@@ -115,6 +115,11 @@ impl Fields {
         }
     }
 
+    /// Whether a field was sent, and nobody has taken it.
+    pub fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// A text.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use sluicegate::tenant::IpNetwork;
 use sluicegate::{Error, ErrorKind, GroupId, KeyId, OrganizationId, Result, Secret, UserId};
 
 use super::budget::BudgetChange;
-use super::fields::{Fields, Sent};
+use super::fields::{self, Fields, Sent};
+use super::known::KNOWN;
 use super::rows::{self, Trace};
 use super::set_back::{counted, must_reset_to, resets_at, set_back};
 use super::{at_once, body, find_key, once, pages, query, route, warned};
@@ -32,7 +33,7 @@ pub(super) fn table() -> Vec<Entry> {
         Entry::plain(Method::POST, "/key/{key}/regenerate", || ask::route(Method::POST, regenerate)),
         Entry::plain(Method::POST, "/key/{key}/reset_spend", || ask::route(Method::POST, reset_spend)),
         Entry::plain(Method::POST, "/key/bulk_update", || ask::route(Method::POST, bulk_update)),
-        Entry::plain(Method::POST, "/team/key/bulk_update", || ask::route(Method::POST, bulk_update)),
+        Entry::plain(Method::POST, "/team/key/bulk_update", || ask::route(Method::POST, bulk_update_in_team)),
         Entry::plain(Method::POST, "/v2/key/info", || ask::route(Method::POST, infos)),
         Entry::plain(Method::GET, "/key/aliases", || ask::route(Method::GET, aliases_of_keys)),
         Entry::plain(Method::POST, "/key/health", || ask::route(Method::POST, health)),
@@ -128,6 +129,16 @@ async fn change(
     let named = fields.required("key")?;
     let patch = patch(fields)?;
     let warnings = fields.finish()?;
+    Ok((changed(ask, named, patch, team).await?, warnings))
+}
+
+/// The row of a key that is changed. With a team, it must be one of its keys.
+async fn changed(
+    ask: &Ask,
+    named: String,
+    patch: KeyPatch,
+    team: Option<&GroupId>,
+) -> Result<Map<String, Value>> {
     let key = find_key(ask, &named).await?;
     if let Some(team) = team
         && ask.admin().key(&ask.actor, &key).await?.key.group.as_ref() != Some(team)
@@ -138,7 +149,7 @@ async fn change(
     let view = ask.admin().update_key(&ask.actor, &key, patch).await?;
     let mut row = row(&view);
     row.insert("key".to_owned(), named.into());
-    Ok((row, warnings))
+    Ok(row)
 }
 
 /// What a request says shall be different of a key.
@@ -167,9 +178,23 @@ fn patch(fields: &mut Fields) -> Result<KeyPatch> {
 /// So many items one request may change.
 const BULK_MAX: usize = 500;
 
-/// `keys`: changes of single keys, each of which is made or not by itself.
 async fn bulk_update(ask: Ask) -> Result<Done> {
+    let fields = body(&ask)?;
+    update_each(&ask, fields).await
+}
+
+/// One change of many keys of a team; or `keys`, as of any.
+async fn bulk_update_in_team(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    if !["key_ids", "all_keys_in_team", "update_fields"].iter().any(|name| fields.has(name)) {
+        return update_each(&ask, fields).await;
+    }
+    let team = ask.admin().resolve_group(&ask.actor, &fields.required("team_id")?).await?.value.id;
+    update_alike(&ask, fields, &team).await
+}
+
+/// `keys`: changes of single keys, each of which is made or not by itself.
+async fn update_each(ask: &Ask, mut fields: Fields) -> Result<Done> {
     let team = match fields.text("team_id")?.value() {
         Some(name) => Some(ask.admin().resolve_group(&ask.actor, &name).await?.value.id),
         None => None,
@@ -178,7 +203,7 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
     let (total, warnings) = (items.len(), fields.finish()?);
     for item in items {
         let (key, mut item) = (item.get("key").cloned(), Fields::new(item));
-        match change(&ask, &mut item, team.as_ref()).await {
+        match change(ask, &mut item, team.as_ref()).await {
             Ok((row, warnings)) => {
                 done.push(json!({"key": key, "key_info": row, "warnings": warnings}));
             }
@@ -189,6 +214,81 @@ async fn bulk_update(ask: Ask) -> Result<Done> {
     }
     let answer = json!({"total_requested": total, "successful_updates": done, "failed_updates": failed});
     Ok(Done::ok(&answer)?.warning(warnings))
+}
+
+/// What `update_fields` may hold: what a key may use and until when, and what is said of it; not whose it is, nor what it is for.
+const ALIKE: &[&str] = &[
+    "budget_duration",
+    "budget_id",
+    "budget_limits",
+    "daily_token_limit",
+    "duration",
+    "max_budget",
+    "max_parallel_requests",
+    "metadata",
+    "model_itpm_limit",
+    "model_max_budget",
+    "model_otpm_limit",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "monthly_token_limit",
+    "rpm_limit",
+    "rpm_limit_type",
+    "tags",
+    "temp_budget_expiry",
+    "temp_budget_increase",
+    "token_quota",
+    "tpd_limit",
+    "tpm_limit",
+    "tpm_limit_type",
+];
+
+/// `update_fields` for each of `key_ids`, or for `all_keys_in_team`: each is changed or not by itself.
+async fn update_alike(ask: &Ask, mut fields: Fields, team: &GroupId) -> Result<Done> {
+    let ids = fields.texts("key_ids")?.value().filter(|ids| !ids.is_empty());
+    let all = fields.flag("all_keys_in_team")?.value().unwrap_or_default();
+    let update = fields.object("update_fields")?.value().filter(|map| !map.is_empty());
+    let update = update.ok_or_else(|| fields::missing("update_fields"))?;
+    let mut warnings = fields.finish()?;
+    if let Some(name) =
+        update.keys().find(|name| KNOWN.contains(&name.as_str()) && !ALIKE.contains(&name.as_str()))
+    {
+        let message = format!("`update_fields` can't hold `{name}`; it may hold {}", ALIKE.join(", "));
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "update_fields"));
+    }
+    let mut update = Fields::new(update);
+    let patch = patch(&mut update)?;
+    warnings.extend(update.finish()?);
+    let ids = match (ids, all) {
+        (Some(ids), false) => at_once("key_ids", once(ids))?,
+        (None, true) => every_key(ask, team).await?,
+        _ => {
+            let message = "name keys in `key_ids`, or say `all_keys_in_team`: one of the two";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key_ids"));
+        }
+    };
+    let (mut done, mut failed, total) = (Vec::new(), Vec::new(), ids.len());
+    for id in ids {
+        match changed(ask, id.clone(), patch.clone(), Some(team)).await {
+            Ok(row) => done.push(json!({"key": id, "key_info": row})),
+            Err(error) => {
+                failed.push(json!({"key": id, "key_info": null, "failed_reason": error.message()}));
+            }
+        }
+    }
+    let answer = json!({"total_requested": total, "successful_updates": done, "failed_updates": failed});
+    Ok(Done::ok(&answer)?.warning(warnings))
+}
+
+/// What each of a team's keys is named by, of those that the asker sees.
+async fn every_key(ask: &Ask, team: &GroupId) -> Result<Vec<String>> {
+    let filter = KeyFilter { group: Some(team.clone()), ..KeyFilter::default() };
+    let found = ask.admin().keys(&ask.actor, &filter, Page::new(Page::MAX, 0)).await?;
+    if found.total > BULK_MAX as u64 {
+        let message = format!("the team has {} keys; name at most {BULK_MAX} in `key_ids`", found.total);
+        return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "all_keys_in_team"));
+    }
+    Ok(found.items.iter().map(token).collect())
 }
 
 /// `duration`: from now on for so long; null is for ever.
@@ -386,10 +486,23 @@ async fn set_blocked(ask: Ask, blocked: bool) -> Result<Done> {
     warned(row(&view), warnings)
 }
 
+/// The key that the body names, or else the address.
+fn key_of(ask: &Ask, fields: &mut Fields) -> Result<String> {
+    let query = query(ask)?;
+    match (fields.text("key")?.value().filter(|name| !name.is_empty()), query.text("key")) {
+        (Some(in_body), Some(in_address)) if in_body != in_address => {
+            let message = "the body and the address name different keys; name one of them";
+            Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "key"))
+        }
+        (Some(name), _) => Ok(name),
+        (None, _) => query.required("key").map(str::to_owned),
+    }
+}
+
 async fn regenerate(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
     let named = match ask.param("key") {
-        name if name.is_empty() => fields.required("key")?,
+        name if name.is_empty() => key_of(&ask, &mut fields)?,
         name => {
             fields.take("key");
             name

@@ -236,6 +236,7 @@ fn call_type(record: &UsageRecord) -> &'static str {
         sluicegate::Format::OpenaiEmbeddings => "aembedding",
         sluicegate::Format::AnthropicMessages => "anthropic_messages",
         sluicegate::Format::OpenaiResponses => "aresponses",
+        sluicegate::Format::OpenaiCompact => "acompact_responses",
         sluicegate::Format::GeminiGenerate => "agenerate_content",
         sluicegate::Format::OpenaiCompletions => "atext_completion",
         sluicegate::Format::OpenaiImages => "aimage_generation",

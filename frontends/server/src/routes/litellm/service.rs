@@ -106,7 +106,7 @@ async fn details(ask: Ask) -> Result<Done> {
         "status": "healthy",
         "db": "connected",
         "cache": null,
-        "litellm_version": super::contract::word(ask.gateway().host().compat.litellm),
+        "litellm_version": super::contract::word(ask.gateway().compat().litellm),
         "sluicegate_version": env!("CARGO_PKG_VERSION"),
         "success_callbacks": [],
     }))

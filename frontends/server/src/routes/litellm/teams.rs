@@ -67,6 +67,9 @@ pub(super) fn row(view: &GroupView) -> Map<String, Value> {
 
 async fn new(ask: Ask) -> Result<Done> {
     let mut fields = body(&ask)?;
+    let organization = fields.text("organization_id")?.value().map(OrganizationId::from);
+    // Nobody is looked up for whoever may make no team.
+    ask.admin().may_create_group(&ask.actor, organization.as_ref()).await?;
     let (mut members, told) = members(&ask, "members_with_roles", fields.take("members_with_roles")).await?;
     for (name, role) in [("admins", Role::GroupAdmin), ("members", Role::User)] {
         for user in at_once(name, fields.texts(name)?.value().unwrap_or_default())? {
@@ -78,7 +81,7 @@ async fn new(ask: Ask) -> Result<Done> {
     let new = NewGroup {
         id: fields.text("team_id")?.value().filter(|id| !id.is_empty()).map(GroupId::from),
         alias: fields.text("team_alias")?.value(),
-        organization: fields.text("organization_id")?.value().map(OrganizationId::from),
+        organization,
         models: fields.access()?,
         aliases: fields.aliases("model_aliases")?.value().unwrap_or_default(),
         limits: limits.limits().into(),

@@ -4,10 +4,10 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use sluicegate::admin::{KeyView, NewUser, Patch, Place, UserBulk, UserPatch, UserView};
 use sluicegate::store::{GroupFilter, KeyFilter, Listing, Page, UserFilter};
-use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, UserId};
+use sluicegate::{Error, ErrorKind, OrganizationId, Result, Role, Secret, UserId};
 
 use super::budget::BudgetChange;
-use super::fields::{self, Fields, Query, Sent};
+use super::fields::{self, Fields, Query};
 use super::rows::{self, Trace};
 use super::{at_once, body, keys, once, pages, query, teams, warned};
 use crate::ask::{self, Ask, Done};
@@ -98,11 +98,8 @@ async fn new(ask: Ask) -> Result<Done> {
         places,
         blocked: false,
         metadata: fields.object("metadata")?.value().unwrap_or_default(),
+        password: fields.text("password")?.value().filter(|text| !text.is_empty()).map(Secret::new),
     };
-    if fields.take("password") != Sent::Absent {
-        let message = "`password` has no effect here: invite the user, by /invitation/new";
-        fields.warn(message);
-    }
     let with_key = fields.flag("auto_create_key")?.value().unwrap_or(true);
     // What is left belongs to the key, if there is to be one; the limits are the user's.
     let key = if with_key { Some(keys::new_key(&mut fields)?) } else { None };
@@ -244,12 +241,14 @@ async fn list(ask: Ask) -> Result<Done> {
         }
         None => ask.admin().users(&ask.actor, &filter, page).await?,
     };
-    let mut users = Vec::new();
+    let (mut users, counts_keys) = (Vec::new(), ask.may_read("keys"));
     for view in &found.items {
         let mut row = row(view);
-        let keys = KeyFilter { user: Some(view.user.id.clone()), ..KeyFilter::default() };
-        let keys = ask.admin().keys(&ask.actor, &keys, Page::new(1, 0)).await?.total;
-        row.insert("key_count".to_owned(), keys.into());
+        if counts_keys {
+            let keys = KeyFilter { user: Some(view.user.id.clone()), ..KeyFilter::default() };
+            let keys = ask.admin().keys(&ask.actor, &keys, Page::new(1, 0)).await?.total;
+            row.insert("key_count".to_owned(), keys.into());
+        }
         users.push(row);
     }
     Done::ok(&json!({

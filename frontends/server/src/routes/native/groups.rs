@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use serde_json::Value;
 use sluicegate::admin::{GroupPatch, GroupView, MemberBulk, MemberPatch, MemberView, NewGroup, NewMember};
+use sluicegate::config::write_limits;
 use sluicegate::store::{After, GroupFilter};
 use sluicegate::{Error, ErrorKind, OrganizationId, Result, UserId};
 
@@ -53,7 +54,7 @@ pub(super) fn table() -> Vec<Entry> {
             Method::PATCH,
             one,
             || ask::route(Method::PATCH, update),
-            op("updateGroup", "Changes a group. Null clears a field; one left out stays.")
+            op("updateGroup", "Changes a group. Null clears a field; one left out stays. What it gives its members is theirs in the same step: of 500 at most.")
                 .body("GroupPatch")
                 .answers(200, "Group"),
         ),
@@ -84,7 +85,7 @@ pub(super) fn table() -> Vec<Entry> {
             Method::PATCH,
             member,
             || ask::route(Method::PATCH, update_member),
-            op("updateMember", "Changes a user's place in a group.")
+            op("updateMember", "Changes a user's place in a group: what they may do there, and their own limits.")
                 .body("MemberPatch")
                 .answers(200, "Member"),
         ),
@@ -106,12 +107,23 @@ fn shown(view: &GroupView) -> Result<Value> {
 /// Members that stand in an answer, as this API shows them: of thousands each is written once.
 pub(super) fn show_members(list: &mut Value, views: &[MemberView]) -> Result<()> {
     let written = list.as_array_mut().into_iter().flatten();
-    written.zip(views).try_for_each(|(value, view)| dress(value, &view.membership.limits))
+    written.zip(views).try_for_each(|(value, view)| dress_member(value, view))
+}
+
+fn dress_member(value: &mut Value, view: &MemberView) -> Result<()> {
+    dress(value, &view.membership.limits)?;
+    let given = write_limits(view.membership.given.as_deref().unwrap_or_default());
+    if let Some(map) = value.as_object_mut() {
+        map.insert("given".to_owned(), given.into());
+    }
+    Ok(())
 }
 
 /// A member as this API shows them.
 fn shown_member(view: &MemberView) -> Result<Value> {
-    present(view, &view.membership.limits)
+    let mut value = present(view, &view.membership.limits)?;
+    dress_member(&mut value, view)?;
+    Ok(value)
 }
 
 async fn list(ask: Ask) -> Result<Done> {

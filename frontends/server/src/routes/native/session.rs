@@ -169,7 +169,7 @@ async fn get(visit: Visit) -> Result<Done> {
     let signed = visit.signed().await?;
     let mut value = shown(&signed.view());
     if signed.actor.session().is_some() {
-        value["me"] = me_of(&signed.actor);
+        value["me"] = me_of(visit.admin(), &signed.actor).await?;
     }
     Done::ok(&value)
 }

@@ -13,7 +13,7 @@ use sluicegate::admin::{
     PolicyShadow, PolicyVersionView, PolicyView, Proof, Reconcile, Regenerate, ReplayPolicy, ReplayQuestion,
     SecondStepOffer, SessionView, SetUp, TokenView, UserPatch,
 };
-use sluicegate::config::Severity;
+use sluicegate::config::{SETTINGS, Setting, SettingKind, Severity};
 use sluicegate::core::health::HealthView;
 use sluicegate::core::ledger::Held;
 use sluicegate::store::{AuditEvent, Sums};
@@ -114,6 +114,33 @@ fn channel() -> Channel {
 }
 
 #[test]
+fn every_setting_that_may_be_changed_is_described_with_its_range() {
+    let described = properties("SettingsPatch");
+    let names: BTreeSet<String> = SETTINGS.iter().map(|it| it.name().to_owned()).collect();
+    assert_eq!(names, self::names(&described));
+    for setting in SETTINGS {
+        let schema = &described[setting.name()];
+        match setting.kind() {
+            SettingKind::Number { min, max } => {
+                assert_eq!(
+                    (&schema["minimum"], &schema["maximum"]),
+                    (&json!(min), &json!(max)),
+                    "{setting:?}"
+                );
+            }
+            SettingKind::Word(words) => {
+                let mut all: Vec<Value> = words.iter().map(|&word| word.into()).collect();
+                all.push(Value::Null);
+                assert_eq!(schema["enum"], json!(all), "{setting:?}");
+            }
+            SettingKind::Registration => assert!(schema["anyOf"].is_array(), "{setting:?}"),
+        }
+    }
+    let named = properties("ChangeableSetting")["name"]["enum"].clone();
+    assert_eq!(named, json!(SETTINGS.map(Setting::name)));
+}
+
+#[test]
 fn answers_are_written_as_described() {
     let key: ApiKey = serde_json::from_value(json!({"id": "k", "organization": "o"})).unwrap();
     let view = KeyView {
@@ -189,7 +216,7 @@ fn answers_are_written_as_described() {
         "Diagnostic",
         &sluicegate::config::Diagnostic {
             severity: Severity::Note,
-            code: "c",
+            code: "unpriced",
             path: String::new(),
             line: 1,
             column: 1,
@@ -197,8 +224,10 @@ fn answers_are_written_as_described() {
             message: String::new(),
             remedy: String::new(),
             paste: Some(String::new()),
+            unless: None,
         },
     );
+    assert_eq!(properties("Diagnostic")["code"]["enum"], json!(sluicegate::config::CODES));
 }
 
 #[test]
