@@ -2,7 +2,7 @@
 
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Select, type SelectProps } from 'antd';
-import { useState } from 'react';
+import { type KeyboardEvent, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { api, take } from '../api/client';
 import { type Kind, useName } from './name';
@@ -45,21 +45,35 @@ const find: Record<Kind, (search: string) => Promise<Option[]>> = {
 
 const TYPING_MS = 150;
 
-/** What this text finds; nothing while that isn't known, so that Enter takes nothing that an earlier text found. */
-function useFound(of: Kind, typed: string): { found: Option[] | undefined; waits: boolean } {
+/** What this text finds, nothing while that isn't known, and how a field is that shows it. */
+function useFound(of: Kind, typed: string, onSearch: (text: string) => void) {
   const asked = useSettled(typed, typed ? TYPING_MS : 0);
   const { data, isFetching } = useQuery({
     queryKey: [of, 'pick', asked],
     queryFn: () => find[of](asked),
   });
-  return { found: asked === typed ? data : undefined, waits: isFetching || asked !== typed };
+  const found = asked === typed ? data : undefined;
+  const waits = isFetching || asked !== typed;
+  const field = {
+    showSearch: { filterOption: false as const, onSearch },
+    allowClear: true,
+    loading: waits,
+    notFoundContent: waits ? <Waiting /> : undefined,
+    // Enter takes nothing that an earlier text found; and it would close an empty list, and the text would go with it.
+    onInputKeyDown: (event: KeyboardEvent) => {
+      if (found || event.key !== 'Enter') return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+  };
+  return { found, field };
 }
 
 /** With `free`, what isn't found may be meant all the same, by its id. */
 export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }) {
   const [text, setText] = useState('');
   const asked = text.trim();
-  const { found, waits } = useFound(of, asked);
+  const { found, field } = useFound(of, asked, setText);
   const name = useName(of);
   const options = [...(found ?? [])];
   const add = (value: string, label: string) => {
@@ -68,16 +82,9 @@ export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }
   if (free && asked) add(asked, asked);
   // What is chosen may not be among the first that are found.
   if (rest.value && !asked) add(rest.value, name(rest.value));
-  return (
-    <Select<string>
-      showSearch={{ filterOption: false, onSearch: setText }}
-      allowClear
-      loading={waits}
-      notFoundContent={waits ? <Waiting /> : undefined}
-      {...rest}
-      options={options}
-    />
-  );
+  // What is typed is an option itself, then.
+  const enter = free ? undefined : field.onInputKeyDown;
+  return <Select<string> {...field} onInputKeyDown={enter} {...rest} options={options} />;
 }
 
 const WORD = {
@@ -100,7 +107,7 @@ export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'
   const { t } = useTranslation();
   const [text, setText] = useState('');
   const asked = text.trim();
-  const { found, waits } = useFound('groups', asked);
+  const { found, field } = useFound('groups', asked, setText);
   const name = useName('groups');
   const chosen = props.value ?? [];
   const stray = useStray(chosen);
@@ -112,10 +119,7 @@ export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'
     <>
       <Select<string[]>
         mode="multiple"
-        showSearch={{ filterOption: false, onSearch: setText }}
-        allowClear
-        loading={waits}
-        notFoundContent={waits ? <Waiting /> : undefined}
+        {...field}
         {...props}
         options={options}
       />

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use futures_core::Stream as _;
 use sluicegate_core::{Format, OutcomeClass, UsageRecord};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::store::{Page, Reach, RecordFilter};
@@ -32,18 +33,52 @@ enum Does {
     Says(&'static str, bool),
 }
 
-struct Scripted(Does);
+struct Scripted {
+    does: Does,
+    /// That a body has said all that it will say for now.
+    stalls: Arc<Notify>,
+}
 
-struct Body(Does, bool);
+impl Scripted {
+    fn new(does: Does) -> Arc<Self> {
+        Arc::new(Self { does, stalls: Arc::default() })
+    }
+
+    /// Drops the call once its answer has begun and stalls. `true` if that was so, `false` if it was answered.
+    async fn leaves<T>(&self, call: impl Future<Output = T>) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stalls.notified() => true,
+            _ = call => false,
+        }
+    }
+}
+
+struct Body {
+    does: Does,
+    said: bool,
+    stalls: Arc<Notify>,
+}
+
+impl Body {
+    fn new(does: Does) -> Self {
+        Self { does, said: false, stalls: Arc::default() }
+    }
+
+    fn stall<T>(&self) -> Poll<T> {
+        self.stalls.notify_one();
+        Poll::Pending
+    }
+}
 
 impl UpstreamBody for Body {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamFault>>> {
-        match self.0 {
-            Does::Stalls | Does::Dawdles(_) => Poll::Pending,
-            Does::Says(text, ends) => match (std::mem::replace(&mut self.1, true), ends) {
+        match self.does {
+            Does::Stalls | Does::Dawdles(_) => self.stall(),
+            Does::Says(text, ends) => match (std::mem::replace(&mut self.said, true), ends) {
                 (false, _) => Poll::Ready(Some(Ok(Bytes::from_static(text.as_bytes())))),
                 (true, true) => Poll::Ready(None),
-                (true, false) => Poll::Pending,
+                (true, false) => self.stall(),
             },
             Does::Gushes => {
                 let chunk = br#"data: {"choices":[{"index":0,"delta":{"content":"more "}}]}"#;
@@ -56,10 +91,14 @@ impl UpstreamBody for Body {
 #[async_trait]
 impl Upstream for Scripted {
     async fn send(&self, request: UpstreamRequest) -> Result<UpstreamResponse, UpstreamFault> {
-        if let Does::Dawdles(ms) = self.0 {
+        if let Does::Dawdles(ms) = self.does {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
-        Ok(UpstreamResponse::new(200, request.stream, Box::new(Body(self.0, false))))
+        Ok(UpstreamResponse::new(
+            200,
+            request.stream,
+            Box::new(Body { stalls: Arc::clone(&self.stalls), ..Body::new(self.does) }),
+        ))
     }
 }
 
@@ -100,9 +139,9 @@ async fn records(gateway: &Gateway) -> Vec<UsageRecord> {
 async fn who_leaves_an_answer_that_has_begun_pays_for_what_was_asked() {
     for stream in [false, true] {
         let gateway = gateway("total: 60s").await;
-        let worker = gateway.worker_with(Arc::new(Scripted(Does::Stalls)));
-        let left = tokio::time::timeout(Duration::from_millis(50), worker.call(inbound("m", stream))).await;
-        assert!(left.is_err(), "it was answered");
+        let upstream = Scripted::new(Does::Stalls);
+        let worker = gateway.worker_with(Arc::<Scripted>::clone(&upstream));
+        assert!(upstream.leaves(worker.call(inbound("m", stream))).await, "it was answered");
         let records = records(&gateway).await;
         let [record] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!(record.outcome, OutcomeClass::ClientGone);
@@ -114,7 +153,7 @@ async fn who_leaves_an_answer_that_has_begun_pays_for_what_was_asked() {
 #[tokio::test]
 async fn the_first_content_is_due_from_the_sending_on_not_from_the_head_on() {
     let gateway = gateway("first_byte: 1s, total: 60s").await;
-    let worker = gateway.worker_with(Arc::new(Scripted(Does::Dawdles(800))));
+    let worker = gateway.worker_with(Scripted::new(Does::Dawdles(800)));
     let since = Instant::now();
     let rejection = worker.call(inbound("m", true)).await.unwrap_err();
     assert_eq!(rejection.error.kind(), ErrorKind::UpstreamTimeout);
@@ -123,8 +162,8 @@ async fn the_first_content_is_due_from_the_sending_on_not_from_the_head_on() {
 
 #[tokio::test]
 async fn a_stream_that_never_pauses_ends_in_time() {
-    let gateway = gateway("total: 200ms").await;
-    let worker = gateway.worker_with(Arc::new(Scripted(Does::Gushes)));
+    let gateway = gateway("total: 1s").await;
+    let worker = gateway.worker_with(Scripted::new(Does::Gushes));
     let answer = worker.call(inbound("m", true)).await.unwrap();
     let AnswerBody::Stream(mut stream) = answer.body else { panic!("not a stream") };
     let (since, mut last) = (Instant::now(), Bytes::new());
@@ -144,7 +183,7 @@ async fn a_stream_that_never_pauses_ends_in_time() {
 #[tokio::test]
 async fn names_that_no_record_could_hold_are_refused_and_labels_are_cut() {
     let gateway = gateway("total: 1s").await;
-    let worker = gateway.worker_with(Arc::new(Scripted(Does::Stalls)));
+    let worker = gateway.worker_with(Scripted::new(Does::Stalls));
     let rejection = worker.call(inbound(&"m".repeat(MODEL_MAX + 1), false)).await.unwrap_err();
     assert_eq!(rejection.error.kind(), ErrorKind::InvalidRequest);
     assert!(records(&gateway).await.is_empty());
@@ -218,7 +257,7 @@ async fn a_stream_that_says_its_input_first_frees_the_rest() {
         event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
         event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n";
     let gateway = limited("anthropic", "claude-opus-4-8", "total_tokens: {day: 100K}").await;
-    let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(BEGINS, false))));
+    let worker = gateway.worker_with(Scripted::new(Does::Says(BEGINS, false)));
     let body = serde_json::json!({
         "model": "claude-opus-4-8", "stream": true, "max_tokens": 100,
         "messages": [{"role": "user", "content": "some words that somebody has to pay for"}],
@@ -243,7 +282,7 @@ async fn a_long_prompt_is_counted_where_its_bytes_do_not_fit() {
     let prompt = "word ".repeat(9_000);
     for (model, served) in [("gpt-4o", true), ("gpt-5.4", false)] {
         let gateway = limited("openai", model, "total_tokens: {day: 20K}").await;
-        let worker = gateway.worker_with(Arc::new(Scripted(Does::Says(ANSWER, true))));
+        let worker = gateway.worker_with(Scripted::new(Does::Says(ANSWER, true)));
         let body = serde_json::json!({
             "model": model, "max_tokens": 100, "messages": [{"role": "user", "content": prompt}],
         });

@@ -20,7 +20,7 @@ impl Upstream for Forgetful {
         Ok(UpstreamResponse::new(
             if is_lost { 404 } else { 200 },
             false,
-            Box::new(Body(Does::Says(if is_lost { MISSING } else { RESPONSE }, true), false)),
+            Box::new(Body::new(Does::Says(if is_lost { MISSING } else { RESPONSE }, true))),
         ))
     }
 }

@@ -32,7 +32,7 @@ impl Upstream for Gate {
         self.open.acquire().await.unwrap().forget();
         let text = r#"{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant",
             "content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
-        let answer = Scripted(Does::Says(text, true)).send(request).await?;
+        let answer = Scripted::new(Does::Says(text, true)).send(request).await?;
         Ok(UpstreamResponse { status: self.status, ..answer })
     }
 }

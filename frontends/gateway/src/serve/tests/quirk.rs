@@ -27,7 +27,7 @@ impl Upstream for ByHost {
         Ok(UpstreamResponse::new(
             200,
             answer.starts_with("data:"),
-            Box::new(Body(Does::Says(answer, true), false)),
+            Box::new(Body::new(Does::Says(answer, true))),
         ))
     }
 }
