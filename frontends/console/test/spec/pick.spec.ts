@@ -19,7 +19,7 @@ test('Enter in a field of names takes what was typed, and nothing that an earlie
   await settled(page);
   const form = page.getByRole('dialog');
   const field = form.getByRole('combobox', { name: 'User', exact: true });
-  const chosen = form.locator('.ant-form-item', { has: field });
+  const chosen = form.locator('.ant-form-item', { has: page.getByRole('combobox', { name: 'User', exact: true }) });
   await field.click();
   const options = page.locator('.ant-select-dropdown:visible .ant-select-item-option');
   await expect(options.first()).toBeVisible();

@@ -40,7 +40,7 @@ test('a price is shown in its own currency with its steps and dates, and one by 
     await expect(row('price-none')).toContainText('unpriced');
 
     await page.goto('/models?search=price-&open=price-yuan');
-    const list = page.getByRole('table', { name: 'Models', exact: true });
+    const list = page.getByRole('table', { name: 'Models and prices' });
     const line = list.getByRole('row', { name: /price-yuan/ }).first();
     await expect(line).toContainText('¥7.20');
     await expect(line).toContainText('CNY');
