@@ -65,8 +65,10 @@ impl Declared {
     /// Gives the channels' prices the rates of `currencies`: a rate that is said once holds for all prices in its currency.
     pub fn value_prices(&mut self) {
         for channel in &mut self.channels {
-            for model in &mut channel.models {
-                model.price.value_at(&self.currencies);
+            let terms = channel.price_terms.iter_mut().flat_map(|terms| &mut terms.models);
+            let said = terms.filter_map(|terms| terms.price.as_mut());
+            for price in channel.models.iter_mut().map(|model| &mut model.price).chain(said) {
+                price.value_at(&self.currencies);
             }
         }
     }

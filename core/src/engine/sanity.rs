@@ -45,6 +45,9 @@ fn most_output(admission: &Admission, open: &Open, model: &ChannelModel) -> Opti
     if call.billed.is_some() {
         return Some(call.extra_output.saturating_mul(u64::from(call.choices.max(1))));
     }
+    if call.format.writes_at_will() {
+        return u64::try_from(open.sizes.bound.output_tokens).ok();
+    }
     if !call.format.has_ceiling() {
         return None;
     }

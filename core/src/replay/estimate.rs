@@ -48,7 +48,8 @@ impl Estimates {
         let answered = record.attempts.iter().rev().find(|it| it.outcome == OutcomeClass::Ok);
         answered.map(|attempt| attempt.usage).filter(|usage| usage.total_tokens() > 0).unwrap_or_else(|| {
             let output = self.output.percentile(50).unwrap_or(UNKNOWN_OUTPUT);
-            let output = if !record.format.has_ceiling() { 0 } else { output };
+            let writes = record.format.has_ceiling() || record.format.writes_at_will();
+            let output = if writes { output } else { 0 };
             let choices = u64::from(record.replay.choices.max(1));
             Usage {
                 input_uncached: record.replay.input_estimate,

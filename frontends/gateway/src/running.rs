@@ -185,6 +185,12 @@ impl Running {
         }
     }
 
+    /// Whether a body with images has begun and not ended: they are made before it has anything of them, and a part of one can't
+    /// be read.
+    pub(crate) fn is_within_images(&self) -> bool {
+        self.within_body && self.call().is_some_and(|call| call.format.unit() == Some(Unit::Image))
+    }
+
     /// An answer, or its beginning, is held back until guardrails have seen it: should nobody wait for that, it is charged for what
     /// has come.
     pub(crate) fn note_arrived(&mut self, observed: &Observed) {
@@ -198,9 +204,8 @@ impl Running {
         observed: Option<&Observed>,
         retry_after_ms: Option<u64>,
     ) {
+        let left_images = self.is_within_images();
         let Some(admission) = self.admission.as_deref_mut() else { return };
-        // Images are made before a body has anything of them, and a part of one can't be read.
-        let left_images = self.within_body && admission.call().format.unit() == Some(Unit::Image);
         let observed = observed.filter(|it| !left_images || it.finished || it.first_content);
         if observed.is_some_and(|observed| observed.usage_rejected) {
             tracing::warn!(

@@ -340,10 +340,12 @@ fn document(found: &mut Vec<Block>, block: Val<'_>, path: &str, losses: &mut Los
         return Ok(());
     };
     let (text, pictures) = inner(content, &format!("{path}.source"), losses)?;
+    // Its mark is behind all of it.
+    let (of_text, of_pictures) = if pictures.is_empty() { (cache, None) } else { (None, cache) };
     if !text.is_empty() {
-        found.push(Block::Document { source: Source::Text(text), name, cache: cache.clone() });
+        found.push(Block::Document { source: Source::Text(text), name, cache: of_text });
     }
-    behind(found, pictures, cache, path, losses);
+    behind(found, pictures, of_pictures, path, losses);
     Ok(())
 }
 
@@ -353,8 +355,15 @@ fn search_result(found: &mut Vec<Block>, block: Val<'_>, path: &str, losses: &mu
     losses.approximated(path, "a search result becomes text");
     let said = |name: &str| block.get_str(name).unwrap_or_default();
     let (text, pictures) = inner(block, path, losses)?;
-    found.push(Block::text(format!("{}\n{}\n{text}", said("title"), said("source"))));
-    behind(found, pictures, None, path, losses);
+    let mut text = Block::text(format!("{}\n{}\n{text}", said("title"), said("source")));
+    let mut mark = cache(block);
+    if pictures.is_empty()
+        && let Some(of_text) = text.mark()
+    {
+        *of_text = mark.take();
+    }
+    found.push(text);
+    behind(found, pictures, mark, path, losses);
     Ok(())
 }
 
@@ -380,7 +389,7 @@ fn inner(holder: Val<'_>, path: &str, losses: &mut Losses) -> Result<(String, Ve
     Ok((texts.join("\n"), pictures))
 }
 
-/// Puts the pictures of a document behind it. One that is nothing else hands on its mark.
+/// Puts the pictures of a document behind it, the mark of all of it at the last.
 fn behind(
     found: &mut Vec<Block>,
     mut pictures: Vec<Block>,

@@ -19,6 +19,7 @@ const NOT_TAKEN: &str = "the provider doesn't take it";
 const OTHER_RANGE: &str = "the provider takes another range";
 const NO_FOLLOWING: &str =
     "the provider takes no user's turn behind results: the assistant says a word between";
+const GIVEN: &str = "the provider takes the rest of the request with this value alone";
 const OTHER_VALUES: &str = "the provider takes other values";
 
 /// Whether a rule could change a body that was scanned and is `sent` so. `true` is no promise.
@@ -182,6 +183,9 @@ impl Body<'_> {
             RequestChange::Default { field, value } => {
                 if self.value(field).is_none() {
                     self.put(field, value.to_string());
+                    if told {
+                        losses.approximated(field.as_str(), GIVEN);
+                    }
                 }
             }
             RequestChange::Reasoning { text } => self.reasoning(text),

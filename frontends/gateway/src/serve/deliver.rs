@@ -152,7 +152,9 @@ fn broke_early(
     // What was read is lost to the caller and yet may be billed: it is charged as far as it came.
     let observed = bridge.observed();
     let class = match class {
-        OutcomeClass::Broken if !observed.first_content => OutcomeClass::ServerError,
+        OutcomeClass::Broken if !observed.first_content && !running.is_within_images() => {
+            OutcomeClass::ServerError
+        }
         class => class,
     };
     running.observe(class, Some(observed), None);

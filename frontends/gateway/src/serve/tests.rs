@@ -31,6 +31,8 @@ enum Does {
     Gushes,
     /// Says this and nothing more, and ends there or doesn't.
     Says(&'static str, bool),
+    /// Says this, and the connection breaks.
+    Breaks(&'static str),
 }
 
 struct Scripted {
@@ -80,6 +82,10 @@ impl UpstreamBody for Body {
                 (true, true) => Poll::Ready(None),
                 (true, false) => self.stall(),
             },
+            Does::Breaks(text) => Poll::Ready(Some(match std::mem::replace(&mut self.said, true) {
+                false => Ok(Bytes::from_static(text.as_bytes())),
+                true => Err(UpstreamFault::Broken("by itself".to_owned())),
+            })),
             Does::Gushes => {
                 let chunk = br#"data: {"choices":[{"index":0,"delta":{"content":"more "}}]}"#;
                 Poll::Ready(Some(Ok(Bytes::from([chunk.as_slice(), b"\n\n"].concat()))))

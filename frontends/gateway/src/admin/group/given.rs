@@ -55,15 +55,17 @@ impl Admin {
         let mut following = Vec::new();
         for stored in members {
             let is_declared = self.declared().membership(&after.id, &stored.value.user).is_some();
-            let member = stored.value.with_limits(stored.value.own_limits(&gave), &gives);
-            if !is_declared && member != stored.value {
+            let own = stored.value.own_limits(&gave);
+            // Whose limits stay, and are told apart by what is given from now on as they were before, needn't be written.
+            let would_be_taken_for_another = own != stored.value.own_limits(&gives);
+            let member = stored.value.with_limits(own, &gives);
+            let follows = member.limits != stored.value.limits || would_be_taken_for_another;
+            if !is_declared && follows && member != stored.value {
                 following.push((stored, member));
             }
         }
-        // That only what is given is written down anew changes nothing of what anybody may use.
-        let others = following.iter().filter(|(stored, member)| stored.value.limits != member.limits).count();
-        if others > AT_ONCE {
-            return Err(too_many(after, others));
+        if following.len() > AT_ONCE {
+            return Err(too_many(after, following.len()));
         }
         let mut steps = Vec::with_capacity(following.len());
         for (stored, member) in following {

@@ -57,20 +57,31 @@ async fn images_that_never_came_cost_nothing() {
     }
 }
 
+/// How a body that has begun ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ends {
+    Left,
+    OutOfTime,
+    Broken,
+}
+
 #[tokio::test]
 async fn images_of_a_body_that_is_left_midway_cost_all_that_were_asked_for() {
     const BEGINS: &str = r#"{"created":1,"data":[{"b64_json":"iVBOR"#;
     // What nobody describes is a square of high quality: 4,160 tokens.
     let in_tokens = 3 * 4_160 * 8_000;
-    for (price, answer, timeout, spend) in [
-        ("per_image: [{price: 0.04}]", BEGINS, "60s", 120_000_000),
-        ("per_image: [{price: 0.04}]", BEGINS, "1s", 120_000_000),
-        ("per_image: [{price: 0.04}]", " \n", "60s", 0),
-        ("per_image: [{price: 0.04}]", "", "60s", 0),
-        ("input: 0, output: 0, image_output: 8", BEGINS, "60s", in_tokens),
-        ("input: 0, output: 0, image_output: 8", BEGINS, "1s", in_tokens),
-        ("input: 0, output: 0, image_output: 8", "", "60s", 0),
+    for (price, answer, ends, spend) in [
+        ("per_image: [{price: 0.04}]", BEGINS, Ends::Left, 120_000_000),
+        ("per_image: [{price: 0.04}]", BEGINS, Ends::OutOfTime, 120_000_000),
+        ("per_image: [{price: 0.04}]", BEGINS, Ends::Broken, 120_000_000),
+        ("per_image: [{price: 0.04}]", " \n", Ends::Left, 0),
+        ("per_image: [{price: 0.04}]", "", Ends::Left, 0),
+        ("input: 0, output: 0, image_output: 8", BEGINS, Ends::Left, in_tokens),
+        ("input: 0, output: 0, image_output: 8", BEGINS, Ends::OutOfTime, in_tokens),
+        ("input: 0, output: 0, image_output: 8", BEGINS, Ends::Broken, in_tokens),
+        ("input: 0, output: 0, image_output: 8", "", Ends::Left, 0),
     ] {
+        let timeout = if ends == Ends::OutOfTime { "1s" } else { "60s" };
         let gateway = gateway_of(format!(
             "version: 1\nrouting: {{retries: 0}}\n\
              channels:\n- name: c\n  provider: openai\n  credential: sk-upstream-0123456789\n  \
@@ -79,16 +90,16 @@ async fn images_of_a_body_that_is_left_midway_cost_all_that_were_asked_for() {
              keys: [{{id: k, credential: {KEY}}}]\n"
         ))
         .await;
-        let upstream = Scripted::new(Does::Says(answer, false));
+        let does = if ends == Ends::Broken { Does::Breaks(answer) } else { Does::Says(answer, false) };
+        let upstream = Scripted::new(does);
         let worker = gateway.worker_with(Arc::<Scripted>::clone(&upstream));
         let body = r#"{"model":"m","prompt":"a cat","n":3}"#.to_owned();
         let call = worker.call(Inbound::new(Format::OpenaiImages, KEY, body));
-        // Who called leaves, or the time is up.
-        match timeout {
-            "60s" => assert!(upstream.leaves(call).await, "it was answered"),
-            _ => assert!(call.await.is_err(), "it was answered"),
+        match ends {
+            Ends::Left => assert!(upstream.leaves(call).await, "it was answered"),
+            Ends::OutOfTime | Ends::Broken => assert!(call.await.is_err(), "it was answered"),
         }
-        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer:?} for {timeout}");
+        assert_eq!(records(&gateway).await[0].spend, spend, "{price}: {answer:?}, {ends:?}");
     }
 }
 
