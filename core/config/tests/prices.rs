@@ -164,6 +164,18 @@ fn long_prompts_cost_more_where_their_maker_says_so() {
         let found = tier.map_or((price.input, price.output), |tier| (tier.input, tier.output));
         assert_eq!(found, (Some(input), Some(output)), "{provider}/{model} {prompt}");
     }
+    for (model, prompt, cached) in [
+        ("GLM-4.5-Air", 1_000, 22_000),
+        ("GLM-4.5-Air", 100_000, 33_000),
+        ("GLM-4.7", 1_000, 83_000),
+        ("GLM-4.7", 100_000, 110_000),
+        ("GLM-5.1", 100_000, 239_000),
+    ] {
+        let price = &prices[&("bigmodel".to_owned(), model.to_owned())];
+        let tier = price.tiers.iter().rfind(|tier| prompt > tier.above_input_tokens);
+        let found = tier.map_or(price.cache_read, |tier| tier.cache_read);
+        assert_eq!(found, Some(cached), "{model} {prompt}");
+    }
 }
 
 #[test]
