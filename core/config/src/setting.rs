@@ -170,11 +170,6 @@ impl Setting {
         }
     }
 
-    /// Whether it is about how people sign in.
-    pub fn is_of_sign_in(self) -> bool {
-        self.name().starts_with("auth.") && self != Self::KeysPerUser
-    }
-
     /// The keys of a dialect that say it: the last one that is there counts.
     const fn keys(self, dialect: Dialect) -> &'static [&'static str] {
         match (dialect, self) {

@@ -246,6 +246,14 @@ impl Gateway {
             warn_of_another_secret(&*store, source.as_ref()).await?;
         }
         let master = Master::resolve(&options, &loaded.host, &*store, &chain).await?;
+        if master.strength == KeyStrength::Weak && loaded.host.cors_origins.is_none() {
+            // Any page that is open on this machine could guess it.
+            tracing::warn!(
+                "the administrator's key is known from documentation or easy to guess: pages of other origins may not call; set a strong \
+                 one (LITELLM_MASTER_KEY), or name the origins that may (`server.cors.origins`)"
+            );
+            loaded.host.cors_origins = Some(Vec::new());
+        }
         if options.demo && loaded.declared.channels.is_empty() && store.channels().await?.is_empty() {
             loaded.declared.channels.push(demo_channel());
         }

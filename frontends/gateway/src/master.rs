@@ -84,3 +84,35 @@ async fn keep(hash: &KeyHash, options: &Options, store: &dyn Store, chain: &dyn 
     store.apply(&[change], &event, chain).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{ConfigText, Gateway, Secret};
+
+    #[tokio::test]
+    async fn pages_of_other_origins_guess_no_weak_key() {
+        for (key, cors, origins) in [
+            ("sk-1234", "", &[][..]),
+            (
+                "sk-1234",
+                "server: {cors: {origins: 'https://chat.example.com'}}",
+                &["https://chat.example.com"],
+            ),
+            ("sk-9b1e6c40f2a74d0c8e35", "", &["*"]),
+        ] {
+            let text = format!("version: 1\n{cors}\n");
+            let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+            let options = Options {
+                config,
+                variables: Arc::new(|_| None),
+                master_key: Some(Secret::new(key)),
+                ..Options::default()
+            };
+            let gateway = Gateway::open(options).await.unwrap();
+            assert_eq!(gateway.host().cors_origins(), origins, "{key} {cors}");
+        }
+    }
+}

@@ -206,7 +206,7 @@ pub(crate) static SERVER: Section = Section {
         key(
             "cors",
             Kind::Object(&CORS),
-            "What browsers let pages of other origins call. Default: whatever is called with a key, from any origin.",
+            "What browsers let pages of other origins call. Default: whatever is called with a key, from any origin; from none where the administrator's key is a weak one.",
         ),
         key(
             "metrics",

@@ -117,12 +117,7 @@ export function PickGroups(props: Omit<SelectProps<string[]>, 'options' | 'mode'
   }
   return (
     <>
-      <Select<string[]>
-        mode="multiple"
-        {...field}
-        {...props}
-        options={options}
-      />
+      <Select<string[]> mode="multiple" {...field} {...props} options={options} />
       {stray.length > 0 && (
         <p role="alert" className="warned">
           {t('channel.stray', { names: stray.join(', ') })}

@@ -198,8 +198,8 @@ impl Admin {
             return Err(forbidden("change settings"));
         }
         let named = named_settings(&patch)?;
-        if named.iter().any(|it| it.is_of_sign_in()) {
-            actor.may("account", Access::Write)?;
+        for area in named.iter().copied().map(area_of) {
+            actor.may(area, Access::Write)?;
         }
         retried(came_second, || self.try_change_settings(actor, &patch, &named)).await?;
         self.settings(actor).await
@@ -325,5 +325,17 @@ impl Admin {
         let mut host = file.host.clone();
         let unused = overlay(kept, &file.fixed, &mut declared, &mut host);
         Sum { declared, host, unused }
+    }
+}
+
+/// The area of access tokens that a setting belongs to; `account` for what no token changes.
+fn area_of(setting: Setting) -> &'static str {
+    let name = setting.name();
+    match name.split('.').next() {
+        _ if setting == Setting::KeysPerUser => "keys",
+        Some("auth") => "account",
+        // What is kept of calls, and what they cost.
+        Some("retention" | "quotas" | "currencies") => "ledger",
+        _ => "routing",
     }
 }

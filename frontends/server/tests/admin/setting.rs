@@ -192,7 +192,15 @@ fn a_token_changes_settings_but_not_how_people_sign_in() {
         let (cookie, _) = rig.signed_in("boss").await;
         for (scopes, patch, status) in [
             (json!(["write"]), json!({"routing.retries": 3}), 200),
-            (json!(["routing:write"]), json!({"auth.keys_per_user": 3}), 200),
+            (json!(["routing:write", "keys:write"]), json!({"auth.keys_per_user": 3}), 200),
+            (json!(["routing:write"]), json!({"auth.keys_per_user": 4}), 403),
+            (json!(["routing:write"]), json!({"retention.records_ms": 86_400_000}), 403),
+            (
+                json!(["routing:write", "ledger:write"]),
+                json!({"retention.records_ms": 8_640_000_000_u64}),
+                200,
+            ),
+            (json!(["routing:write"]), json!({"quotas.unpriced": "deny"}), 403),
             (json!(["write"]), json!({"auth.session.idle_ms": 600_000}), 403),
             (
                 json!(["write"]),

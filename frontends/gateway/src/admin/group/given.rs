@@ -78,7 +78,8 @@ impl Admin {
 fn too_many(group: &Group, count: usize) -> sluicegate_core::Error {
     let message = format!(
         "{count} members of group `{}` would get other limits, and {AT_ONCE} at most can at once: give the others limits of their own \
-         first (POST /api/v1/memberships/bulk, {AT_ONCE} a request), and take these back when `{MEMBER_LIMITS}` is changed",
+         first, beside those that they have (POST /api/v1/memberships/bulk, {AT_ONCE} a request), and take these back when `{MEMBER_LIMITS}` \
+         is changed",
         group.id
     );
     invalid("metadata", message)
