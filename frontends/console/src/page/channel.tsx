@@ -10,7 +10,6 @@ import { Author } from '../part/author';
 import { FromFile, GroupNames } from '../part/badge';
 import { channelsBreak } from '../part/broken';
 import { useConfirm } from '../part/confirm';
-import { currencyOf } from '../part/cost';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { HealthTag } from '../part/health';
@@ -20,6 +19,7 @@ import { useStray } from '../part/pick';
 import { isPriced } from '../part/price';
 import { PriceMore } from '../part/price_more';
 import { useFilter } from '../part/query';
+import { useRate } from '../part/rate';
 import { Figures, lost } from '../part/sums';
 import { LimitStates } from '../part/use';
 import { ChannelForm } from './channel_form';
@@ -138,9 +138,9 @@ export default function ChannelPage() {
             {
               name: t('channel.minute'),
               value: it.recent?.calls ? format.percent(it.recent.failures / it.recent.calls) : '–',
-              more:
-                it.recent?.calls &&
-                t('channel.minuteOf', { failed: it.recent.failures, calls: format.whole(it.recent.calls) }),
+              more: it.recent?.calls
+                ? t('channel.minuteOf', { failed: it.recent.failures, calls: format.whole(it.recent.calls) })
+                : undefined,
             },
             ...(['first_content', 'whole'] as const).map((of) => {
               const learnt = it.latency?.[of];
@@ -261,6 +261,7 @@ function For({ groups }: { groups: string[] }) {
 function ModelTable({ channel }: { channel: Channel }) {
   const { t } = useTranslation();
   const format = useFormat();
+  const rate = useRate();
   return (
     <Card title={t('channel.models')}>
       <Table<Schemas['ChannelModel']>
@@ -280,7 +281,7 @@ function ModelTable({ channel }: { channel: Channel }) {
             className: 'num',
             render: (_, it) => (
               <>
-                {it.price?.input != null && format.perMillion(it.price.input, currencyOf(it.price))}{' '}
+                {it.price?.input != null && rate(it.price, 'input')}{' '}
                 {!isPriced(it.price) && <Tag color="warning">{t('price.unpriced')}</Tag>}
                 {channel.source !== 'file' &&
                   (isPriced(it.price) ? (
@@ -301,8 +302,7 @@ function ModelTable({ channel }: { channel: Channel }) {
             key: 'out',
             align: 'right',
             className: 'num',
-            render: (_, it) =>
-              it.price?.output != null ? format.perMillion(it.price.output, currencyOf(it.price)) : '–',
+            render: (_, it) => rate(it.price, 'output'),
           },
           {
             title: t('price.more'),

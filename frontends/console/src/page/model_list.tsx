@@ -8,29 +8,16 @@ import { Link } from 'react-router';
 import { api, type Schemas, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { GroupNames } from '../part/badge';
-import { card, currencyOf } from '../part/cost';
+import { currencyOf } from '../part/cost';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { List, Search } from '../part/list';
 import { Page } from '../part/page';
 import { PriceMore } from '../part/price_more';
 import { csvOf, paging, useFilter } from '../part/query';
+import { useRate } from '../part/rate';
 
 type Model = Schemas['Model'];
-type Price = Schemas['Price'];
-
-/** What holds at this moment, in the currency that it is in. */
-function useRate() {
-  const format = useFormat();
-  return (
-    whole: Price | null | undefined,
-    of: 'input' | 'output' | 'cache_read' | 'cache_write',
-    now?: Price,
-  ) => {
-    const value = whole && (now ?? card(whole, Date.now(), undefined))[of];
-    return value == null ? '–' : format.perMillion(value, currencyOf(whole));
-  };
-}
 
 export default function ModelList() {
   const { t } = useTranslation();

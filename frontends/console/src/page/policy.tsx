@@ -9,7 +9,7 @@ import { ApiError, api, type Schemas, take } from '../api/client';
 import { changesPolicy, policyNarrows, policyPlace, type Place as Whose } from '../app/right';
 import { may, useMe } from '../app/session';
 import { giveUp, useUnsaved } from '../app/unsaved';
-import { FromFile } from '../part/badge';
+import { FromFile, Named } from '../part/badge';
 import { policyBreaks } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import type { Finding } from '../part/editor';
@@ -346,6 +346,15 @@ function Write(props: {
   );
 }
 
+/** Whose calls a policy steers, by name, for whoever may read it. */
+function Stands({ organization, group, key }: Whose) {
+  const { t } = useTranslation();
+  if (key) return <Named of="keys" id={key} />;
+  if (group) return <Named of="groups" id={group} />;
+  if (organization) return <Named of="organizations" id={organization} />;
+  return <span>{t('policy.everybody')}</span>;
+}
+
 /** Whose calls it steers: chosen for the first version, and as it was from then on. */
 function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; change: (to: Whose) => void }) {
   const { t } = useTranslation();
@@ -356,6 +365,7 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
   // What is taken away leads back to where theirs stand.
   const pick = (to: Partial<Whose> | undefined) => change(to ? { ...nobody, ...to } : home);
   const group = useName('groups');
+  if (fixed) return <Stands {...place} />;
   return (
     <>
       {narrows.includes('organizations') && (
@@ -363,7 +373,6 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
           style={{ width: 170 }}
           aria-label={t('form.organization')}
           placeholder={t('form.organization')}
-          disabled={fixed}
           allowClear={may(me, 'super')}
           value={place.organization ?? undefined}
           onChange={(organization) => pick(organization ? { organization } : undefined)}
@@ -373,7 +382,6 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
         <PickNamed
           of="groups"
           style={{ width: 170 }}
-          disabled={fixed}
           value={place.group ?? undefined}
           onChange={(group) => pick(group ? { group } : undefined)}
         />
@@ -381,7 +389,6 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
         <Select
           aria-label={t('key.group')}
           style={{ width: 170 }}
-          disabled={fixed}
           value={place.group ?? undefined}
           options={me.administers.map((value) => ({ value, label: group(value) }))}
           onChange={(group) => pick({ group })}
@@ -391,7 +398,6 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
         <PickNamed
           of="keys"
           style={{ width: 170 }}
-          disabled={fixed}
           value={place.key ?? undefined}
           onChange={(key) => pick(key ? { key } : undefined)}
         />

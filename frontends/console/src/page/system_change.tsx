@@ -3,9 +3,10 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { App, Button, Card, Form, InputNumber, Select, Table, Tag } from 'antd';
 import { type ReactNode, useState } from 'react';
-import { useTranslation } from 'react-i18next';
+import { Trans, useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
+import { Author } from '../part/author';
 import {
   type Changeable,
   changedBy,
@@ -16,9 +17,10 @@ import {
   shortened,
   shownOf,
 } from '../part/changeable';
-import { useWords } from '../part/failure';
+import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
 import { Pick } from '../part/pick';
+import { chineseOf } from '../part/said';
 import { Sheet } from '../part/sheet';
 import { SETTINGS } from './system_setting';
 
@@ -28,10 +30,21 @@ type Values = Record<string, unknown>;
 const SOURCES = { file: 'blue', database: 'green', default: undefined } as const;
 
 export function ChangeableSettings({ settings }: { settings: Settings }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const format = useFormat();
   const say = useSaid();
+  // The server speaks English.
+  const said = (text: string) => (i18n.language === 'zh' && chineseOf(text)) || text;
   const takeBack = useTakeBack(settings);
+  const confirm = useConfirm();
+  const named = (it: Changeable) => t(`changeable.of.${it.name.replaceAll('.', '_')}`);
+  const asked = (it: Changeable) =>
+    confirm({
+      title: t('changeable.takeBackTitle', { name: named(it) }),
+      breaks: t('changeable.takeBackBreaks', { now: say(it, it.value), next: say(it, it.default) }),
+      action: t('changeable.takeBack'),
+      run: () => takeBack(it),
+    });
   const [open, setOpen] = useState(false);
   return (
     <Card
@@ -40,8 +53,13 @@ export function ChangeableSettings({ settings }: { settings: Settings }) {
     >
       <p>
         {t('changeable.what')}{' '}
-        {settings.updated_at != null &&
-          t('changeable.last', { at: format.time(settings.updated_at), by: settings.updated_by })}
+        {settings.updated_at != null && (
+          <Trans
+            i18nKey="changeable.last"
+            values={{ at: format.time(settings.updated_at) }}
+            components={{ by: <Author of={settings.updated_by} /> }}
+          />
+        )}
       </p>
       <Table<Changeable>
         aria-label={t('changeable.title')}
@@ -54,9 +72,7 @@ export function ChangeableSettings({ settings }: { settings: Settings }) {
           {
             title: t('changeable.setting'),
             key: 'name',
-            render: (_, it) => (
-              <span title={it.name}>{t(`changeable.of.${it.name.replaceAll('.', '_')}`)}</span>
-            ),
+            render: (_, it) => <span title={it.name}>{named(it)}</span>,
           },
           { title: t('changeable.value'), key: 'value', render: (_, it) => say(it, it.value) },
           { title: t('changeable.default'), key: 'default', render: (_, it) => say(it, it.default) },
@@ -67,7 +83,9 @@ export function ChangeableSettings({ settings }: { settings: Settings }) {
               <>
                 <Tag color={SOURCES[it.source]}>{t(`changeable.from.${it.source}`)}</Tag>
                 {it.fixed_by && <span className="quiet">{t('changeable.place', { ...it.fixed_by })}</span>}
-                {it.unused && <span className="quiet">{t('changeable.unused', { why: it.unused })}</span>}
+                {it.unused && (
+                  <span className="quiet">{t('changeable.unused', { why: said(it.unused) })}</span>
+                )}
               </>
             ),
           },
@@ -78,10 +96,8 @@ export function ChangeableSettings({ settings }: { settings: Settings }) {
               it.source === 'database' && (
                 <Button
                   size="small"
-                  aria-label={t('changeable.takeBackOf', {
-                    name: t(`changeable.of.${it.name.replaceAll('.', '_')}`),
-                  })}
-                  onClick={() => takeBack(it)}
+                  aria-label={t('changeable.takeBackOf', { name: named(it) })}
+                  onClick={() => asked(it)}
                 >
                   {t('changeable.takeBack')}
                 </Button>
@@ -94,12 +110,11 @@ export function ChangeableSettings({ settings }: { settings: Settings }) {
   );
 }
 
-/** Shows a setting at its default and asks the server; where that refuses, it stands as it was. */
+/** Shows a setting at its default and asks the server; where that refuses, it stands as it was, and whoever asked is told. */
 function useTakeBack(settings: Settings) {
   const { t } = useTranslation();
   const client = useQueryClient();
   const { message } = App.useApp();
-  const words = useWords();
   return async (it: Changeable) => {
     const patch = { [it.name]: null } as Patch;
     await client.cancelQueries({ queryKey: SETTINGS.queryKey });
@@ -111,8 +126,8 @@ function useTakeBack(settings: Settings) {
       message.success(t('form.saved'));
     } catch (error) {
       client.setQueryData(SETTINGS.queryKey, before);
-      message.error(error instanceof Error ? words(error) : String(error));
       void client.invalidateQueries({ queryKey: SETTINGS.queryKey });
+      throw error;
     }
   };
 }
@@ -125,6 +140,15 @@ function ChangeForm({ settings, close }: { settings: Settings; close: () => void
   const { t } = useTranslation();
   const tag = useTag(settings);
   const [all] = useState(settings.changeable);
+  const say = useSaid();
+  const inRange = (it: Changeable) => ({
+    validator: async (_: unknown, value: unknown) => {
+      const amount = typeof value === 'number' ? Math.round(value * measureOf(it).of) : undefined;
+      if (amount === undefined || it.min == null || it.max == null) return;
+      if (amount >= it.min && amount <= it.max) return;
+      throw new Error(t('changeable.range', { min: say(it, it.min), max: say(it, it.max) }));
+    },
+  });
   const named = (it: Changeable) => t(`changeable.of.${it.name.replaceAll('.', '_')}`);
   return (
     <Sheet<Values, Settings>
@@ -133,7 +157,12 @@ function ChangeForm({ settings, close }: { settings: Settings; close: () => void
       stale={['settings']}
       initial={shownOf(all)}
       doubt={(values) => {
-        const less = shortened(all, patchOf(all, values)).map(named);
+        const patch = patchOf(all, values);
+        const changes = patch as Record<string, unknown>;
+        const less = shortened(all, patch).map((it) => {
+          const next = say(it, changes[it.name] ?? it.default);
+          return t('changeable.lasts', { name: named(it), next });
+        });
         return less.length > 0 ? t('changeable.shortened', { names: less.join(', ') }) : undefined;
       }}
       run={(values) => send(patchOf(all, values), tag)}
@@ -143,7 +172,13 @@ function ChangeForm({ settings, close }: { settings: Settings; close: () => void
         it.kind === 'registration' ? (
           <RegistrationFields key={it.name} of={it} label={named(it)} />
         ) : (
-          <Form.Item key={it.name} name={[it.name]} label={named(it)} extra={<About of={it} />}>
+          <Form.Item
+            key={it.name}
+            name={[it.name]}
+            label={named(it)}
+            extra={<About of={it} />}
+            rules={[inRange(it)]}
+          >
             {it.kind === 'word' ? <Words of={it} /> : <Measured of={it} />}
           </Form.Item>
         ),
@@ -166,6 +201,7 @@ function About({ of }: { of: Changeable }): ReactNode {
 
 type Field = { of: Changeable; value?: never; onChange?: never };
 
+/** What is out of range is refused, and not taken for the nearest that isn't: somebody may mean something else by 0. */
 function Measured({ of, ...field }: Field) {
   const { t } = useTranslation();
   const { word, of: unit } = measureOf(of);
@@ -174,8 +210,6 @@ function Measured({ of, ...field }: Field) {
       {...field}
       style={{ width: '100%' }}
       disabled={of.source === 'file'}
-      min={(of.min ?? 0) / unit}
-      max={(of.max ?? Number.MAX_SAFE_INTEGER) / unit}
       precision={unit === 1 ? 0 : undefined}
       suffix={word && t(`changeable.unit.${word}`)}
       placeholder={typeof of.default === 'number' ? String(of.default / unit) : t('changeable.none')}

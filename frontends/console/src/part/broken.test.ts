@@ -58,6 +58,12 @@ test.each<[string, string[], string[], string[]]>([
   expect(lostModels(ALL, id, kept)).toEqual({ whole, partly });
 });
 
+test('what comes in the same step serves what goes', () => {
+  const one = { id: 'z', enabled: true, groups: [], models: [{ group: 'gpt-4o' }] };
+  expect(lostModels([one], 'z', ['gpt-*'])).toEqual({ whole: [], partly: [] });
+  expect(lostModels([one], 'z', ['o3'])).toEqual({ whole: ['gpt-4o'], partly: [] });
+});
+
 const t = ((key: string, more?: object) => `${key} ${JSON.stringify(more ?? {})}`) as unknown as Parameters<
   typeof channelAsked
 >[0];

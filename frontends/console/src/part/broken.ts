@@ -45,7 +45,9 @@ export async function policyBreaks(t: TFunction, it: Policy): Promise<string> {
     .join(' ');
 }
 
-type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'models' | 'groups'>;
+type Channel = Pick<Schemas['Channel'], 'id' | 'enabled' | 'groups'> & {
+  models: Pick<Schemas['Channel']['models'][number], 'group'>[];
+};
 
 /** What is taken away: switched off, a channel still names its models; deleted, a wildcard elsewhere may take their calls. */
 export type How = 'off' | 'deleted';
@@ -91,12 +93,11 @@ export function onlyThere(all: Channel[], gone: string[], how: How = 'off'): Los
 export function lostModels(all: Channel[], id: string, kept: string[]): Lost {
   const apart = all.flatMap((it) => {
     if (it.id !== id) return [it];
-    const [stay, go] = [true, false].map((stays) =>
-      it.models.filter((m) => kept.includes(m.group) === stays),
-    );
+    const go = it.models.filter((m) => !kept.includes(m.group));
     return [
-      { ...it, models: stay ?? [] },
-      { ...it, id: GONE, models: go ?? [] },
+      // With those that come in the same step.
+      { ...it, models: kept.filter(Boolean).map((group) => ({ group })) },
+      { ...it, id: GONE, models: go },
     ];
   });
   return onlyThere(apart, [GONE], 'deleted');

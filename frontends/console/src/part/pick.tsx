@@ -75,14 +75,13 @@ export function Pick({ of, free, ...rest }: Props & { of: Kind; free?: boolean }
   const asked = text.trim();
   const { found, field } = useFound(of, asked, setText);
   const name = useName(of);
-  const options = [...(found ?? [])];
-  const add = (value: string, label: string) => {
-    if (found && !options.some((it) => it.value === value)) options.push({ value, label });
-  };
-  if (free && asked) add(asked, asked);
+  // What is typed may be meant, whatever is found.
+  const options: Option[] = free && asked ? [{ value: asked, label: asked }] : [];
+  options.push(...(found ?? []).filter((it) => it.value !== asked || !free));
   // What is chosen may not be among the first that are found.
-  if (rest.value && !asked) add(rest.value, name(rest.value));
-  // What is typed is an option itself, then.
+  if (rest.value && !asked && found && !found.some((it) => it.value === rest.value)) {
+    options.push({ value: rest.value, label: name(rest.value) });
+  }
   const enter = free ? undefined : field.onInputKeyDown;
   return <Select<string> {...field} onInputKeyDown={enter} {...rest} options={options} />;
 }

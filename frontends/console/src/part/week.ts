@@ -8,6 +8,7 @@ type Span = Schemas['WeekSpan'];
 export type Hours = { days: number[]; from: string; to: string };
 
 const DAY = 24 * 60;
+const WEEK = 7 * DAY;
 /** A Monday. */
 const MONDAY = Date.UTC(2026, 0, 5);
 
@@ -16,13 +17,25 @@ function clock(minute: number): string {
   return `${two(Math.floor((minute % DAY) / 60))}:${two(minute % 60)}`;
 }
 
+/** The parts of a span that is longer than a day: to the end of its first one, whole days, and the rest. */
+function parts({ from_minute: from, to_minute: to }: Span): [number, number][] {
+  // Begins and ends at the same minute: all of the week.
+  const end = to > from ? to : to + WEEK;
+  if (end - from <= DAY) return [[from, end]];
+  const found: [number, number][] = [];
+  for (let begin = from; begin < end; begin = (Math.floor(begin / DAY) + 1) * DAY) {
+    found.push([begin, Math.min(end, (Math.floor(begin / DAY) + 1) * DAY)]);
+  }
+  return found;
+}
+
 /** Spans that are alike but for their day stand together. One that ends with its day ends at 24:00. */
 export function hoursOf(spans: Span[]): Hours[] {
   const all = new Map<string, Hours>();
-  for (const { from_minute: begin, to_minute: end } of spans) {
+  for (const [begin, end] of spans.flatMap(parts)) {
     const [from, to] = [clock(begin), end % DAY === 0 ? '24:00' : clock(end)];
     const found = all.get(`${from} ${to}`) ?? { days: [], from, to };
-    found.days.push(Math.floor(begin / DAY));
+    found.days.push(Math.floor((begin % WEEK) / DAY));
     all.set(`${from} ${to}`, found);
   }
   return [...all.values()];

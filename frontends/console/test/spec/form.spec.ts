@@ -47,6 +47,8 @@ test('what a tool says is given back, and the model goes on', async ({ as }) => 
   await page.goto('/playground');
   await page.getByRole('button', { name: 'Create and start' }).click();
   await page.getByRole('textbox', { name: 'Message' }).fill('What is it?');
+  // Enter sends nothing before the key is there.
+  await expect(page.getByRole('button', { name: 'Send', exact: true })).toBeEnabled();
   await page.keyboard.press('Enter');
   const result = page.getByRole('textbox', { name: 'Result of look_up' });
   await expect(page.getByRole('button', { name: 'Give back and go on' })).toBeDisabled();

@@ -44,7 +44,7 @@ test('a price is shown in its own currency with its steps and dates, and one by 
     const line = list.getByRole('row', { name: /price-yuan/ }).first();
     await expect(line).toContainText('¥7.20');
     await expect(line).toContainText('CNY');
-    const prices = page.getByRole('table', { name: 'Prices' });
+    const prices = page.getByRole('table', { name: 'Prices', exact: true });
     await expect(prices).toContainText('¥14.40');
     await expect(prices).toContainText('above 200K tokens: ¥10.00 / ¥20.00');
     await expect(prices).toContainText(/from .+: ¥10\.00 \/ ¥20\.00/);

@@ -27,8 +27,9 @@ const SLOWER = 4;
 const FRAMES = 200;
 /** From the last work until it is seen, at most, in milliseconds. */
 const FRAME = 16;
-/** What {@link piece} takes the processor of the machine that is meant, in milliseconds, before that one is slowed down. */
-const PIECE_MS = 40;
+/** What {@link piece} takes on the machine that is meant, in milliseconds, before that one is slowed down. */
+const PIECE_MS = 25;
+const SLOWEST = 3;
 
 const ms = (n: number) => `${Math.round(n)} ms`;
 
@@ -186,32 +187,35 @@ test('a log of a hundred thousand calls scrolls evenly with few rows in the page
   test.setTimeout(240_000);
   const folder = madeHistory(CALLS);
   const gateway = await startGateway(undefined, { folder });
-  await new Api(gateway.url).post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
-  const [name = '', value = ''] = (await signIn(gateway.url, 'super_admin')).split('=');
-  const page = await visitor(gateway.url);
-  await page.context().addCookies([{ name, value, url: gateway.url }]);
-  await page.goto('/requests');
-  const table = page.getByRole('table', { name: 'Requests' });
-  await expect(table.getByRole('row').nth(5)).toBeVisible();
-  await settled(page);
-  const wall: Awaited<ReturnType<typeof scrolled>>[] = [];
-  const { traced, slower } = await reckoned(page, async () => {
-    for (let pass = 0; pass < RUNS; pass++) wall.push(await table.evaluate(scrolled, FRAMES));
-  });
-  const frames = worked(traced.events).map((it) => it / slower);
-  // What the page does too slowly, it does in each pass; that the engine had to tidy up by itself while the machine was busy, in one.
-  const passes = wall.map((_, pass) => Math.max(...frames.slice(pass * FRAMES, (pass + 1) * FRAMES)));
-  const slowest = middle(passes);
-  const most = Math.max(...wall.map((it) => it.most));
-  console.log(
-    `${frames.length} frames, ${ms(middle(frames))} of work, at most ${passes.map(ms).join(', ')} (by the clock ${wall.map((it) => ms(it.slowest)).join(', ')}); ${most} rows`,
-  );
-  expect(frames.length).toBeGreaterThan(RUNS * FRAMES * 0.9);
-  expect(slowest).toBeLessThanOrEqual(FRAME_MS);
-  expect(most).toBeLessThanOrEqual(200);
-  expect(wall.at(-1)?.at).toBeGreaterThan(60_000);
-  await gateway.stop();
-  rmSync(folder, { recursive: true, force: true });
+  try {
+    await new Api(gateway.url).post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
+    const [name = '', value = ''] = (await signIn(gateway.url, 'super_admin')).split('=');
+    const page = await visitor(gateway.url);
+    await page.context().addCookies([{ name, value, url: gateway.url }]);
+    await page.goto('/requests');
+    const table = page.getByRole('table', { name: 'Requests' });
+    await expect(table.getByRole('row').nth(5)).toBeVisible();
+    await settled(page);
+    const wall: Awaited<ReturnType<typeof scrolled>>[] = [];
+    const { traced, slower } = await reckoned(page, async () => {
+      for (let pass = 0; pass < RUNS; pass++) wall.push(await table.evaluate(scrolled, FRAMES));
+    });
+    const frames = worked(traced.events).map((it) => it / slower);
+    // What the page does too slowly, it does in each pass; that the engine had to tidy up by itself while the machine was busy, in one.
+    const passes = wall.map((_, pass) => Math.max(...frames.slice(pass * FRAMES, (pass + 1) * FRAMES)));
+    const slowest = middle(passes);
+    const most = Math.max(...wall.map((it) => it.most));
+    console.log(
+      `${frames.length} frames, ${ms(middle(frames))} of work, at most ${passes.map(ms).join(', ')} (by the clock ${wall.map((it) => ms(it.slowest)).join(', ')}); ${most} rows`,
+    );
+    expect(frames.length).toBeGreaterThan(RUNS * FRAMES * 0.9);
+    expect(slowest).toBeLessThanOrEqual(FRAME_MS);
+    expect(most).toBeLessThanOrEqual(200);
+    expect(wall.at(-1)?.at).toBeGreaterThan(60_000);
+  } finally {
+    await gateway.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 type Traced = { name: string; pid: number; tid: number; ts: number; dur?: number; tdur?: number };
@@ -232,40 +236,46 @@ async function tracing(page: Page, run: () => Promise<void>): Promise<Trace> {
 
 /**
  * What the browser did while something went on, and how many times slower than the machine that is meant this one was just then: one
- * that many share is at times half as fast by its processor's own time, too. One that is faster counts as the one that is meant.
+ * that many share is at times half as fast by its processor's own time, too. One that is faster counts as the one that is meant; one
+ * that is slower than {@link SLOWEST} times says nothing of the page, and what is late there is late. It is measured in a page of its own, so
+ * that no page makes its own limit wider.
  */
 async function reckoned<T>(page: Page, run: () => Promise<T>): Promise<{ traced: Trace; result: T; slower: number }> {
-  let done: { result: T; piece: { from: number; length: number } } | undefined;
+  const apart = await page.context().newPage();
+  const before = await apart.evaluate(piece);
+  let done: { result: T } | undefined;
   const traced = await tracing(page, async () => {
-    const result = await run();
-    done = { result, piece: await page.evaluate(piece) };
+    done = { result: await run() };
   });
   if (!done) throw new Error('nothing was run');
-  const took = spent(traced, done.piece).work;
-  console.log(`a piece of work in ${ms(took)}`);
-  expect(took).toBeGreaterThan(0);
-  return { traced, result: done.result, slower: Math.max(1, took / PIECE_MS) };
+  const took = (before + (await apart.evaluate(piece))) / 2;
+  await apart.close();
+  const slower = Math.min(SLOWEST, Math.max(1, took / PIECE_MS));
+  if (slower > 1) console.log(`a piece of work in ${ms(took)}: a machine ${slower.toFixed(2)} times slower`);
+  return { traced, result: done.result, slower };
 }
 
-/** A piece of work such as pages are made of, always the same: texts are made and read, and rows are laid out out of sight. */
-async function piece(): Promise<{ from: number; length: number }> {
-  const from = performance.now();
-  const calls = Array.from({ length: 4_000 }, (_, n) => ({ call: `call-${n}`, spent: (n * 7_919) % 1_000, at: { day: n % 31 } }));
-  const read: typeof calls = JSON.parse(JSON.stringify(calls));
-  const sum = read.reduce((all, it) => all.set(it.at.day, (all.get(it.at.day) ?? 0) + it.spent), new Map<number, number>());
-  const table = document.createElement('table');
-  table.style.cssText = 'position: fixed; left: -9999px; visibility: hidden';
-  for (const it of read.slice(0, 600)) {
-    const row = table.insertRow();
-    for (const text of [it.call, `${it.spent}`, `${sum.get(it.at.day)}`]) row.insertCell().append(text);
+/** How long a piece of work takes that is such as pages are made of: texts are made and read, and rows are laid out out of sight. */
+async function piece(): Promise<number> {
+  const all: number[] = [];
+  for (let time = 0; time < 5; time++) {
+    const from = performance.now();
+    const calls = Array.from({ length: 4_000 }, (_, n) => ({ call: `call-${n}`, spent: (n * 7_919) % 1_000, at: { day: n % 31 } }));
+    const read: typeof calls = JSON.parse(JSON.stringify(calls));
+    const sum = read.reduce((all, it) => all.set(it.at.day, (all.get(it.at.day) ?? 0) + it.spent), new Map<number, number>());
+    const table = document.createElement('table');
+    table.style.cssText = 'position: fixed; left: -9999px; visibility: hidden';
+    for (const it of read.slice(0, 600)) {
+      const row = table.insertRow();
+      for (const text of [it.call, `${it.spent}`, `${sum.get(it.at.day)}`]) row.insertCell().append(text);
+    }
+    document.body.append(table);
+    if (table.getBoundingClientRect().height > 0) all.push(performance.now() - from);
+    table.remove();
+    await new Promise((next) => setTimeout(next));
   }
-  document.body.append(table);
-  const { height } = table.getBoundingClientRect();
-  table.remove();
-  const length = performance.now() - from;
-  // Its task ends, and is written down, before anybody asks.
-  await new Promise((next) => setTimeout(next, 50));
-  return { from, length: height > 0 ? length : Number.NaN };
+  // What else the machine does only adds to it.
+  return Math.min(...all);
 }
 
 /** The tasks of the page's own thread. */

@@ -18,10 +18,17 @@ test('a draft of a group is replayed for that group alone', async ({ as, world }
     const of = (group: string) => rows.find((it) => it.value === group);
     expect(of(world.own.group)?.replayed.denied).toBeGreaterThanOrEqual(2);
     const other = of(world.foreign.group);
-    expect(other?.replayed.denied).toBe(other?.recorded.denied);
-    // It stays where it is.
-    for (const name of ['Organization', 'Group', 'Key']) {
-      await expect(page.getByRole('combobox', { name, exact: true }).first()).toBeDisabled();
+    expect(other?.recorded.denied).toBe(0);
+    expect(other?.replayed.denied).toBe(0);
+    // It stays where it is, and whoever may read it sees where.
+    for (const role of ['super_admin', 'auditor'] as const) {
+      const reader = await as(role);
+      await reader.goto('/policies/whose-replay');
+      await settled(reader);
+      await expect(reader.locator('main').getByRole('link', { name: 'Research', exact: true })).toBeVisible();
+      for (const name of ['Organization', 'Key']) {
+        await expect(reader.locator('main').getByRole('combobox', { name, exact: true })).toHaveCount(0);
+      }
     }
   } finally {
     await world.api.ask('DELETE', path);
