@@ -93,11 +93,12 @@ impl Budget {
         }
         change.window.clone().apply(&mut self.window);
         if let Some(windows) = &change.windows {
-            self.others.retain(|limit| limit.metric != Metric::Spend || limit.model.is_some());
+            self.others
+                .retain(|limit| limit.metric != Metric::Spend || limit.model.is_some() || is_unsaid(limit));
             self.others.extend(windows.iter().cloned());
         }
         for (metric, limits) in &change.models {
-            self.others.retain(|limit| limit.metric != *metric || limit.model.is_none());
+            self.others.retain(|limit| limit.metric != *metric || limit.model.is_none() || is_unsaid(limit));
             self.others.extend(limits.iter().cloned());
         }
         self.others.retain(|limit| !change.rates.iter().any(|rate| counts_same(limit, rate)));
@@ -119,11 +120,10 @@ impl Budget {
     pub fn describe(&self, row: &mut Map<String, Value>) {
         let usd = |limit: &Option<Limit>| limit.as_ref().map_or(Value::Null, |limit| usd_json(limit.max));
         let count = |limit: &Option<Limit>| json!(limit.as_ref().map(|limit| limit.max));
-        let duration = self.window.map(|window| Value::from(spell(window)));
         let set = [
             ("max_budget", usd(&self.max_budget)),
             ("soft_budget", usd(&self.soft_budget)),
-            ("budget_duration", duration.unwrap_or(Value::Null)),
+            ("budget_duration", json!(self.window.and_then(spell))),
             ("rpm_limit", count(&self.rpm)),
             ("tpm_limit", count(&self.tpm)),
             ("max_parallel_requests", count(&self.parallel)),
@@ -138,7 +138,7 @@ impl Budget {
     fn describe_others(&self, row: &mut Map<String, Value>) {
         let (mut budgets, mut rpm, mut tpm, mut windows) = (Map::new(), Map::new(), Map::new(), Vec::new());
         let (mut input, mut output) = (Map::new(), Map::new());
-        for limit in &self.others {
+        for limit in self.others.iter().filter(|limit| !is_unsaid(limit)) {
             match (limit.metric, &limit.model) {
                 (Metric::Spend, Some(model)) => {
                     let budget =
@@ -311,7 +311,10 @@ fn take_windows(fields: &mut Fields) -> Result<Option<Vec<Limit>>> {
         Sent::Value(_) => return Err(wrong()),
     };
     let read = |item: &mut Fields| {
-        let over = window("budget_duration", &item.required("budget_duration")?)?;
+        let over = match item.text("budget_duration")? {
+            Sent::Absent => return Err(missing("budget_duration")),
+            said => over(said, "budget_duration")?,
+        };
         let max = item.usd("max_budget")?.value().ok_or_else(|| missing("max_budget"))?;
         // Rows of LiteLLM's own say when each began anew; ours end with the calendar.
         item.take("reset_at");
@@ -444,6 +447,7 @@ fn model_budget(fields: &mut Fields, name: &str, value: Value) -> Result<ModelBu
             "budget_duration",
             item.text("budget_duration")?,
         )?;
+        let period = period.filter(|text| !text.is_empty());
         let over = period.map(|text| window("time_period", &text)).transpose()?;
         let (rpm, tpm) = (item.count("rpm_limit")?.value(), item.count("tpm_limit")?.value());
         let budget = match (max, over) {
@@ -463,20 +467,33 @@ fn one_of<T>(name: &str, one: Sent<T>, other_name: &str, other: Sent<T>) -> Resu
     }
 }
 
+/// The time that is said; for ever by null, or by an empty text.
+fn over(said: Sent<String>, name: &str) -> Result<Window> {
+    match said.value().filter(|text| !text.is_empty()) {
+        None => Ok(Window::Lifetime),
+        Some(text) => window(name, &text),
+    }
+}
+
+/// Whether rows can't say it: what they have is strict when it is sent back.
+fn is_unsaid(limit: &Limit) -> bool {
+    limit.mode == Mode::Soft
+}
+
 fn window(name: &str, text: &str) -> Result<Window> {
     parse_budget_window(text)
         .map_err(|why| Error::new(ErrorKind::InvalidRequest, format!("`{name}`: {why}")).with("param", name))
 }
 
-/// The `budget_duration` that means this window.
-fn spell(window: Window) -> String {
-    match window {
+/// The `budget_duration` that means this window; none for ever.
+fn spell(window: Window) -> Option<String> {
+    Some(match window {
         Window::Minute => "1m".to_owned(),
         Window::Hour => "1h".to_owned(),
         Window::Day => "1d".to_owned(),
         Window::Week => "7d".to_owned(),
         Window::Month => "30d".to_owned(),
-        Window::Lifetime => String::new(),
+        Window::Lifetime => return None,
         Window::RollingMs(ms) => {
             match [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m")].iter().find(|(unit, _)| ms % unit == 0)
             {
@@ -484,7 +501,7 @@ fn spell(window: Window) -> String {
                 None => format!("{}s", ms.div_ceil(1000)),
             }
         }
-    }
+    })
 }
 
 fn wrong(name: &str, want: &str) -> Error {
@@ -502,6 +519,31 @@ mod tests {
 
     fn read(value: Value) -> Vec<Limit> {
         BudgetChange::take(&mut fields(value)).unwrap().limits()
+    }
+
+    #[test]
+    fn what_a_row_says_means_the_same_when_it_is_sent_back() {
+        let sent = json!({
+            "max_budget": 10, "budget_duration": "1d",
+            "model_max_budget": {"m": 1, "n": {"budget_limit": 2, "time_period": "1d"}},
+            "budget_limits": [{"budget_duration": null, "max_budget": 100}, {"budget_duration": "1h", "max_budget": 1}],
+        });
+        let mut limits = read(sent);
+        // What no row says: it warns alone.
+        let warns = Limit { mode: Mode::Soft, ..Limit::strict(Metric::Spend, Window::Week, 5_000_000_000) };
+        limits.push(warns);
+        let mut row = Map::new();
+        Budget::of(&limits).describe(&mut row);
+        assert_eq!(row["model_max_budget"]["m"], json!({"budget_limit": 1.0, "time_period": null}));
+        let change = BudgetChange::take(&mut fields(row.into())).unwrap();
+        let mut after = Budget::of(&limits);
+        after.apply(&change);
+        let sorted = |limits: Vec<Limit>| {
+            let mut texts: Vec<String> = limits.iter().map(|limit| format!("{limit:?}")).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(sorted(after.limits()), sorted(limits));
     }
 
     #[test]
