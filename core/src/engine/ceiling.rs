@@ -159,7 +159,11 @@ pub(super) fn sizes(
         return Sizes::default();
     }
     let input = input_bound(call, counted, model, way);
-    let longest = || call.format.writes_at_will().then_some(model.max_output.unwrap_or(UNKNOWN_WINDOW));
+    let longest = || {
+        call.format
+            .writes_at_will()
+            .then_some(model.max_output.or(model.context_window).unwrap_or(UNKNOWN_WINDOW))
+    };
     let ceiling = ceiling.or_else(longest);
     // Without a ceiling the output is what the call itself says that it can be.
     let visible = ceiling.unwrap_or(call.extra_output);

@@ -140,7 +140,7 @@ static OPEN: LazyLock<Vec<ResourceDef>> =
 /// Whether a path is the callers': of a route that calls models or lists them, or of one that such an API has elsewhere and this
 /// one hasn't.
 pub(crate) fn is_callers(path: &str) -> bool {
-    let is_versioned = path.starts_with("/v1/") || path.starts_with("/v1beta/");
+    let is_versioned = ["/v1/", "/v1beta/", "/v1alpha/"].iter().any(|version| path.starts_with(version));
     // BOUND: the table's few dozen rows, for browsers' requests from other origins alone.
     OPEN.iter().any(|route| route.is_match(path)) || is_versioned && Face::of_path(path) != Face::LiteLlm
 }

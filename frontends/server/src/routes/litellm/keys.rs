@@ -219,7 +219,6 @@ async fn update_each(ask: &Ask, mut fields: Fields) -> Result<Done> {
 /// What `update_fields` may hold: what a key may use and until when, and what is said of it; not whose it is, nor what it is for.
 const ALIKE: &[&str] = &[
     "budget_duration",
-    "budget_id",
     "budget_limits",
     "daily_token_limit",
     "duration",

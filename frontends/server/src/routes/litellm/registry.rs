@@ -29,7 +29,7 @@ const CLAIM: &str =
 const PROJECTS: &str = "there are no projects: a team is the smallest thing that has a budget of its own";
 const HUB: &str = "there is no public list of models; GET /v1/models lists what a key may call";
 const COSTS: &str = "prices come with the gateway and from its configuration, and change with them";
-const SETTINGS: &str = "settings are made in the configuration file";
+const SETTINGS: &str = "GET and PATCH /api/v1/settings have those that change while the gateway runs; the others stand in the configuration file";
 const FALLBACKS: &str = "fallbacks are the whole gateway's and stand in the configuration file, as `fallbacks` (in a LiteLLM file `router_settings.fallbacks`); change them there, and `sluicegate check` it";
 const GROUP_BUDGET: &str =
     "a budget is a team's, key's, user's, customer's or tag's; give those who name the group one";
