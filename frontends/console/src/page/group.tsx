@@ -8,7 +8,7 @@ import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
-import { keysOf, memberBreaks } from '../part/broken';
+import { blocking, keysOf, memberBreaks } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -73,10 +73,7 @@ export default function GroupPage() {
                   group.blocked
                     ? change({ blocked: false })
                     : confirm({
-                        title: t('state.blockTitle', { name }),
-                        breaks: async () =>
-                          t('state.blockBreaks', { count: await keysOf({ group: group.id }) }),
-                        action: t('state.block'),
+                        ...blocking(t, name, { group: group.id }),
                         run: () => change({ blocked: true }),
                       })
                 }

@@ -177,6 +177,7 @@ export function MemberForm(props: {
   const { t } = useTranslation();
   const doubt = useLimitDoubt();
   const { member } = props;
+  const tag = useTag(member);
   type Member = { group: string; user: string; role: Schemas['Member']['role']; limits?: LimitRow[] };
   return (
     <Sheet<Member>
@@ -193,7 +194,13 @@ export function MemberForm(props: {
         const user = member?.user ?? props.user ?? values.user;
         const path = { group: props.group ?? values.group, user };
         return member
-          ? take(api.PATCH('/api/v1/groups/{group}/members/{user}', { params: { path }, body }))
+          ? take(
+              api.PATCH('/api/v1/groups/{group}/members/{user}', {
+                params: { path },
+                body,
+                headers: tagged(tag),
+              }),
+            )
           : take(api.POST('/api/v1/groups/{group}/members', { params: { path }, body: { ...body, user } }));
       }}
       close={props.close}

@@ -10,6 +10,7 @@ import { LimitsAbove } from '../part/above';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
+import { keyBlocking } from '../part/broken';
 import type { Owned } from '../part/callable';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
@@ -56,9 +57,7 @@ export default function KeyPage() {
     <Button
       onClick={() =>
         confirm({
-          title: t('key.blockTitle', { name }),
-          breaks: [t('key.blockBreaks'), right === 'full' ? '' : t('key.blockTakesBack')].join(' ').trim(),
-          action: t('state.block'),
+          ...keyBlocking(t, name, right),
           run: () => change({ blocked: true }),
         })
       }

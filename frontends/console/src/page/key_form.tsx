@@ -7,6 +7,7 @@ import { api, type Schemas, take } from '../api/client';
 import { tagged, useTag } from '../api/tag';
 import { keyOwner, keyRight } from '../app/right';
 import { may, useMe } from '../app/session';
+import { keyBlocking } from '../part/broken';
 import { type LimitRow, Limits, rows, tree, useLimitDoubt } from '../part/limit_form';
 import { Pick, PickModels } from '../part/pick';
 import { Sheet } from '../part/sheet';
@@ -79,11 +80,7 @@ export function KeyForm(props: {
       doubt={doubt}
       asked={(values) =>
         key && !key.blocked && values.blocked
-          ? {
-              title: t('key.blockTitle', { name: key.alias || key.hint || key.id }),
-              breaks: t('key.blockBreaks'),
-              action: t('state.block'),
-            }
+          ? keyBlocking(t, key.alias || key.hint || key.id, keyRight(me, key))
           : undefined
       }
       fields={{ expires_at: 'expires' }}

@@ -7,7 +7,7 @@ import { api, take } from '../api/client';
 import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
 import { FromFile, Standing } from '../part/badge';
-import { keysOf } from '../part/broken';
+import { blocking } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { Page } from '../part/page';
@@ -70,10 +70,7 @@ export default function OrganizationPage() {
                   it.blocked
                     ? change({ blocked: false })
                     : confirm({
-                        title: t('state.blockTitle', { name }),
-                        breaks: async () =>
-                          t('state.blockBreaks', { count: await keysOf({ organization: it.id }) }),
-                        action: t('state.block'),
+                        ...blocking(t, name, { organization: it.id }),
                         run: () => change({ blocked: true }),
                       })
                 }

@@ -8,7 +8,7 @@ import { may, useMe } from '../app/session';
 import { useAtOnce } from '../part/at_once';
 import { Author } from '../part/author';
 import { FromFile, Models, Named, Standing } from '../part/badge';
-import { keysOf } from '../part/broken';
+import { blocking, keysOf } from '../part/broken';
 import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
@@ -133,10 +133,7 @@ export default function UserPage() {
                   user.blocked
                     ? change({ blocked: false })
                     : confirm({
-                        title: t('state.blockTitle', { name }),
-                        breaks: async () =>
-                          t('state.blockBreaks', { count: await keysOf({ user: user.id }) }),
-                        action: t('state.block'),
+                        ...blocking(t, name, { user: user.id }),
                         run: () => change({ blocked: true }),
                       })
                 }

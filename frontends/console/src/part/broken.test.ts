@@ -64,6 +64,17 @@ test('what comes in the same step serves what goes', () => {
   expect(lostModels([one], 'z', ['o3'])).toEqual({ whole: ['gpt-4o'], partly: [] });
 });
 
+test('whoever a channel is no longer for loses what nobody else serves them', () => {
+  const [one, two] = [
+    channel('z', ['a', 'b'], { groups: ['g1', 'g2'] }),
+    channel('y', ['a'], { groups: ['g2'] }),
+  ];
+  expect(lostModels([one, two], 'z', ['a', 'b'], ['g1'])).toEqual({ whole: [], partly: ['b'] });
+  expect(lostModels([one, two], 'z', ['a', 'b'], [])).toEqual({ whole: [], partly: [] });
+  expect(lostModels([channel('z', ['a'])], 'z', ['a'], ['g1'])).toEqual({ whole: [], partly: ['a'] });
+  expect(lostModels([one, two], 'z', ['a'], ['g1'])).toEqual({ whole: ['b'], partly: [] });
+});
+
 const t = ((key: string, more?: object) => `${key} ${JSON.stringify(more ?? {})}`) as unknown as Parameters<
   typeof channelAsked
 >[0];
@@ -73,6 +84,10 @@ test.each([
   ['what stays as it is', {}, {}, undefined],
   ['a model that comes', {}, { models: [{ group: 'x' }, { group: 'y' }, { group: 'z' }] }, undefined],
   ['a model that goes', {}, { models: [{ group: 'y' }] }, 'channel.takeOutTitle {"models":"x","name":"One"}'],
+  ['more groups', { groups: ['g1'] }, { groups: ['g1', 'g2'] }, undefined],
+  ['nobody in particular any more', { groups: ['g1'] }, { groups: [] }, undefined],
+  ['groups instead of everybody', {}, { groups: ['g1'] }, 'channel.narrowTitle {"name":"One"}'],
+  ['a group that goes', { groups: ['g1', 'g2'] }, { groups: ['g2'] }, 'channel.narrowTitle {"name":"One"}'],
   ['all of it', {}, { enabled: false, models: [{ group: 'y' }] }, 'channel.disableTitle {"count":1}'],
 ])('a form of a channel asks about %s', (_, before, after, title) => {
   const channel = { id: 'one', name: 'One', enabled: true, models: [{ group: 'x' }, { group: 'y' }] };

@@ -2,9 +2,11 @@
 
 import type { TFunction } from 'i18next';
 import { api, type Schemas, take } from '../api/client';
+import type { KeyRight } from '../app/right';
 import { allOf } from './all';
 import type { Asked } from './confirm';
 import { nameOf } from './name';
+import { isFor } from './pattern';
 
 /** How many keys are of a group, a user or an organization. */
 export async function keysOf(of: { group?: string; user?: string; organization?: string }): Promise<number> {
@@ -20,7 +22,7 @@ export async function memberBreaks(t: TFunction, group: string, user: string): P
 type Policy = Pick<Schemas['Policy'], 'name' | 'active' | 'shadow' | 'organization' | 'group' | 'key'>;
 
 /** Whose calls a policy steers, by name. */
-export async function whoseCalls(t: TFunction, it: Policy): Promise<string> {
+async function whoseCalls(t: TFunction, it: Policy): Promise<string> {
   if (it.key) return t('policy.of.key', { name: (await nameOf('keys', it.key))[1] });
   if (it.group) return t('policy.of.group', { name: (await nameOf('groups', it.group))[1] });
   if (it.organization) {
@@ -55,11 +57,6 @@ export type How = 'off' | 'deleted';
 /** Models that nobody serves any more, and those that only some are still served. */
 export type Lost = { whole: string[]; partly: string[] };
 
-/** Whether a name, or one that ends in `*`, stands for this model. */
-export function isFor(pattern: string, model: string): boolean {
-  return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : pattern === model;
-}
-
 /** Whom channels are open to; `null` is everybody. */
 function open(channels: Channel[]): Set<string> | null {
   return channels.some((it) => !it.groups?.length)
@@ -89,14 +86,15 @@ export function onlyThere(all: Channel[], gone: string[], how: How = 'off'): Los
   return found;
 }
 
-/** What is lost once a channel has these models alone. */
-export function lostModels(all: Channel[], id: string, kept: string[]): Lost {
+/** What is lost once a channel has these models alone, for these groups; for those that it is for, where none are named. */
+export function lostModels(all: Channel[], id: string, kept: string[], groups?: string[]): Lost {
   const apart = all.flatMap((it) => {
     if (it.id !== id) return [it];
-    const go = it.models.filter((m) => !kept.includes(m.group));
+    const to = groups ?? it.groups ?? [];
+    const go = narrows(it.groups ?? [], to) ? it.models : it.models.filter((m) => !kept.includes(m.group));
     return [
       // With those that come in the same step.
-      { ...it, models: kept.filter(Boolean).map((group) => ({ group })) },
+      { ...it, groups: to, models: kept.filter(Boolean).map((group) => ({ group })) },
       { ...it, id: GONE, models: go },
     ];
   });
@@ -105,6 +103,11 @@ export function lostModels(all: Channel[], id: string, kept: string[]): Lost {
 
 /** The part of a channel that is taken out of it. */
 const GONE = '';
+
+/** Whether somebody whom a channel is for is none of these; it is for everybody where no groups are named. */
+function narrows(before: string[], after: string[]): boolean {
+  return after.length > 0 && (before.length === 0 || before.some((it) => !after.includes(it)));
+}
 
 /** The first of many names. */
 function some(names: string[]): string {
@@ -131,10 +134,16 @@ export async function channelsBreak(t: TFunction, gone: string[], how: How = 'of
   return lostWords(t, onlyThere(await everyChannel(), gone, how));
 }
 
-type Before = { id: string; name: string; enabled?: boolean; models: { group: string }[] };
-type After = { enabled?: boolean; models?: { group?: string }[] };
+type Before = {
+  id: string;
+  name: string;
+  enabled?: boolean;
+  groups?: string[];
+  models: { group: string }[];
+};
+type After = { enabled?: boolean; groups?: string[]; models?: { group?: string }[] };
 
-/** What is asked before a form takes a channel's calls away: all of them, or those of some models. */
+/** What is asked before a form takes a channel's calls away: all of them, or those of some models or groups. */
 export function channelAsked(t: TFunction, before: Before, after: After): Asked | undefined {
   if (before.enabled === false) return undefined;
   if (after.enabled === false) {
@@ -146,11 +155,34 @@ export function channelAsked(t: TFunction, before: Before, after: After): Asked 
   }
   const kept = (after.models ?? before.models).map((it) => it.group ?? '');
   const gone = before.models.map((it) => it.group).filter((name) => !kept.includes(name));
-  if (gone.length === 0) return undefined;
+  const groups = after.groups ?? before.groups ?? [];
+  if (gone.length === 0 && !narrows(before.groups ?? [], groups)) return undefined;
+  const { name } = before;
   return {
-    title: t('channel.takeOutTitle', { models: some([...new Set(gone)]), name: before.name }),
-    breaks: async () => lostWords(t, lostModels(await everyChannel(), before.id, kept)),
+    title:
+      gone.length > 0
+        ? t('channel.takeOutTitle', { models: some([...new Set(gone)]), name })
+        : t('channel.narrowTitle', { name }),
+    breaks: async () => lostWords(t, lostModels(await everyChannel(), before.id, kept, groups)),
     action: t('form.save'),
+  };
+}
+
+/** What is asked before keys are blocked with whatever they are of. */
+export function blocking(t: TFunction, name: string, of: Parameters<typeof keysOf>[0]): Asked {
+  return {
+    title: t('state.blockTitle', { name }),
+    breaks: async () => t('state.blockBreaks', { count: await keysOf(of) }),
+    action: t('state.block'),
+  };
+}
+
+/** What is asked before a key is blocked; who may not take that back is told so. */
+export function keyBlocking(t: TFunction, name: string, right: KeyRight): Asked {
+  return {
+    title: t('key.blockTitle', { name }),
+    breaks: [t('key.blockBreaks'), right === 'full' ? '' : t('key.blockTakesBack')].join(' ').trim(),
+    action: t('state.block'),
   };
 }
 
@@ -162,10 +194,5 @@ export function blockAsked(
   name: string,
   of: Parameters<typeof keysOf>[0],
 ): Asked | undefined {
-  if (!before || before.blocked || !after.blocked) return undefined;
-  return {
-    title: t('state.blockTitle', { name }),
-    breaks: async () => t('state.blockBreaks', { count: await keysOf(of) }),
-    action: t('state.block'),
-  };
+  return before && !before.blocked && after.blocked ? blocking(t, name, of) : undefined;
 }

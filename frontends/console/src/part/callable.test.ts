@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Bounds, callable } from './callable';
+import { type Bounds, callable, labelsOf, opened } from './callable';
 
 type Model = Parameters<typeof callable>[0][number];
 const model = (name: string, more: Partial<Model> = {}): Model => ({
@@ -34,4 +34,26 @@ test.each<[string, string[][], string[], string | undefined]>([
   ['a wildcard', [['own/*']], [], undefined],
 ])('of a key that may ask for %s', (_, lists, labels, want) => {
   expect(callable(ALL, { lists, labels } satisfies Bounds)).toBe(want);
+});
+
+test('a list that names an access group asks for what that holds, and never for its name', () => {
+  const groups = [
+    { id: 'beta', models: ['gpt-5'] },
+    { id: 'empty', models: [] },
+    { id: 'claude-haiku', models: ['claude-opus'] },
+  ];
+  const all = [...ALL, model('*')];
+  const of = (list: string[]) => callable(all, { lists: [opened(list, groups, all)], labels: [] });
+  expect(of(['beta'])).toBe('gpt-5');
+  expect(of(['access_group:beta'])).toBe('gpt-5');
+  expect(of(['empty'])).toBeUndefined();
+  expect(of(['access_group:unknown'])).toBeUndefined();
+  expect(of(['claude-haiku'])).toBe('claude-haiku');
+});
+
+test.each([
+  ['default', ['g', 'Research', 'vip']],
+  ['acme', ['g', 'vip']],
+])('in the organization %s a group is meant by %j', (organization, labels) => {
+  expect(labelsOf({ id: 'g', alias: 'Research', organization, channels_of: ['vip'] })).toEqual(labels);
 });
