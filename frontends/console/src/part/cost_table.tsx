@@ -82,7 +82,7 @@ function Cost({ attempt, found }: { attempt: Attempt; found: Lines | undefined }
                 ...number,
                 render: (_: unknown, it: Line) =>
                   token(it.kind)
-                    ? t('cost.perMillion', { price: format.cash(it.rate / 1e6, currency) })
+                    ? t('cost.perMillion', { price: format.perMillion(it.rate, currency) })
                     : t('cost.each', { price: format.cash(it.rate / 1e12, currency) }),
               },
               {

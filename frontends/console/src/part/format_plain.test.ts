@@ -38,22 +38,6 @@ test('lengths of time are said in the language, and rounded once', () => {
   }
 });
 
-test('a price is said in the currency that it was agreed in, and no rate is laid on it', () => {
-  const [usd, cny] = [formats('en', 'UTC', 'USD', 7.2), formats('en', 'UTC', 'CNY', 7.2)];
-  const cases: [number, string | undefined, string, string][] = [
-    [2_500_000, undefined, '$2.50', '¥18.00'],
-    [2_500_000, 'USD', '$2.50', '¥18.00'],
-    [8_000_000, 'CNY', '¥8.00', '¥8.00'],
-    [500_000, 'EUR', '€0.50', '€0.50'],
-  ];
-  for (const [pico, currency, inUsd, inCny] of cases) {
-    expect([usd.price(pico, currency), cny.price(pico, currency)], `${pico} ${currency}`).toEqual([
-      inUsd,
-      inCny,
-    ]);
-  }
-});
-
 test('a price is said for a million tokens in its own currency, whichever the reader has chosen', () => {
   const it = formats('en', 'UTC', 'CNY', 7.1);
   const cases: [number, string, string][] = [

@@ -73,9 +73,8 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     const size = Math.abs(amount);
     return moneyBy(size === 0 || size >= 1 ? 2 : size >= 0.01 ? 4 : 6).format(amount);
   };
-  /** Pico-USD a token, as people say it: for a million tokens. A price in another currency is said in that, as it was agreed. */
-  const price = (pico: number, of = 'USD') =>
-    of === 'USD' ? moneyBy(4).format((pico / 1e6) * factor) : cash(pico / 1e6, of);
+  /** Pico-USD a token, as people say it: for a million tokens, in the currency that the reader has chosen. */
+  const price = (pico: number) => moneyBy(4).format((pico / 1e6) * factor);
   /** An amount of any currency, as it is written there; small ones with as many digits as tell them from nothing. */
   const cash = (amount: number, of: string) => {
     const digits = amount === 0 || amount >= 1 ? 2 : amount >= 0.01 ? 4 : 8;

@@ -21,6 +21,14 @@ export function isEach(part: Part): boolean {
   return EACH.includes(part.kind);
 }
 
+/** What the prompt cache costs, for which lists have columns. */
+export function cached(price: Pick<Price, 'cache_read' | 'cache_write'>): Part[] {
+  return (['cache_read', 'cache_write'] as const).flatMap((kind) => {
+    const pico = price[kind];
+    return pico == null ? [] : [{ kind, pico }];
+  });
+}
+
 /** The amounts that no column has. */
 export function parts(price: Price): Part[] {
   const more = price.more;

@@ -2,11 +2,11 @@ import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { currencyOf } from './cost';
 import { useFormat } from './format';
-import { isEach, type Part, parts } from './price';
+import { cached, isEach, type Part, parts } from './price';
 import { dayNames, type Hours, hoursOf } from './week';
 
 type Price = Schemas['Price'];
-type Ways = { input?: number | null; output?: number | null; per_unit?: number | null };
+type Ways = Price | Schemas['PriceTier'];
 
 /** Steps by the prompt's length, prices that hold from a date on, and what isn't plain input and output. */
 export function PriceMore({ price }: { price: Price }) {
@@ -15,13 +15,14 @@ export function PriceMore({ price }: { price: Price }) {
   const currency = currencyOf(price);
   const rate = (pico: number | null | undefined) => (pico == null ? '–' : format.perMillion(pico, currency));
   const each = (pico: number) => t('cost.each', { price: format.cash(pico / 1e12, currency) });
-  const say = (it: Ways) =>
-    it.input == null && it.output == null && it.per_unit != null
-      ? each(it.per_unit)
-      : `${rate(it.input)} / ${rate(it.output)}`;
   const part = (it: Part) => {
     const name = `${t(`request.kind.${it.kind}`)}${it.of ? ` (${it.of})` : ''}`;
     return `${name}: ${isEach(it) ? each(it.pico) : t('cost.perMillion', { price: rate(it.pico) })}`;
+  };
+  // No column says anything of these: all of it is said here.
+  const say = (it: Ways) => {
+    const ways = it.input == null && it.output == null ? [] : [`${rate(it.input)} / ${rate(it.output)}`];
+    return [...ways, ...[...cached(it), ...parts(it)].map(part)].join('; ') || '–';
   };
   const during = ({ days, from, to }: Hours) =>
     `${days.length === 7 ? t('price.daily') : dayNames(days, i18n.language)} ${from}–${to}`;
@@ -38,5 +39,5 @@ export function PriceMore({ price }: { price: Price }) {
       t('price.during', { times: hoursOf(it.times).map(during).join('; '), price: say(it.price) }),
     ),
   ];
-  return lines.length === 0 ? '–' : lines.map((line) => <div key={line}>{line}</div>);
+  return lines.length === 0 ? '–' : lines.map((line, index) => <div key={`${index} ${line}`}>{line}</div>);
 }

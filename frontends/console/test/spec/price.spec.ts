@@ -10,7 +10,8 @@ test('a price is shown in its own currency with its steps and dates, and one by 
   const names = ['price-yuan', 'price-picture', 'price-none'];
   const id = (await world.api.post('/api/v1/channels', { ...made, declared: { ...made.declared, models: names } })).id;
   try {
-    const dearer = { input: 10_000_000, output: 20_000_000 };
+    const dearer = { input: 10_000_000, output: 20_000_000, cache_read: 1_000_000 };
+    const bySize = { more: { units: [{ size: '1024x1024', per_unit: 80_000_000_000 }] } };
     const yuan = {
       input: 7_200_000,
       output: 14_400_000,
@@ -23,7 +24,7 @@ test('a price is shown in its own currency with its steps and dates, and one by 
     };
     const models = [
       { group: 'price-yuan', upstream: 'a', price: yuan },
-      { group: 'price-picture', upstream: 'b', price: { per_unit: 40_000_000_000 } },
+      { group: 'price-picture', upstream: 'b', price: { per_unit: 40_000_000_000, more: { changes: [{ from: Date.now() + 30 * DAY, price: bySize }] } } },
       { group: 'price-none', upstream: 'c' },
     ];
     const patched = await world.api.ask('PATCH', `/api/v1/channels/${id}`, { models });
@@ -36,6 +37,7 @@ test('a price is shown in its own currency with its steps and dates, and one by 
     await expect(row('price-yuan')).toContainText('¥7.20');
     await expect(row('price-yuan')).toContainText('Audio in: ¥3.00 / 1M');
     await expect(row('price-picture')).toContainText('Units: $0.04 each');
+    await expect(row('price-picture')).toContainText(/from .+: Units \(1024x1024\): \$0\.08 each/);
     await expect(row('price-picture')).not.toContainText('unpriced');
     await expect(row('price-none')).toContainText('unpriced');
 
@@ -46,7 +48,7 @@ test('a price is shown in its own currency with its steps and dates, and one by 
     await expect(line).toContainText('CNY');
     const prices = page.getByRole('table', { name: 'Prices', exact: true });
     await expect(prices).toContainText('¥14.40');
-    await expect(prices).toContainText('above 200K tokens: ¥10.00 / ¥20.00');
+    await expect(prices).toContainText('above 200K tokens: ¥10.00 / ¥20.00; Input from cache: ¥1.00 / 1M');
     await expect(prices).toContainText(/from .+: ¥10\.00 \/ ¥20\.00/);
     await expect(prices).not.toContainText('$');
 
