@@ -226,6 +226,7 @@ function KeyFirst({ use }: { use: (key: string) => void }) {
                 {t('playground.makeIt')}
               </Button>
             </span>
+            {!group && namesGroup(me) && <p className="quiet">{t('playground.groupFirst')}</p>}
           </Card>
         )}
         <Card title={t('playground.paste')}>

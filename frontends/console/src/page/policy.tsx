@@ -265,6 +265,8 @@ function Write(props: {
   }, [draft.text]);
   const path = { policy: props.name };
   const { note: _, ...attached } = draft;
+  // One that is stored is replayed where it stands, also when that is there no more, or a file says it.
+  const tried = before ? { text: draft.text, on_error: draft.on_error } : attached;
   const sample = props.write ? { ...attached, text: asked } : undefined;
   const check = useQuery({
     queryKey: ['policy-check', props.name, asked, draft.group, draft.organization, draft.key],
@@ -341,18 +343,16 @@ function Write(props: {
         </div>
       )}
       <PolicyTry policy={props.name} draft={sample} />
-      {may(me, 'super') && <PolicyReplay draft={{ ...attached, name: props.name }} />}
+      {may(me, 'super') && <PolicyReplay draft={{ ...tried, name: props.name }} />}
     </div>
   );
 }
 
 /** Whose calls a policy steers, by name, for whoever may read it. */
 function Stands({ organization, group, key }: Whose) {
-  const { t } = useTranslation();
   if (key) return <Named of="keys" id={key} />;
   if (group) return <Named of="groups" id={group} />;
-  if (organization) return <Named of="organizations" id={organization} />;
-  return <span>{t('policy.everybody')}</span>;
+  return organization ? <Named of="organizations" id={organization} /> : null;
 }
 
 /** Whose calls it steers: chosen for the first version, and as it was from then on. */

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { fieldOf } from './field';
 
-const NAMES = [['routing.retries'], ['alias'], ['limits'], ['models'], ['models', 0, 'group'], ['expires']];
+const NAMES = [
+  ['routing.retries'],
+  ['alias'],
+  ['limits'],
+  // A list's first field may come before the list's own.
+  ['models', 0, 'group'],
+  ['models'],
+  ['expires'],
+];
 
 test.each([
   ['alias', ['alias']],
@@ -9,6 +17,7 @@ test.each([
   ['routing.retries', ['routing.retries']],
   ['limits', ['limits']],
   ['limits.spend.day', ['limits']],
+  ['models', ['models']],
   ['models[0].group', ['models', 0, 'group']],
   ['models/1/price', ['models']],
   ['expires_at', ['expires']],

@@ -5,7 +5,7 @@ type Name = (string | number)[];
 /** `limits.spend.day`, `models[0].price` and the like as the path of whatever field of the form holds that; the nearest one. */
 export function fieldOf(param: string, names: Name[], other: Record<string, string> = {}): Name | undefined {
   // A field may have dots in its own name.
-  const own = names.find((name) => name[0] === param);
+  const own = param.includes('.') ? names.find((name) => name[0] === param) : undefined;
   if (own) return own;
   const [first = '', ...rest] = param.split(/[.[\]/]+/).filter(Boolean);
   const path = [other[first] ?? first, ...rest];
