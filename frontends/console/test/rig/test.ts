@@ -1,8 +1,9 @@
 // What every spec begins with: a world for each worker, and pages that are watched.
 
 import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import { Api } from './api.ts';
 import { type Running, startGateway } from './process.ts';
-import { build, type Role, type World } from './world.ts';
+import { build, PASSWORD, type Role, signIn, type World } from './world.ts';
 
 type Look = { language?: 'en' | 'zh'; colours?: 'light' | 'dark' };
 
@@ -13,6 +14,8 @@ type Fixtures = {
   visitor: (url: string) => Promise<Page>;
   /** A gateway of the story's own, which ends with it. */
   alone: () => Promise<Running>;
+  /** The first administrator of a gateway of one's own, made and signed in. */
+  begun: (gateway: Running) => Promise<{ api: Api; page: Page }>;
 };
 
 export const test = base.extend<Fixtures, { world: World }>({
@@ -50,6 +53,16 @@ export const test = base.extend<Fixtures, { world: World }>({
       return gateway;
     });
     for (const gateway of started) await gateway.stop();
+  },
+  begun: async ({ visitor }, use) => {
+    await use(async ({ url }) => {
+      const api = new Api(url);
+      await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
+      const page = await visitor(url);
+      const [name = '', value = ''] = (await signIn(url, 'super_admin')).split('=');
+      await page.context().addCookies([{ name, value, url }]);
+      return { api, page };
+    });
   },
   as: async ({ world, visitor }, use) => {
     await use(async (role, look = {}) => {

@@ -297,22 +297,12 @@ fallbacks:
 routing: {retries: 0, backoff: 1ms, backoff_max: 1ms}
 `;
 
-/** A gateway's first administrator, made and signed in. */
-async function begun(url: string, visitor: (url: string) => Promise<Page>) {
-  const api = new Api(url);
-  await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: PASSWORD });
-  const page = await visitor(url);
-  const [name = '', value = ''] = (await signIn(url, 'super_admin')).split('=');
-  await page.context().addCookies([{ name, value, url }]);
-  return { api, page };
-}
-
-test('where calls of a model go on to is drawn, and is where they went', async ({ visitor }) => {
+test('where calls of a model go on to is drawn, and is where they went', async ({ begun }) => {
   test.setTimeout(90_000);
   const upstream = await startUpstream();
   const gateway = await startGateway(CONFIG(upstream.url));
   try {
-    const { api, page } = await begun(gateway.url, visitor);
+    const { api, page } = await begun(gateway);
     await page.goto('/models');
     await page.getByRole('row').filter({ hasText: 'wobbly' }).getByRole('button').first().click();
     const graph = page.getByRole('list', { name: 'Where its calls go' });
@@ -331,11 +321,11 @@ test('where calls of a model go on to is drawn, and is where they went', async (
   }
 });
 
-test('what the file leaves unsaid and its settings are told in both languages, less what the database has seen to', async ({ visitor }) => {
+test('what the file leaves unsaid and its settings are told in both languages, less what the database has seen to', async ({ begun }) => {
   test.setTimeout(90_000);
   const gateway = await startGateway(CONFIG('http://127.0.0.1:9'));
   try {
-    const { api, page } = await begun(gateway.url, visitor);
+    const { api, page } = await begun(gateway);
     await page.goto('/system');
     await settled(page);
     const found = page.locator('.ant-card').filter({ has: page.getByText('Configuration findings') });

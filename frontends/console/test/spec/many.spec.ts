@@ -1,15 +1,11 @@
 // A gateway that has more of everything than a page of a list holds: all of it is there to be found.
 
 import { expect, settled, test } from '../rig/test.ts';
-import { Api } from '../rig/api.ts';
 import { UPSTREAM_KEY } from '../rig/process.ts';
-import { signIn } from '../rig/world.ts';
 
-test('the last of 130 channels and 105 organizations is listed, found and told of', async ({ visitor, alone }) => {
+test('the last of 130 channels and 105 organizations is listed, found and told of', async ({ begun, alone }) => {
   test.setTimeout(180_000);
-  const gateway = await alone();
-  const api = new Api(gateway.url);
-  await api.post('/api/v1/setup', { email: 'super_admin@example.com', password: 'walrus teapot octave 93' });
+  const { api, page } = await begun(await alone());
   const three = (index: number) => String(index).padStart(3, '0');
   const ids: string[] = [];
   for (let index = 0; index < 130; index++) {
@@ -21,9 +17,6 @@ test('the last of 130 channels and 105 organizations is listed, found and told o
   for (let index = 0; index < 105; index++)
     await api.post('/api/v1/organizations', { id: `org-${three(index)}`, alias: `Company ${three(index)}` });
 
-  const page = await visitor(gateway.url);
-  const [name = '', value = ''] = (await signIn(gateway.url, 'super_admin')).split('=');
-  await page.context().addCookies([{ name, value, url: gateway.url }]);
   await page.goto('/channels');
   await settled(page);
   await expect(page.getByText('130 in all')).toBeVisible();
