@@ -104,7 +104,7 @@ mod tests {
             ("sk-9b1e6c40f2a74d0c8e35", "", &["*"]),
         ] {
             let text = format!("version: 1\n{cors}\n");
-            let config = Some(ConfigText { path: "test.yaml".to_owned(), text });
+            let config = Some(ConfigText { path: "file".to_owned(), text });
             let options = Options {
                 config,
                 variables: Arc::new(|_| None),
