@@ -257,13 +257,14 @@ function Change() {
   );
 }
 
-/** The way back to the first step. */
+/** The way back to the first step; whoever takes it goes on to the same page. */
 function Leave() {
   const { t } = useTranslation();
+  const [query] = useSearchParams();
   const client = useQueryClient();
   return (
     <Link
-      to="/login"
+      to={first(query, false)}
       onClick={() => {
         void api.DELETE('/api/v1/session').finally(() => client.setQueryData(SESSION, null));
       }}

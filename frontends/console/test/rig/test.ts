@@ -13,7 +13,7 @@ type Fixtures = {
   /** A page of somebody who isn't, of any gateway. */
   visitor: (url: string) => Promise<Page>;
   /** A gateway of the story's own, which ends with it. */
-  alone: () => Promise<Running>;
+  alone: (...how: Parameters<typeof startGateway>) => Promise<Running>;
   /** The first administrator of a gateway of one's own, made and signed in. */
   begun: (gateway: Running) => Promise<{ api: Api; page: Page }>;
 };
@@ -47,8 +47,8 @@ export const test = base.extend<Fixtures, { world: World }>({
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures' names from the pattern
   alone: async ({}, use) => {
     const started: Running[] = [];
-    await use(async () => {
-      const gateway = await startGateway();
+    await use(async (...how) => {
+      const gateway = await startGateway(...how);
       started.push(gateway);
       return gateway;
     });

@@ -270,7 +270,7 @@ async function apart(page: Page): Promise<number> {
 }
 
 /**
- * How long a piece of work takes, the middle one of nine, that is such as pages are made of: texts are made and read, and rows are
+ * How long a piece of work takes, the quickest of nine, that is such as pages are made of: texts are made and read, and rows are
  * laid out out of sight.
  */
 async function piece(): Promise<number> {
@@ -291,7 +291,8 @@ async function piece(): Promise<number> {
     table.remove();
     await new Promise((next) => setTimeout(next));
   }
-  return all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? Number.NaN;
+  // What else the machine does only adds to it.
+  return Math.min(...all);
 }
 
 /** The tasks of the page's own thread. */
