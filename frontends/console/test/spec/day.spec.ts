@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
 import { Api } from '../rig/api.ts';
-import { startGateway, startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
+import { startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel, person, recorded, signIn } from '../rig/world.ts';
 
@@ -221,7 +221,16 @@ test('a second step is turned on, asked for at the next sign-in, and opened by a
     await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
     await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   };
+  // The way back from the second step leads where the first one would have.
   await away();
+  await page.goto('/account?tab=way');
+  await expect(page.getByLabel('Six-digit code')).toBeVisible();
+  await page.getByRole('link', { name: 'Sign in as somebody else' }).click();
+  await expect(page).toHaveURL(/next=%2Faccount/);
+  await page.goto('/login');
+  await page.getByLabel('E-mail address or user id').fill('careful@example.com');
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await page.getByLabel('Six-digit code').fill('000000');
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByRole('alert')).toContainText("The code isn't right", { ignoreCase: true });
@@ -297,10 +306,10 @@ fallbacks:
 routing: {retries: 0, backoff: 1ms, backoff_max: 1ms}
 `;
 
-test('where calls of a model go on to is drawn, and is where they went', async ({ begun }) => {
+test('where calls of a model go on to is drawn, and is where they went', async ({ begun, alone }) => {
   test.setTimeout(90_000);
   const upstream = await startUpstream();
-  const gateway = await startGateway(CONFIG(upstream.url));
+  const gateway = await alone(CONFIG(upstream.url));
   try {
     const { api, page } = await begun(gateway);
     await page.goto('/models');
@@ -317,34 +326,30 @@ test('where calls of a model go on to is drawn, and is where they went', async (
     await settled(page);
     await expect(page.getByRole('list', { name: 'Why it went there' })).toContainText('gpt-4o-mini');
   } finally {
-    await Promise.all([gateway.stop(), upstream.stop()]);
+    await upstream.stop();
   }
 });
 
-test('what the file leaves unsaid and its settings are told in both languages, less what the database has seen to', async ({ begun }) => {
+test('what the file leaves unsaid and its settings are told in both languages, less what the database has seen to', async ({ begun, alone }) => {
   test.setTimeout(90_000);
-  const gateway = await startGateway(CONFIG('http://127.0.0.1:9'));
-  try {
-    const { api, page } = await begun(gateway);
-    await page.goto('/system');
-    await settled(page);
-    const found = page.locator('.ant-card').filter({ has: page.getByText('Configuration findings') });
-    await expect(found).toContainText('no channel of this file serves `nobody`');
-    await page.getByText('Routing', { exact: true }).click();
-    const main = page.locator('main');
-    await expect(main).toContainText(/Benched for.*30 s/);
-    await expect(main).toContainText(/A call within.*15 min/);
-    await page.getByRole('button', { name: '中文' }).click();
-    await expect(main).toContainText('文件中没有渠道提供 `nobody`：`wobbly` 在该处没有可用的备用模型');
-    await expect(main).toContainText('请按下例声明该模型，或通过 API 创建，或删除该备用');
-    await expect(main).toContainText(/冷却时长.*30秒/);
-    const declared = { name: 'Somebody', provider: 'openai', url: 'http://127.0.0.1:9/v1', models: ['nobody'] };
-    await api.post('/api/v1/channels', { declared, secret: UPSTREAM_KEY });
-    await page.reload();
-    await settled(page);
-    await expect(main).toContainText('渠道 `Broad` 上的 `wobbly` 没有价格');
-    await expect(main).not.toContainText('文件中没有渠道提供');
-  } finally {
-    await gateway.stop();
-  }
+  const gateway = await alone(CONFIG('http://127.0.0.1:9'));
+  const { api, page } = await begun(gateway);
+  await page.goto('/system');
+  await settled(page);
+  const found = page.locator('.ant-card').filter({ has: page.getByText('Configuration findings') });
+  await expect(found).toContainText('no channel of this file serves `nobody`');
+  await page.getByText('Routing', { exact: true }).click();
+  const main = page.locator('main');
+  await expect(main).toContainText(/Benched for.*30 s/);
+  await expect(main).toContainText(/A call within.*15 min/);
+  await page.getByRole('button', { name: '中文' }).click();
+  await expect(main).toContainText('文件中没有渠道提供 `nobody`：`wobbly` 在该处没有可用的备用模型');
+  await expect(main).toContainText('请按下例声明该模型，或通过 API 创建，或删除该备用');
+  await expect(main).toContainText(/冷却时长.*30秒/);
+  const declared = { name: 'Somebody', provider: 'openai', url: 'http://127.0.0.1:9/v1', models: ['nobody'] };
+  await api.post('/api/v1/channels', { declared, secret: UPSTREAM_KEY });
+  await page.reload();
+  await settled(page);
+  await expect(main).toContainText('渠道 `Broad` 上的 `wobbly` 没有价格');
+  await expect(main).not.toContainText('文件中没有渠道提供');
 });

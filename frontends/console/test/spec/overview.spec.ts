@@ -1,38 +1,33 @@
 // What the overview leads to: the first steps where there is nothing, and limits before they are hit.
 
 import { Api } from '../rig/api.ts';
-import { startGateway } from '../rig/process.ts';
 import { createHash } from 'node:crypto';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel } from '../rig/world.ts';
 
 const PASSWORD = 'walrus teapot octave 93';
 
-test('an empty installation says what to do first, and marks what is done', async ({ visitor, world }) => {
+test('an empty installation says what to do first, and marks what is done', async ({ visitor, world, alone }) => {
   // With the channel for a first try, which is nobody's doing.
-  const gateway = await startGateway('version: 1\n');
-  try {
-    const api = new Api(gateway.url);
-    await api.post('/api/v1/setup', { email: 'first@example.com', password: PASSWORD });
-    const page = await visitor(gateway.url);
-    await page.goto('/overview');
-    await page.getByLabel('E-mail address or user id').fill('first@example.com');
-    await page.getByLabel('Password').fill(PASSWORD);
-    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-    const steps = page.locator('.first > li');
-    await expect(steps).toHaveCount(5);
-    await expect(page.locator('[aria-current=step]')).toContainText('Create a channel');
-    await api.post('/api/v1/channels', channel('One', world.upstream.url));
-    await api.post('/api/v1/groups', { alias: 'Team', limits: { total_tokens: { day: '1M' } } });
-    await page.reload();
-    await expect(steps.nth(0)).toContainText('done');
-    await expect(steps.nth(1)).toContainText('done');
-    await expect(page.locator('[aria-current=step]')).toContainText('Invite somebody');
-    await page.getByRole('link', { name: 'Create a key' }).click();
-    await expect(page.getByRole('dialog', { name: 'New key' })).toBeVisible();
-  } finally {
-    await gateway.stop();
-  }
+  const gateway = await alone('version: 1\n');
+  const api = new Api(gateway.url);
+  await api.post('/api/v1/setup', { email: 'first@example.com', password: PASSWORD });
+  const page = await visitor(gateway.url);
+  await page.goto('/overview');
+  await page.getByLabel('E-mail address or user id').fill('first@example.com');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  const steps = page.locator('.first > li');
+  await expect(steps).toHaveCount(5);
+  await expect(page.locator('[aria-current=step]')).toContainText('Create a channel');
+  await api.post('/api/v1/channels', channel('One', world.upstream.url));
+  await api.post('/api/v1/groups', { alias: 'Team', limits: { total_tokens: { day: '1M' } } });
+  await page.reload();
+  await expect(steps.nth(0)).toContainText('done');
+  await expect(steps.nth(1)).toContainText('done');
+  await expect(page.locator('[aria-current=step]')).toContainText('Invite somebody');
+  await page.getByRole('link', { name: 'Create a key' }).click();
+  await expect(page.getByRole('dialog', { name: 'New key' })).toBeVisible();
 });
 
 test('figures, budgets and channels are those of the server', async ({ as, world }) => {

@@ -1,7 +1,6 @@
 // Who isn't anybody yet: an account where the configuration lets people make one, and no word of it elsewhere; and who is invited.
 
 import { Api } from '../rig/api.ts';
-import { startGateway } from '../rig/process.ts';
 import { expect, test } from '../rig/test.ts';
 
 const PASSWORD = 'walrus teapot octave 93';
@@ -13,56 +12,52 @@ auth:
   registration: {email_domains: [corp.example], organization: acme, group: research, role: user}
 `;
 
-test('somebody makes an account, in either language', async ({ visitor }) => {
-  const gateway = await startGateway(OPEN);
-  try {
-    await new Api(gateway.url).post('/api/v1/setup', { email: 'root@example.com', password: PASSWORD });
-    const page = await visitor(gateway.url);
-    await page.goto('/login?next=%2Faccount');
-    await page.getByRole('link', { name: 'No account yet? Create one' }).click();
-    await expect(page.getByRole('heading', { name: 'Create an account' })).toBeVisible();
-    const fill = async (email: string, again = PASSWORD) => {
-      await page.getByLabel('Your e-mail address').fill(email);
-      await page.getByLabel('Your name (optional)').fill('Ada');
-      await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
-      await page.getByLabel('Repeat the password').fill(again);
-      await page.getByRole('button', { name: 'Create the account' }).click();
-    };
+test('somebody makes an account, in either language', async ({ visitor, alone }) => {
+  const gateway = await alone(OPEN);
+  await new Api(gateway.url).post('/api/v1/setup', { email: 'root@example.com', password: PASSWORD });
+  const page = await visitor(gateway.url);
+  await page.goto('/login?next=%2Faccount');
+  await page.getByRole('link', { name: 'No account yet? Create one' }).click();
+  await expect(page.getByRole('heading', { name: 'Create an account' })).toBeVisible();
+  const fill = async (email: string, again = PASSWORD) => {
+    await page.getByLabel('Your e-mail address').fill(email);
+    await page.getByLabel('Your name (optional)').fill('Ada');
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+    await page.getByLabel('Repeat the password').fill(again);
+    await page.getByRole('button', { name: 'Create the account' }).click();
+  };
 
-    await test.step('what is refused is said, and nothing is lost', async () => {
-      await fill('ada@corp.example', 'another teapot 93 walrus');
-      await expect(page).toHaveURL(/register=1/);
-      await fill('ada@elsewhere.example');
-      await expect(page.getByRole('alert')).toContainText(/with such an address nobody registers here/i);
-      await fill('root@example.com');
-      await expect(page.getByRole('alert')).toContainText(/with such an address nobody registers here/i);
-      await expect(page.getByLabel('Your name (optional)')).toHaveValue('Ada');
-    });
+  await test.step('what is refused is said, and nothing is lost', async () => {
+    await fill('ada@corp.example', 'another teapot 93 walrus');
+    await expect(page).toHaveURL(/register=1/);
+    await fill('ada@elsewhere.example');
+    await expect(page.getByRole('alert')).toContainText(/with such an address nobody registers here/i);
+    await fill('root@example.com');
+    await expect(page.getByRole('alert')).toContainText(/with such an address nobody registers here/i);
+    await expect(page.getByLabel('Your name (optional)')).toHaveValue('Ada');
+  });
 
-    await test.step('who may is signed in, and comes to where they were going', async () => {
-      await fill('ada@corp.example');
-      await expect(page).toHaveURL(/\/account/);
-      await expect(page.getByRole('heading', { name: 'My account' })).toBeVisible();
-    });
+  await test.step('who may is signed in, and comes to where they were going', async () => {
+    await fill('ada@corp.example');
+    await expect(page).toHaveURL(/\/account/);
+    await expect(page.getByRole('heading', { name: 'My account' })).toBeVisible();
+  });
 
-    await test.step('an address has one account', async () => {
-      const other = await visitor(gateway.url);
-      await other.addInitScript(() =>
-        localStorage.setItem('sluicegate.preference', JSON.stringify({ language: 'zh' })),
-      );
-      await other.goto('/login');
-      await other.getByRole('link', { name: '还没有账户？创建一个' }).click();
-      await other.locator('input[name=email]').fill('ada@corp.example');
-      await other.locator('input[name=password]').fill(PASSWORD);
-      await other.locator('input[name=again]').fill(PASSWORD);
-      await other.getByRole('button', { name: '创建账户' }).click();
-      await expect(other.getByRole('alert')).toContainText('该邮箱已有账户');
-      await other.getByRole('link', { name: '已有账户，去登录' }).click();
-      await expect(other.getByRole('heading', { name: '登录' })).toBeVisible();
-    });
-  } finally {
-    await gateway.stop();
-  }
+  await test.step('an address has one account', async () => {
+    const other = await visitor(gateway.url);
+    await other.addInitScript(() =>
+      localStorage.setItem('sluicegate.preference', JSON.stringify({ language: 'zh' })),
+    );
+    await other.goto('/login');
+    await other.getByRole('link', { name: '还没有账户？创建一个' }).click();
+    await other.locator('input[name=email]').fill('ada@corp.example');
+    await other.locator('input[name=password]').fill(PASSWORD);
+    await other.locator('input[name=again]').fill(PASSWORD);
+    await other.getByRole('button', { name: '创建账户' }).click();
+    await expect(other.getByRole('alert')).toContainText('该邮箱已有账户');
+    await other.getByRole('link', { name: '已有账户，去登录' }).click();
+    await expect(other.getByRole('heading', { name: '登录' })).toBeVisible();
+  });
 });
 
 test('where nobody registers, nothing speaks of it', async ({ visitor, world }) => {

@@ -2,7 +2,7 @@
 
 import type { Page } from '@playwright/test';
 import { Api } from '../rig/api.ts';
-import { startGateway, startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
+import { startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
 import { member, recorded, signIn } from '../rig/world.ts';
 
@@ -28,10 +28,10 @@ policies: [{name: policy_of_a_file_with_a_rather_long_name, script: "fn route(ca
 
 const ALL = ['/keys', '/groups', '/users', '/organizations', '/channels', '/models', '/policies', '/audit', '/usage?by=model&and=group', '/requests'];
 
-test('the worst rows of each list are as wide as its window, and break no word in its middle', async ({ visitor }) => {
+test('the worst rows of each list are as wide as its window, and break no word in its middle', async ({ visitor, alone }) => {
   test.setTimeout(300_000);
   const upstream = await startUpstream();
-  const gateway = await startGateway(CONFIG);
+  const gateway = await alone(CONFIG);
   try {
     const pages = await company(new Api(gateway.url), upstream.url);
     const page = await visitor(gateway.url);
@@ -59,7 +59,7 @@ test('the worst rows of each list are as wide as its window, and break no word i
       }
     }
   } finally {
-    await Promise.all([gateway.stop(), upstream.stop()]);
+    await upstream.stop();
   }
 });
 
