@@ -26,8 +26,8 @@ const SLOWER = 4;
 const FRAMES = 200;
 /** From the last work until it is seen, at most, in milliseconds. */
 const FRAME = 16;
-/** What {@link piece} takes on the machine that is meant, in milliseconds, before that one is slowed down: 1.3 times the least of 72 on a busy one. */
-const PIECE_MS = 33;
+/** What {@link piece} takes on the machine that is meant, in milliseconds, before that one is slowed down: 1.3 times the least of 36 on a busy one. */
+const PIECE_MS = 28;
 const SLOWEST = 3;
 
 const ms = (n: number) => `${Math.round(n)} ms`;
