@@ -118,6 +118,6 @@ test('work that takes long says so, and is stopped', async ({ as, world }) => {
   await expect(page.locator('main')).toContainText('4,000 of 10,000 calls');
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(bar).toHaveCount(0);
-  expect(told).toContain('DELETE');
+  await expect.poll(() => told).toContain('DELETE');
   await expect(page.getByRole('alert')).toHaveCount(0);
 });

@@ -18,8 +18,8 @@ test('a draft of a group is replayed for that group alone', async ({ as, world }
     const of = (group: string) => rows.find((it) => it.value === group);
     expect(of(world.own.group)?.replayed.denied).toBeGreaterThanOrEqual(2);
     const other = of(world.foreign.group);
-    expect(other?.recorded.denied).toBe(0);
-    expect(other?.replayed.denied).toBe(0);
+    expect(other).toBeDefined();
+    expect(other?.replayed.denied).toBe(other?.recorded.denied);
     // It stays where it is, and whoever may read it sees where.
     for (const role of ['super_admin', 'auditor'] as const) {
       const reader = await as(role);
