@@ -134,20 +134,23 @@ test('every page is there soon', async ({ as, world }) => {
   const { read } = await measured(page);
   const late: string[] = [];
   for (const path of pagesOf(world)) {
-    const loads: number[] = [];
+    const seen: { lcp: number; clock: number; work: number }[] = [];
+    const before = await apart(page);
     for (let load = 0; load < LOADS; load++) {
-      const { traced, result, slower } = await reckoned(page, async () => {
+      let lcp = Number.NaN;
+      const traced = await tracing(page, async () => {
         await page.goto(path);
         await settled(page);
         await page.waitForFunction(() => (window as unknown as { seen: Vitals }).seen.lcp > 0);
         // What is painted in the place of what was there a moment before is larger, perhaps.
         await page.waitForTimeout(200);
-        return read();
+        lcp = (await read()).lcp;
       });
-      const { clock, work } = spent(traced, { from: 0, length: result.lcp });
-      // What was waited for takes as long on a slower machine; what was worked, so many times longer.
-      loads.push(result.lcp - clock + (SLOWER / slower) * work);
+      seen.push({ lcp, ...spent(traced, { from: 0, length: lcp }) });
     }
+    const slower = slowerBy(before, await apart(page));
+    // What was waited for takes as long on a slower machine; what was worked, so many times longer.
+    const loads = seen.map(({ lcp, clock, work }) => lcp - clock + (SLOWER / slower) * work);
     console.log(`LCP ${loads.map(ms).join(', ')} of ${path}, by the processor's time`);
     const p95 = percentile(loads, 0.95);
     if (!(p95 <= LCP_MS)) late.push(`${path}: ${ms(p95)}`);
@@ -251,13 +254,19 @@ async function reckoned<T>(page: Page, run: () => Promise<T>): Promise<{ traced:
     done = { result: await run() };
   });
   if (!done) throw new Error('nothing was run');
-  const took = (before + (await apart(page))) / 2;
-  const slower = Math.min(SLOWEST, Math.max(1, took / PIECE_MS));
-  if (slower > 1) console.log(`a piece of work in ${ms(took)}: a machine ${slower.toFixed(2)} times slower`);
+  const slower = slowerBy(before, await apart(page));
   return { traced, result: done.result, slower };
 }
 
-/** The same in a window of its own, which goes with it: a page draws no frames while another one of its window is before it. */
+/** How many times slower this machine was between two pieces of work. */
+function slowerBy(before: number, after: number): number {
+  const took = (before + after) / 2;
+  const slower = Math.min(SLOWEST, Math.max(1, took / PIECE_MS));
+  if (slower > 1) console.log(`a piece of work in ${ms(took)}: a machine ${slower.toFixed(2)} times slower`);
+  return slower;
+}
+
+/** How long a piece of work takes in a window of its own, which goes with it: a page draws no frames while another one of its window is before it. */
 async function apart(page: Page): Promise<number> {
   const context = await page.context().browser()?.newContext();
   if (!context) throw new Error('the page has no browser');
