@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::tool::Done;
+use crate::tool::{Done, disk_free};
 
 /// Steps so far and how they ended.
 #[derive(Default)]
@@ -17,9 +17,12 @@ impl Steps {
         let started = Instant::now();
         let done = work();
         let took = started.elapsed();
+        // A full disk fails whatever comes next, in words that don't name it.
+        let verdict = if done.is_ok() { "passed" } else { "FAILED" };
+        let free = disk_free().map(|free| format!("; {free} of disk are free")).unwrap_or_default();
         match &done {
-            Ok(()) => println!("=== {name}: passed in {:.1} s ===", took.as_secs_f64()),
-            Err(message) => println!("=== {name}: FAILED in {:.1} s: {message} ===", took.as_secs_f64()),
+            Ok(()) => println!("=== {name}: {verdict} in {:.1} s{free} ===", took.as_secs_f64()),
+            Err(message) => println!("=== {name}: {verdict} in {:.1} s{free}: {message} ===", took.as_secs_f64()),
         }
         let passed = done.is_ok();
         self.ended.push((name.to_owned(), took, done));

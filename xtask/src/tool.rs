@@ -83,6 +83,12 @@ pub(crate) fn scratch(name: &str) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
+/// What is free where cargo builds to, for people.
+pub(crate) fn disk_free() -> Option<String> {
+    let said = Tool::new("df").args(["-h", "--output=avail"]).args([target()]).output().ok()?;
+    said.lines().last().map(|line| line.trim().to_owned())
+}
+
 /// Whether a program is on the path.
 pub(crate) fn have(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();

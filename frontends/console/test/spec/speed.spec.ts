@@ -20,7 +20,7 @@ const INP_MS = 200;
 const CLS = 0.1;
 const FRAME_MS = 50;
 const RUNS = 3;
-const LOADS = 5;
+const LOADS = 3;
 /** The machine that is meant is so many times slower. */
 const SLOWER = 4;
 const FRAMES = 200;
