@@ -74,7 +74,12 @@ impl Ask {
         self.actor.may(area, Access::Read).is_ok()
     }
 
-    async fn take(req: &HttpRequest, payload: web::Payload, state: Arc<State>) -> Result<Self> {
+    async fn take(
+        req: &HttpRequest,
+        payload: web::Payload,
+        state: Arc<State>,
+        address: Address,
+    ) -> Result<Self> {
         let mut payload = payload.into_inner();
         // Who isn't known has nothing of theirs taken.
         let (caller, actor) = match Self::who(req, &state).await {
@@ -85,7 +90,9 @@ impl Ask {
             }
         };
         let body = state.body(req, &mut payload).await?;
-        refuse_parameters(req)?;
+        if address == Address::Read {
+            refuse_parameters(req)?;
+        }
         let actor = match req.headers().get(IF_MATCH) {
             None => actor,
             Some(value) => actor.having_seen(Some(Seen::parse(value.to_str().unwrap_or_default())?)),
@@ -658,14 +665,30 @@ where
     F: Fn(Ask) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
-    known(method, erased(handler))
+    known(method, erased(handler), Address::Read)
 }
 
-fn known(method: Method, handler: Handler<Ask>) -> Route {
+/// A route that isn't served, and says so whatever its address holds.
+pub fn unserved<F, Fut>(method: Method, handler: F) -> Route
+where
+    F: Fn(Ask) -> Fut + 'static,
+    Fut: Future<Output = Result<Done>> + 'static,
+{
+    known(method, erased(handler), Address::Any)
+}
+
+/// Whether what stands behind a path's `?` is looked at before the handler is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Address {
+    Read,
+    Any,
+}
+
+fn known(method: Method, handler: Handler<Ask>, address: Address) -> Route {
     web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
         let handler = Rc::clone(&handler);
         async move {
-            let done = match Ask::take(&req, payload, state.into_inner()).await {
+            let done = match Ask::take(&req, payload, state.into_inner(), address).await {
                 Ok(ask) => once::done(ask, handler).await,
                 Err(error) => Err(error),
             };

@@ -216,6 +216,11 @@ fn lists_of_names_are_bounded_before_anybody_is_looked_up() {
             ("/team/member_add", json!({"team_id": "t", "member": people})),
             ("/team/new", json!({"members_with_roles": people})),
             ("/team/new", json!({"members": names})),
+            (
+                "/api/v1/groups",
+                json!({"id": "g", "members": names.iter().map(|name| json!({"user": name})).collect::<Vec<_>>()}),
+            ),
+            ("/api/v1/users", json!({"id": "u", "role": "user", "groups": names})),
             ("/team/new", json!({"admins": names})),
             ("/user/new", json!({"teams": names})),
             ("/key/delete", json!({"keys": names})),
@@ -322,6 +327,8 @@ fn what_isnt_served_names_itself_to_whoever_is_known() {
             let message = error["message"].as_str().unwrap().to_owned();
             assert!(message.contains(&format!("`{method} {path}`")), "{message}");
             assert!(message.contains(route.why) && !route.why.is_empty(), "{name} doesn't say why");
+            let addressed = rig.ask(method, &format!("{path}?page=2&nonsense=1"), MASTER, &json!({})).await;
+            assert_eq!((addressed.status, addressed.text()), (501, answer.text()), "{name} with parameters");
         }
     });
 }

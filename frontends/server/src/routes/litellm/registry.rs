@@ -383,11 +383,11 @@ pub(super) fn unserved(served: &[Entry]) -> Vec<Entry> {
         .filter(|route| !is_served(route))
         .filter_map(|route| {
             let make: fn() -> actix_web::Route = match route.method {
-                Method::GET => || ask::route(Method::GET, refuse),
-                Method::POST => || ask::route(Method::POST, refuse),
-                Method::PUT => || ask::route(Method::PUT, refuse),
-                Method::PATCH => || ask::route(Method::PATCH, refuse),
-                Method::DELETE => || ask::route(Method::DELETE, refuse),
+                Method::GET => || ask::unserved(Method::GET, refuse),
+                Method::POST => || ask::unserved(Method::POST, refuse),
+                Method::PUT => || ask::unserved(Method::PUT, refuse),
+                Method::PATCH => || ask::unserved(Method::PATCH, refuse),
+                Method::DELETE => || ask::unserved(Method::DELETE, refuse),
                 _ => return None,
             };
             Some(Entry::plain(route.method, route.path, make))
