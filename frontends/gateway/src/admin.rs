@@ -392,13 +392,22 @@ impl Admin {
         }
     }
 
-    /// What was kept for users who are gone by these steps goes, too: piece by piece, and not in their transaction, so that nobody waits
-    /// for much. What is left of it when that fails is nobody's, and cleared for whoever is made under their id.
+    /// What was kept for users and groups that are gone by these steps goes, too: piece by piece, and not in their transaction, so that
+    /// nobody waits for much. What is left of it when that fails is nobody's, and cleared for whoever is made under their id.
     async fn forget_kept_of_gone(&self, steps: &[AuditedChange]) {
-        for change in steps.iter().flat_map(|step| &step.changes) {
-            let Change::DeleteUser(user) = change else { continue };
-            if let Err(error) = self.store().forget_kept_of_gone(user).await {
-                tracing::warn!(%user, %error, "what was kept for a user who was removed is still there, until it expires");
+        for AuditedChange { changes, event } in steps {
+            for change in changes {
+                let done = match (change, &event.organization) {
+                    (Change::DeleteUser(user), _) => self.store().forget_kept_of_gone(user).await,
+                    (Change::DeleteGroup(group), Some(organization)) => {
+                        self.store().forget_kept_of_gone_group(organization, group).await
+                    }
+                    _ => continue,
+                };
+                if let Err(error) = done {
+                    let of = &event.target;
+                    tracing::warn!(%of, %error, "what was kept for who was removed is still there, until it expires");
+                }
             }
         }
     }

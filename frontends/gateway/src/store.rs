@@ -490,6 +490,9 @@ pub trait Store: RecordStore {
     /// The same of a user who is gone: nothing of somebody who has been made under their id since.
     async fn forget_kept_of_gone(&self, user: &UserId) -> Result<()>;
 
+    /// The same of what keys of a group made that belonged to no user: nothing while there is a group of its id.
+    async fn forget_kept_of_gone_group(&self, organization: &OrganizationId, group: &GroupId) -> Result<()>;
+
     /// Forgets a response; whether there was one.
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool>;
 

@@ -93,8 +93,8 @@ use response::{
     conversations_are_kept_in_the_order_of_what_was_said, conversations_of_an_owner_are_bounded,
     conversations_of_any_length_are_read_page_by_page, responses_are_kept_for_their_owner_and_in_their_order,
     what_a_user_made_as_a_caller_is_forgotten_without_anybody_elses,
-    what_became_of_a_response_takes_its_place, what_was_kept_for_a_user_goes_with_them,
-    who_works_on_a_response_is_known_to_all,
+    what_became_of_a_response_takes_its_place, what_was_kept_for_a_group_goes_with_it,
+    what_was_kept_for_a_user_goes_with_them, who_works_on_a_response_is_known_to_all,
 };
 
 contract! {
@@ -109,6 +109,7 @@ contract! {
     of_namesakes_none_is_taken_for_the_one_that_was_meant,
     what_something_names_isnt_removed,
     what_was_kept_for_a_user_goes_with_them,
+    what_was_kept_for_a_group_goes_with_it,
     channels_and_settings_are_kept,
     records_are_appended_once,
     what_amends_a_record_is_no_further_call,

@@ -88,9 +88,10 @@ pub enum Change {
     PutOrganization(Organization, Expect),
     /// Removes an organization.
     DeleteOrganization(OrganizationId),
-    /// A group as it shall be.
+    /// A group as it shall be. A new one has nothing that was kept for one of its id.
     PutGroup(Group, Expect),
-    /// Removes a group, its memberships and its keys.
+    /// Removes a group, its memberships and its keys. What is kept for its keys goes by
+    /// [`forget_kept_of_gone_group`](super::Store::forget_kept_of_gone_group).
     DeleteGroup(GroupId),
     /// A user as they shall be. One who is new has no ways in that somebody of their id may have left and nothing that was kept for
     /// them, and of keys that are left it isn't known who had them in hand.

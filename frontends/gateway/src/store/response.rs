@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_core::{Caller, ChannelId, Timestamp};
+use sluicegate_core::{Caller, ChannelId, GroupId, OrganizationId, Timestamp};
 
 /// A response that is kept, with its request's own input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,11 @@ impl ResponseOwner {
             key.map(|id| id.as_str()),
         ];
         Self(list(&parts).into())
+    }
+
+    /// The owner of what keys of a group make that belong to no user.
+    pub fn of_group(organization: &OrganizationId, group: &GroupId) -> Self {
+        Self(list(&[Some(organization.as_str()), Some(group.as_str()), None, None]).into())
     }
 
     /// The user that it is, in whatever group. One whose id no database can hold is nobody.

@@ -671,6 +671,10 @@ impl Store for SqlStore {
         self.clear_kept(user, true).await
     }
 
+    async fn forget_kept_of_gone_group(&self, organization: &OrganizationId, group: &GroupId) -> Result<()> {
+        self.clear_kept_of_gone(&ResponseOwner::of_group(organization, group), group).await
+    }
+
     async fn forget_response(&self, owner: &ResponseOwner, id: &str, now: Timestamp) -> Result<bool> {
         self.delete_response(owner, id, now).await
     }

@@ -361,3 +361,37 @@ pub(super) async fn what_was_kept_for_a_user_goes_with_them(store: Arc<dyn Store
     assert_eq!(left(&mine).await, [false; 3]);
     assert_eq!(left(&others).await, [true; 3]);
 }
+
+pub(super) async fn what_was_kept_for_a_group_goes_with_it(store: Arc<dyn Store>) {
+    use sluicegate::store::{Change, Expect};
+    let put = |id: &str| Change::PutGroup(super::group(id, None, "o"), Expect::New);
+    let (of_group, of_member) = (owner("k1", None, Some("g")), owner("k2", Some("u"), Some("g")));
+    let of_other = owner("k3", None, Some("g2"));
+    let keep = async |owner: &ResponseOwner| {
+        store.keep_response(&kept(owner, "r", None, 100), &["i".to_owned()]).await.unwrap();
+        store.make_conversation(&conversation(owner, "c"), &[item("a")], MUCH).await.unwrap();
+    };
+    let left = async |owner: &ResponseOwner| {
+        [
+            store.response(owner, "r", at(50)).await.unwrap().is_some(),
+            store.response_of_item(owner, "i", at(50)).await.unwrap().is_some(),
+            store.kept_conversation(owner, "c", at(50)).await.unwrap().is_some(),
+        ]
+    };
+    super::apply(&*store, &[put("g"), put("g2")]).await.unwrap();
+    for owner in [&of_group, &of_member, &of_other] {
+        keep(owner).await;
+    }
+    let forget = async || store.forget_kept_of_gone_group(&"o".into(), &"g".into()).await.unwrap();
+    forget().await;
+    assert_eq!(left(&of_group).await, [true; 3], "the group is still there");
+    super::apply(&*store, &[Change::DeleteGroup("g".into())]).await.unwrap();
+    forget().await;
+    assert_eq!(left(&of_group).await, [false; 3]);
+    // A call that ended after the group was gone has left something; a group of its id has nothing of it.
+    keep(&of_group).await;
+    super::apply(&*store, &[put("g")]).await.unwrap();
+    assert_eq!(left(&of_group).await, [false; 3]);
+    // A member's own is the member's, in whatever group; another group's stays.
+    assert_eq!([left(&of_member).await, left(&of_other).await], [[true; 3]; 2]);
+}

@@ -7,7 +7,8 @@ use super::removed::{Along, Removed};
 use super::row::{Value, to_json};
 use super::{Session, Sql, SqlStore, condition, identity, policy};
 use crate::store::{
-    AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, SecretChange, folded_address,
+    AuditChain, AuditEvent, AuditedChange, Change, Expect, NewEvent, ResponseOwner, SecretChange,
+    folded_address,
 };
 
 /// Who changes, and when.
@@ -130,6 +131,11 @@ async fn apply(
             put(session, row, *expect, author).await
         }
         Change::PutGroup(it, expect) => {
+            if *expect == Expect::New {
+                // Of a group of this id that was before: its keys' content is nobody's who comes now.
+                let owner = ResponseOwner::of_group(&it.organization, &it.id);
+                identity::forget_content_of(session, &owner.0).await?;
+            }
             let row = Put {
                 table: "sg_group",
                 what: format!("group `{}`", it.id),

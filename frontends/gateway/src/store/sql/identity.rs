@@ -1,6 +1,6 @@
 //! Accounts, sessions and access tokens.
 
-use sluicegate_core::{Error, ErrorKind, Result, Role, Timestamp, User, UserId};
+use sluicegate_core::{Error, ErrorKind, GroupId, Result, Role, Timestamp, User, UserId};
 
 use super::change::Put;
 use super::directory::{STAMP, stored};
@@ -9,7 +9,9 @@ use super::row::{Row, to_json};
 use super::{Session as Connection, SqlStore, Value};
 use crate::admin::Actor;
 use crate::credential::KeyHash;
-use crate::store::{AccessToken, Account, Identity, Session, SessionFacts, Stored, StoredToken};
+use crate::store::{
+    AccessToken, Account, Identity, ResponseOwner, Session, SessionFacts, Stored, StoredToken,
+};
 
 const SESSION: &str = "hash, id, user_id, created_at, seen_at, expires_at, body";
 const TOKEN: &str = "created_at, used_at, body";
@@ -238,10 +240,16 @@ pub(super) async fn forget_caller(
 /// Removes the responses and conversations that are kept for a user, in whatever group.
 pub(super) async fn forget_content(connection: &mut dyn Connection, user: &UserId) -> Result<()> {
     for owner in owners_of(connection, user).await? {
-        for (table, _) in KEPT {
-            let sql = format!("DELETE FROM {table} WHERE owner = $1");
-            connection.execute(sql.into(), vec![owner.as_str().into()]).await?;
-        }
+        forget_content_of(connection, &owner).await?;
+    }
+    Ok(())
+}
+
+/// Removes the responses and conversations that are kept for an owner.
+pub(super) async fn forget_content_of(connection: &mut dyn Connection, owner: &str) -> Result<()> {
+    for (table, _) in KEPT {
+        let sql = format!("DELETE FROM {table} WHERE owner = $1");
+        connection.execute(sql.into(), vec![owner.into()]).await?;
     }
     Ok(())
 }
@@ -268,17 +276,28 @@ impl SqlStore {
     /// Removes the responses and conversations that are kept for a user, piece by piece, so that nobody waits for all of them;
     /// with `of_gone` only while there is no such user.
     pub(super) async fn clear_kept(&self, user: &UserId, of_gone: bool) -> Result<()> {
-        let unless = if of_gone { " AND NOT EXISTS (SELECT 1 FROM sg_user WHERE id = $2)" } else { "" };
         let owners = owners_of(&mut *self.database.read().await?, user).await?;
+        let unless = of_gone.then_some(("sg_user", user.as_str()));
+        self.clear_owners(&owners, unless).await
+    }
+
+    /// The same of what a group's keys made that belong to no user, while there is no such group.
+    pub(super) async fn clear_kept_of_gone(&self, owner: &ResponseOwner, group: &GroupId) -> Result<()> {
+        self.clear_owners(&[owner.0.to_string()], Some(("sg_group", group.as_str()))).await
+    }
+
+    /// Removes what is kept for these owners, unless the table has a row of this id.
+    async fn clear_owners(&self, owners: &[String], unless: Option<(&str, &str)>) -> Result<()> {
+        let condition =
+            unless.map(|(table, _)| format!(" AND NOT EXISTS (SELECT 1 FROM {table} WHERE id = $2)"));
+        let condition = condition.unwrap_or_default();
         for (owner, (table, id)) in owners.iter().flat_map(|owner| KEPT.map(|table| (owner, table))) {
             let sql = format!(
-                "DELETE FROM {table} WHERE owner = $1 AND ({id}) IN (SELECT {id} FROM {table} WHERE owner = $1 LIMIT {PIECE}){unless}"
+                "DELETE FROM {table} WHERE owner = $1 AND ({id}) IN (SELECT {id} FROM {table} WHERE owner = $1 LIMIT {PIECE}){condition}"
             );
             let mut args = vec![Value::from(owner.as_str())];
-            if of_gone {
-                args.push(user.as_str().into());
-            }
-            // BOUND: as many pieces as are kept for one user.
+            args.extend(unless.map(|(_, id)| Value::from(id)));
+            // BOUND: as many pieces as are kept for one owner.
             loop {
                 let mut session = self.database.begin().await?;
                 let gone = session.execute(sql.clone().into(), args.clone()).await?;
