@@ -22,7 +22,9 @@ impl Steps {
         let free = disk_free().map(|free| format!("; {free} of disk are free")).unwrap_or_default();
         match &done {
             Ok(()) => println!("=== {name}: {verdict} in {:.1} s{free} ===", took.as_secs_f64()),
-            Err(message) => println!("=== {name}: {verdict} in {:.1} s{free}: {message} ===", took.as_secs_f64()),
+            Err(message) => {
+                println!("=== {name}: {verdict} in {:.1} s{free}: {message} ===", took.as_secs_f64())
+            }
         }
         let passed = done.is_ok();
         self.ended.push((name.to_owned(), took, done));

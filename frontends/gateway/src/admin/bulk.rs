@@ -76,6 +76,17 @@ pub(super) fn check_count(count: usize, what: &str) -> Result<()> {
     }
 }
 
+/// Refuses more places in groups than one step makes.
+pub(super) fn check_places(field: &'static str, count: usize) -> Result<()> {
+    if count <= AT_ONCE {
+        return Ok(());
+    }
+    let message = format!(
+        "`{field}` names {count}, and {AT_ONCE} at most can be put into groups at once: add the others by POST /api/v1/memberships/bulk"
+    );
+    Err(invalid(field, message))
+}
+
 impl Actor {
     /// Who decided on a state by its tag, if one is given.
     pub(super) fn deciding_on(&self, etag: Option<&String>) -> Actor {

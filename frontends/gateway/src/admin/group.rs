@@ -20,7 +20,7 @@ use self::given::{read_member_limits, write_member_limits};
 pub use self::member::{MemberPatch, MemberView, NewMember};
 pub(super) use self::member::{member_role, placed_in};
 use super::access::{as_stored, both, check_id};
-use super::bulk::{Step, check_count, ids_done};
+use super::bulk::{Step, check_count, check_places, ids_done};
 use super::patch::{check_metadata, edit_limits, edit_metadata, patch_access};
 use super::seed::Seeds;
 use super::seen::etag;
@@ -243,6 +243,7 @@ impl Admin {
         check_ratio(actor, RATIO_ONE_PPM, price_ratio_ppm)?;
         check_metadata(&new.metadata)?;
         read_member_limits(&new.metadata)?;
+        check_places("members", new.members.len())?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,

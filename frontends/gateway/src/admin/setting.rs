@@ -1,6 +1,9 @@
 //! Settings that are changed while the gateway runs: what the file leaves out is kept in the database, as one thing with one tag.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use sluicegate_config::{
     HostSettings, Registration, SETTINGS, SaidBy, Setting, SettingKind, nearest, overlay,
@@ -21,9 +24,39 @@ const STORED: &str = "settings";
 const UNMADE: i64 = 0;
 
 /// A change to settings, by their names: null takes one back to what holds without it, one left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
 pub struct SettingsPatch(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for SettingsPatch {
+    /// Refuses a name that is there twice: one of its values would be passed over.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = Map<String, Value>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of settings by their names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+                let mut all = Map::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if all.contains_key(&name) {
+                        return Err(A::Error::custom(format!(
+                            "the setting `{name}` is there twice; give it once"
+                        )));
+                    }
+                    all.insert(name, value);
+                }
+                Ok(all)
+            }
+        }
+
+        from.deserialize_map(Names).map(Self)
+    }
+}
 
 /// The settings in force, and those that may be changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -337,5 +370,18 @@ fn area_of(setting: Setting) -> &'static str {
         // What is kept of calls, and what they cost.
         Some("retention" | "quotas" | "currencies") => "ledger",
         _ => "routing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_there_twice_is_refused() {
+        let read = |text: &str| serde_json::from_str::<SettingsPatch>(text).map(|it| it.0.len());
+        assert_eq!(read(r#"{"routing.retries": 1, "routing.cooldown_ms": null}"#).unwrap(), 2);
+        let error = read(r#"{"routing.retries": 1, "routing.retries": 2}"#).unwrap_err();
+        assert!(error.to_string().contains("`routing.retries` is there twice"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use sluicegate_core::{
 
 pub use self::bulk::{UserBulk, UserDeed};
 use super::access::{as_stored, both, check_id, check_limits};
-use super::bulk::Step;
+use super::bulk::{Step, check_places};
 use super::group::{Place, member_role, placed_in};
 use super::patch::{edit_limits, patch_access};
 use super::seed::Seeds;
@@ -160,6 +160,7 @@ impl Admin {
         if !actor.runs(&organization) || new.role > actor.role() {
             return Err(forbidden("make such users"));
         }
+        check_places("groups", new.groups.len() + new.places.len())?;
         let now = self.now();
         let id = match new.id {
             Some(id) => id,
