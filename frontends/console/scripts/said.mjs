@@ -1,4 +1,5 @@
-// Every sentence that the management service says, and every finding about a file, has its Chinese, and none is kept that nobody says any more.
+// Every sentence that the management service says, and every finding about a file or a policy, has its Chinese, and none is kept that nobody says
+// any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ const quoted = ['edit.rs', 'tenant.rs', 'tenant/route.rs', 'guardrail/finder.rs'
 );
 /** What the manual says of settings, and what is said of price lists to whoever runs a command. */
 const elsewhere = /\/(native\/(manual|schema|section\b.*)|price_file\b.*)\.rs$/;
+const policies = ['../../policy/src', '../gateway/src/script/watch.rs'];
 const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
 
 function sources(at) {
@@ -30,6 +32,8 @@ function sentences(files) {
       const said = text
         .replace(/\\\n\s*/g, '')
         .replaceAll('\\"', '"')
+        .replaceAll('\\\\', '\\')
+        .replace(/^; /, '')
         .replace(/\{\{|\}\}/g, (it) => (it === '{{' ? '\u0001' : '\u0002'))
         .replace(/\{[^{}]*\}/g, '{}')
         .replaceAll('\u0001', '{')
@@ -44,9 +48,9 @@ function sentences(files) {
   return found;
 }
 
-const { says, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
+const { says, beside, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
 const findings = [...configuration, ...quoted].flatMap(sources).filter((it) => !elsewhere.test(it));
-const said = sentences([...service.flatMap(sources), ...findings]);
+const said = sentences([...[...service, ...policies].flatMap(sources), ...findings]);
 const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);
 const problems = [];
 // What is wrong may be said apart from what to do about it.
@@ -59,13 +63,15 @@ for (const [text, file] of said) {
 for (const text of [...Object.keys(says), ...unseen]) {
   if (text.split(' ').length >= 3 && !known.has(text))
     problems.push(`server.zh.json: nothing says \`${text}\``);
+}
+for (const [text, chinese] of [...Object.entries(says), ...Object.entries(beside)]) {
   const holes = text.split('{}').length - 1;
-  const used = new Set([...(says[text] ?? '').matchAll(/\{(\d)\}/g)].map((it) => Number(it[1])));
-  if (says[text] && [...used].some((at) => at < 1 || at > holes))
-    problems.push(`server.zh.json: \`${says[text]}\` fills in what \`${text}\` hasn't`);
+  const used = [...chinese.matchAll(/\{(\d)\}/g)].map((it) => Number(it[1]));
+  if (used.some((at) => at < 1 || at > holes))
+    problems.push(`server.zh.json: \`${chinese}\` fills in what \`${text}\` hasn't`);
 }
 if (problems.length > 0) {
   console.error(problems.join('\n'));
   process.exit(1);
 }
-console.log(`${Object.keys(says).length} sentences of the server in Chinese`);
+console.log(`${Object.keys({ ...says, ...beside }).length} sentences of the server in Chinese`);

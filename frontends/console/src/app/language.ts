@@ -10,7 +10,8 @@ export type Language = 'en' | 'zh';
 async function fetchWords(language: Language): Promise<void> {
   if (i18next.hasResourceBundle(language, 'translation')) return;
   // What the server says is only needed once it has refused something.
-  if (language === 'zh') void import('../word/server.zh.json').then((it) => learn(it.default.says));
+  if (language === 'zh')
+    void import('../word/server.zh.json').then(({ default: it }) => learn({ ...it.says, ...it.beside }));
   i18next.addResourceBundle(language, 'translation', (await load[language]()).default);
 }
 

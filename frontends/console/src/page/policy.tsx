@@ -19,6 +19,7 @@ import { Page } from '../part/page';
 import { PickNamed, PickOrganization } from '../part/pick';
 import { Waiting } from '../part/plain';
 import { useFilter } from '../part/query';
+import { useTold } from '../part/said';
 import { PolicyReplay } from './policy_replay';
 import { PolicyTry } from './policy_try';
 import { PolicyVersions, Shadow } from './policy_version';
@@ -238,6 +239,7 @@ function Write(props: {
   saved: () => void;
 }) {
   const { t } = useTranslation();
+  const said = useTold();
   const me = useMe();
   const { message } = App.useApp();
   const client = useQueryClient();
@@ -288,8 +290,14 @@ function Write(props: {
     },
   });
   const findings = useMemo<Finding[]>(
-    () => [...(check.data?.diagnostics ?? []), ...(check.data?.tests.failures ?? [])],
-    [check.data],
+    () => [
+      ...(check.data?.diagnostics ?? []).map((it) => ({
+        ...it,
+        message: [it.message, it.remedy].filter(Boolean).map(said).join(t('why.colon')),
+      })),
+      ...(check.data?.tests.failures ?? []).map((it) => ({ ...it, message: said(it.message) })),
+    ],
+    [check.data, said, t],
   );
   return (
     <div className="stack">
@@ -408,6 +416,7 @@ function Attached({ place, fixed, change }: { place: Whose; fixed: boolean; chan
 
 function Checked({ check }: { check: Schemas['PolicyCheck'] | undefined }) {
   const { t } = useTranslation();
+  const said = useTold();
   // It stands where it will be: what is below it doesn't move.
   if (!check)
     return (
@@ -427,8 +436,8 @@ function Checked({ check }: { check: Schemas['PolicyCheck'] | undefined }) {
       <div role="status">
         {check.diagnostics.map((it) => (
           <p key={`${it.line} ${it.column} ${it.message}`}>
-            {t('policy.at', { line: it.line, column: it.column })} {it.message}
-            {it.remedy && ` – ${it.remedy}`}
+            {t('policy.at', { line: it.line, column: it.column })} {said(it.message)}
+            {it.remedy && ` – ${said(it.remedy)}`}
           </p>
         ))}
         <p style={{ margin: 0 }}>
@@ -439,7 +448,7 @@ function Checked({ check }: { check: Schemas['PolicyCheck'] | undefined }) {
         {failures.map((it) => (
           <p key={it.name} style={{ margin: '8px 0 0' }}>
             <strong className="mono">{it.name}</strong> {t('policy.at', { line: it.line, column: it.column })}{' '}
-            {it.message}
+            {said(it.message)}
           </p>
         ))}
       </div>

@@ -9,7 +9,7 @@ import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useChannelName } from '../part/name';
 import { Pick } from '../part/pick';
-import { chineseOf } from '../part/said';
+import { useTold } from '../part/said';
 
 type Values = {
   model: string;
@@ -22,8 +22,8 @@ type Values = {
 
 /** Without a draft, by what runs. */
 export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['NewPolicyVersion'] }) {
-  const { t, i18n } = useTranslation();
-  const said = (text: string) => (i18n.language === 'zh' && chineseOf(text)) || text;
+  const { t } = useTranslation();
+  const said = useTold();
   const channel = useChannelName();
   // Asked once, it is answered again as the text changes.
   const [asked, setAsked] = useState<{ values: Values; turn: number }>();
@@ -84,7 +84,7 @@ export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['
         {found && (
           <div className="stack">
             {found.denial ? (
-              <Alert type="error" showIcon title={found.denial.message} />
+              <Alert type="error" showIcon title={said(found.denial.message)} />
             ) : (
               <Alert
                 type="success"

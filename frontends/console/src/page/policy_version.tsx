@@ -9,6 +9,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure, useWords } from '../part/failure';
 import { useFormat } from '../part/format';
 import { useFilter } from '../part/query';
+import { useTold } from '../part/said';
 import { Code } from '../part/secret';
 import { Figures } from '../part/sums';
 
@@ -176,13 +177,14 @@ function between(diff: string | undefined): { from: number; to: number } | undef
 /** Why a version was taken back: by whom, unless they said more. */
 function Reason({ of }: { of: string | null | undefined }) {
   const { t } = useTranslation();
+  const said = useTold();
   const by = of?.match(/^by (.+)$/)?.[1];
   return by ? (
     <span>
       {t('policy.by')} <Author of={by} />
     </span>
   ) : (
-    <span>{of}</span>
+    <span>{of && said(of)}</span>
   );
 }
 
@@ -230,6 +232,7 @@ export function Shadow({ name, version, write }: { name: string; version: number
     queryFn: () => take(api.GET('/api/v1/policies/{policy}/shadow', { params: { path } })),
     refetchInterval: 5_000,
   });
+  const said = useTold();
   const it = query.data;
   if (!it) return query.error ? <Failure error={query.error} /> : <Skeleton active />;
   const end = () =>
@@ -242,6 +245,8 @@ export function Shadow({ name, version, write }: { name: string; version: number
         await client.invalidateQueries({ queryKey: ['policies'] });
       },
     });
+  const decided = (it: Schemas['PolicyDecision']) =>
+    it.denied ? <Tag color="error">{said(it.denied)}</Tag> : `${it.model ?? '–'} → ${it.channel ?? '–'}`;
   const share = (n: number) => format.percent(it.calls > 0 ? n / it.calls : 0);
   return (
     <div className="stack">
@@ -275,15 +280,11 @@ export function Shadow({ name, version, write }: { name: string; version: number
               render: (call) => <Link to={`/requests/${encodeURIComponent(call)}`}>{call}</Link>,
             },
             { title: t('request.when'), dataIndex: 'at', render: (at) => format.time(at) },
-            { title: t('shadow.before'), dataIndex: 'before', render: decision },
-            { title: t('shadow.after'), dataIndex: 'after', render: decision },
+            { title: t('shadow.before'), dataIndex: 'before', render: decided },
+            { title: t('shadow.after'), dataIndex: 'after', render: decided },
           ]}
         />
       </Card>
     </div>
   );
-}
-
-function decision(it: Schemas['PolicyDecision']) {
-  return it.denied ? <Tag color="error">{it.denied}</Tag> : `${it.model ?? '–'} → ${it.channel ?? '–'}`;
 }

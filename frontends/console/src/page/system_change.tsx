@@ -20,7 +20,7 @@ import {
 import { useConfirm } from '../part/confirm';
 import { useFormat } from '../part/format';
 import { Pick } from '../part/pick';
-import { chineseOf } from '../part/said';
+import { useTold } from '../part/said';
 import { Sheet } from '../part/sheet';
 import { SETTINGS } from './system_setting';
 
@@ -30,11 +30,10 @@ type Values = Record<string, unknown>;
 const SOURCES = { file: 'blue', database: 'green', default: undefined } as const;
 
 export function ChangeableSettings({ settings }: { settings: Settings }) {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
   const format = useFormat();
   const say = useSaid();
-  // The server speaks English.
-  const said = (text: string) => (i18n.language === 'zh' && chineseOf(text)) || text;
+  const said = useTold();
   const takeBack = useTakeBack(settings);
   const confirm = useConfirm();
   const named = (it: Changeable) => t(`changeable.of.${it.name.replaceAll('.', '_')}`);

@@ -5,7 +5,7 @@ import { Alert, Card, Tag } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { Failure } from '../part/failure';
-import { chineseOf } from '../part/said';
+import { useTold } from '../part/said';
 import { Code } from '../part/secret';
 
 type Finding = Schemas['Diagnostic'];
@@ -32,9 +32,8 @@ export function Findings() {
 }
 
 function Found({ finding: it }: { finding: Finding }) {
-  const { t, i18n } = useTranslation();
-  // The server speaks English.
-  const say = (text: string) => (i18n.language === 'en' ? text : (chineseOf(text) ?? text));
+  const { t } = useTranslation();
+  const say = useTold();
   return (
     <div style={{ padding: '6px 0', overflowWrap: 'anywhere' }}>
       <Tag color={COLOUR[it.severity]}>{t(`system.severity.${it.severity}`)}</Tag>

@@ -21,7 +21,7 @@ import { nonce } from '../app/nonce';
 import { usePreference } from '../app/preference';
 import { colours, complete, rhai } from './rhai';
 
-export type Finding = { line: number; column: number; message: string; remedy?: string };
+export type Finding = { line: number; column: number; message: string };
 
 type Props = { value: string; change?: (text: string) => void; findings?: Finding[]; label: string };
 
@@ -134,7 +134,7 @@ export default function Editor({ value, change, findings = [], label }: Props) {
         from,
         to: word?.to ?? line.to,
         severity: 'error',
-        message: it.remedy ? `${it.message}: ${it.remedy}` : it.message,
+        message: it.message,
       };
     });
     made.dispatch(setDiagnostics(made.state, all));

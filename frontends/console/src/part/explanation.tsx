@@ -7,6 +7,7 @@ import { useTranslation } from 'react-i18next';
 import { Link } from 'react-router';
 import { type Formats, type Metric, useFormat } from './format';
 import { Tag } from './plain';
+import { useTold } from './said';
 import { windowName } from './use';
 import { type Caller, useWhose, type Whose } from './whose';
 
@@ -48,6 +49,7 @@ type Words = {
   format: Formats;
   channel: (id: string) => string;
   whose: (scope: string) => Whose | undefined;
+  said: (text: string) => string;
 };
 
 type Props = { reasons: Reason[]; channel: (id: string) => string; caller?: Caller };
@@ -56,9 +58,10 @@ export function Explanation({ reasons, channel, caller }: Props) {
   const { t } = useTranslation();
   const format = useFormat();
   const whose = useWhose(caller);
+  const said = useTold();
   const tree = useMemo(() => branches(reasons), [reasons]);
   if (reasons.length === 0) return <p>{t('why.none')}</p>;
-  const words = { t, format, channel, whose };
+  const words = { t, format, channel, whose, said };
   return (
     <ol className="tree" aria-label={t('why.title')}>
       {tree.map((branch, index) => (
@@ -153,7 +156,7 @@ const text = (value: unknown) =>
   typeof value === 'string' ? value : value == null ? '' : JSON.stringify(value);
 
 function say(words: Words, it: Reason): Said {
-  const { t, format, channel } = words;
+  const { t, format, channel, said } = words;
   const name = channel(text(it.channel));
   switch (it.step) {
     case 'alias':
@@ -211,7 +214,7 @@ function say(words: Words, it: Reason): Said {
       return {
         mark: '›',
         text: t('why.policy', { policy: text(it.policy), hook: text(it.hook ?? 'route') }),
-        more: `${text(it.verdict)} · ${t('why.fuel', { fuel: format.whole(Number(it.fuel)) })}`,
+        more: `${said(text(it.verdict))} · ${t('why.fuel', { fuel: format.whole(Number(it.fuel)) })}`,
       };
     case 'limit':
       return limit(words, it);

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import words from '../word/server.zh.json';
 import { chineseOf, learn } from './said';
 
-beforeAll(() => learn(words.says));
+beforeAll(() => learn({ ...words.says, ...words.beside }));
 
 test.each([
   ['the user belongs to another organization than the key', '该用户与密钥不属于同一组织'],
@@ -33,6 +33,30 @@ test.each([
     'the environment variable `PORT` must be a port from 0 to 65535',
     '环境变量 `PORT` 须为 0 至 65535 的端口',
   ],
+  // A script's fault, and what to do about it.
+  ['there is no function `foo`; did you mean `fox`?', '没有函数 `foo`；是否想写 `fox`？'],
+  ["`admit` can't say `stop`: nothing has failed yet", '`admit` 中不能使用 `stop`：尚无失败'],
+  ['say it in `admit`, `route` or `on_error`', '请在 `admit`、`route` 或 `on_error` 中使用'],
+  ['end lines with LF or CRLF; in a text write `\\r`', '请以 LF 或 CRLF 结束各行；在文本中请写 `\\r`'],
+  [
+    'write `fn route(call) { … }` or `fn route(call, candidates) { … }`',
+    '请写 `fn route(call) { … }` 或 `fn route(call, candidates) { … }`',
+  ],
+  ["expecting ';' to terminate this statement", "缺少 ';'：用于结束该语句"],
+  ['line 3, column 4: nothing has a property `modle`', '第 3 行第 4 列：没有属性 `modle`'],
+  [
+    "the script can't be used:\npolicy `p`, line 2, column 1: `f` is a test, and tests aren't there when a call comes; give it another name\nelse",
+    '脚本无法使用：\n策略 `p`，第 2 行第 1 列：`f` 是测试，而调用到来时没有测试；请换一个名称\nelse',
+  ],
+  [
+    "`assert_first` doesn't hold; expected `b` first, came [a, b], excluded [c]",
+    '`assert_first` 不成立；预期 `b` 在首位，实为 [a, b]，排除 [c]',
+  ],
+  [
+    "`assert_model` doesn't hold; expected model `m`, came denied: `no; never`; tags [a]",
+    '`assert_model` 不成立；预期 模型 `m`，实为 拒绝：`no; never`；标签 [a]',
+  ],
+  ['nobody says this; nor this', undefined],
   ['nobody says this', undefined],
 ])('%s', (english, chinese) => {
   expect(chineseOf(english)).toBe(chinese);

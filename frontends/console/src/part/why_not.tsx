@@ -7,6 +7,7 @@ import type { Schemas } from '../api/client';
 import { may, useMe } from '../app/session';
 import { figures, type Reason } from './explanation';
 import { useFormat } from './format';
+import { useTold } from './said';
 import { windowName } from './use';
 import { useWhose } from './whose';
 import { BEFORE, WhyRefused } from './why_refused';
@@ -19,6 +20,7 @@ export function WhyNot({ record, reasons, channel }: Props) {
   const format = useFormat();
   const me = useMe();
   const whose = useWhose(record);
+  const said = useTold();
   if (record.outcome === 'ok') return null;
   const title = record.error
     ? t(`kind.${record.error}`, record.error)
@@ -42,14 +44,14 @@ export function WhyNot({ record, reasons, channel }: Props) {
   } else if (policy) {
     const name = String(policy.policy);
     parts.push(
-      t('why.policySaid', { policy: name, verdict: String(policy.verdict) }),
+      t('why.policySaid', { policy: name, verdict: said(String(policy.verdict)) }),
       may(me, 'readAll') && page(`/policies/${encodeURIComponent(name)}`, t('why.toPolicy')),
     );
   } else if (attempt) {
     const status = attempt.status ? `, ${t('test.status', { status: attempt.status })}` : '';
-    const said = t(`outcome.${attempt.outcome}`, attempt.outcome);
+    const how = t(`outcome.${attempt.outcome}`, attempt.outcome);
     parts.push(
-      t('why.lastTried', { name: channel(attempt.channel), said: `${said}${status}` }),
+      t('why.lastTried', { name: channel(attempt.channel), said: `${how}${status}` }),
       may(me, 'super') && page(`/channels/${encodeURIComponent(attempt.channel)}`, t('why.toChannel')),
     );
   } else if (out.length > 0) {
