@@ -98,7 +98,11 @@ export default function AuditPage() {
           title={t(verify.data.sound ? 'audit.sound' : 'audit.faulty', {
             count: verify.data.sound ? verify.data.events : verify.data.faulty,
           })}
-          description={verify.data.faults.map((it) => `${it.seq}: ${it.what}`).join(', ') || undefined}
+          description={
+            verify.data.faults
+              .map((it) => `${it.seq}${t('why.colon')}${t(`audit.fault.${it.what}`)}`)
+              .join('; ') || undefined
+          }
         />
       )}
       <div className="row" style={{ marginBottom: 12 }}>
