@@ -1,5 +1,5 @@
-// Every sentence that the management service says, and every finding about a file or a policy, has its Chinese, and none is kept that nobody says
-// any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
+// Every sentence that the management service says, every finding about a file or a policy, and what a translation of one
+// loses has its Chinese, and none is kept that nobody says any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,10 @@ const quoted = ['edit.rs', 'tenant.rs', 'tenant/route.rs', 'guardrail/finder.rs'
 /** What the manual says of settings, and what is said of price lists to whoever runs a command. */
 const elsewhere = /\/(native\/(manual|schema|section\b.*)|price_file\b.*)\.rs$/;
 const policies = ['../../policy/src', '../gateway/src/script/watch.rs'];
+const translations = '../../core/wire/src';
 const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
+
+const LITERAL = String.raw`"((?:[^"\\]|\\[\s\S])*)"`;
 
 function sources(at) {
   if (!statSync(at).isDirectory()) return [at];
@@ -23,12 +26,16 @@ function sources(at) {
     .filter((it) => it.endsWith('.rs'));
 }
 
+function codeOf(file) {
+  const [code = ''] = readFileSync(file, 'utf8').split('#[cfg(test)]\nmod tests');
+  return code.replace(/^\s*\/\/.*$/gm, '');
+}
+
 /** Texts of three words or more that begin as sentences of errors do; what is filled in is `{}`. */
-function sentences(files) {
+function sentences(files, take = codeOf) {
   const found = new Map();
   for (const file of files) {
-    const [code = ''] = readFileSync(file, 'utf8').split('#[cfg(test)]\nmod tests');
-    for (const [, text] of code.replace(/^\s*\/\/.*$/gm, '').matchAll(/"((?:[^"\\]|\\[\s\S])*)"/g)) {
+    for (const [, text] of take(file).matchAll(new RegExp(LITERAL, 'g'))) {
       const said = text
         .replace(/\\\n\s*/g, '')
         .replaceAll('\\"', '"')
@@ -48,9 +55,30 @@ function sentences(files) {
   return found;
 }
 
+/** Why something is lost stands in the call that notes it, or where what that call names gets its value. */
+function losses(files) {
+  const text = LITERAL.replace('((', '(?:(');
+  let inside = `(?:[^()"]|${text})*`;
+  for (let depth = 0; depth < 4; depth++) inside = `(?:[^()"]|${text}|\\(${inside}\\))*`;
+  const noted = new RegExp(`\\b(?:dropped|approximated)\\(${inside}\\)`, 'g');
+  const calls = (file) => codeOf(file).match(noted) ?? [];
+  const names = files.flatMap(calls).flatMap((it) => /(\w+)(?:\([^()]*\))?,?\s*\)$/.exec(it)?.[1] ?? []);
+  const named = [...new Set(names), 'beside_search'].join('|');
+  const given = new RegExp(
+    `\\b(?:let|const) (?:${named})\\b[^;]*;|\\bfn (?:${named})\\([\\s\\S]*?\\n}|for \\(\\w+, why\\) in [^{]*`,
+    'g',
+  );
+  const found = sentences(files, (file) => [...calls(file), ...(codeOf(file).match(given) ?? [])].join('\n'));
+  // Nothing is filled in there; what is, is an error.
+  return [...found].filter(([it]) => !it.includes('{}'));
+}
+
 const { says, beside, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
 const findings = [...configuration, ...quoted].flatMap(sources).filter((it) => !elsewhere.test(it));
-const said = sentences([...[...service, ...policies].flatMap(sources), ...findings]);
+const said = new Map([
+  ...sentences([...[...service, ...policies].flatMap(sources), ...findings]),
+  ...losses(sources(translations)),
+]);
 const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);
 const problems = [];
 // What is wrong may be said apart from what to do about it.

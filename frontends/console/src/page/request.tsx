@@ -8,9 +8,11 @@ import { Costs } from '../part/cost_table';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { lossIn } from '../part/loss';
 import { useChannelName } from '../part/name';
 import { Page } from '../part/page';
 import { backTo } from '../part/place';
+import { useTold } from '../part/said';
 import { Code } from '../part/secret';
 import { Waterfall } from '../part/waterfall';
 import { WhyNot } from '../part/why_not';
@@ -24,6 +26,7 @@ export default function RequestPage() {
   const { call = '' } = useParams();
   const format = useFormat();
   const channel = useChannelName();
+  const said = useTold();
   const query = useQuery({
     queryKey: ['records', 'one', call],
     queryFn: () => take(api.GET('/api/v1/records/{record}', { params: { path: { record: call } } })),
@@ -96,7 +99,7 @@ export default function RequestPage() {
         {(record.losses?.length ?? 0) > 0 && (
           <Card title={t('request.losses')}>
             {record.losses?.map((loss) => (
-              <div key={loss}>{loss}</div>
+              <div key={loss}>{lossIn(t, said, loss)}</div>
             ))}
           </Card>
         )}
