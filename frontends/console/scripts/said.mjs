@@ -1,4 +1,4 @@
-// Every sentence that the management service says, every finding about a file or a policy, and what a translation of one
+// Every sentence that the management service says, every finding about a file or a policy, why a call is refused, and what a translation of one
 // loses has its Chinese, and none is kept that nobody says any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -13,6 +13,7 @@ const quoted = ['edit.rs', 'tenant.rs', 'tenant/route.rs', 'guardrail/finder.rs'
 /** What the manual says of settings, and what is said of price lists to whoever runs a command. */
 const elsewhere = /\/(native\/(manual|schema|section\b.*)|price_file\b.*)\.rs$/;
 const policies = ['../../policy/src', '../gateway/src/script/watch.rs'];
+const refusals = ['../../core/src/decision.rs', '../gateway/src/guardrail.rs', '../gateway/src/guardrail'];
 const translations = '../../core/wire/src';
 const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
 
@@ -76,7 +77,7 @@ function losses(files) {
 const { says, beside, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
 const findings = [...configuration, ...quoted].flatMap(sources).filter((it) => !elsewhere.test(it));
 const said = new Map([
-  ...sentences([...[...service, ...policies].flatMap(sources), ...findings]),
+  ...sentences([...[...service, ...policies, ...refusals].flatMap(sources), ...findings]),
   ...losses(sources(translations)),
 ]);
 const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);

@@ -7,9 +7,11 @@ import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
 import { Explanation, type Reason } from '../part/explanation';
 import { Failure } from '../part/failure';
+import { useFormat } from '../part/format';
 import { useChannelName } from '../part/name';
 import { Pick } from '../part/pick';
 import { useTold } from '../part/said';
+import { localTimes } from '../part/time';
 
 type Values = {
   model: string;
@@ -24,6 +26,7 @@ type Values = {
 export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['NewPolicyVersion'] }) {
   const { t } = useTranslation();
   const said = useTold();
+  const { time } = useFormat();
   const channel = useChannelName();
   // Asked once, it is answered again as the text changes.
   const [asked, setAsked] = useState<{ values: Values; turn: number }>();
@@ -84,7 +87,7 @@ export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['
         {found && (
           <div className="stack">
             {found.denial ? (
-              <Alert type="error" showIcon title={said(found.denial.message)} />
+              <Alert type="error" showIcon title={localTimes(said(found.denial.message), time)} />
             ) : (
               <Alert
                 type="success"

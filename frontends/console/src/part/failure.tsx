@@ -23,7 +23,8 @@ export function useWords(): (error: Error) => string {
     if (error.status === 0) return t('failure.unreachable');
     const known = i18n.language === 'en' ? undefined : meaning(t, error);
     if (!known) return said;
-    return known.whole ? known.text : `${known.text} ${said}`;
+    const text = localTimes(known.text, time);
+    return known.whole ? text : `${text} ${said}`;
   };
 }
 
@@ -43,7 +44,7 @@ export function Failure({ error, again, meaning: here }: Props) {
   const said = localTimes(error.message, format.time);
   // The server speaks English. In another language what kind of failure it is comes first, and its words behind that.
   const known = api && i18n.language !== 'en' ? meaning(t, api) : undefined;
-  const kind = i18n.language === 'en' ? '' : (here ?? known?.text ?? '');
+  const kind = i18n.language === 'en' ? '' : (here ?? localTimes(known?.text ?? '', format.time));
   const title = api?.status === 0 ? t('failure.unreachable') : kind || said;
   const more = [
     kind && api?.status !== 0 && !(known?.whole && !here) ? said : '',

@@ -56,7 +56,20 @@ test.each([
     "`assert_model` doesn't hold; expected model `m`, came denied: `no; never`; tags [a]",
     '`assert_model` 不成立；预期 模型 `m`，实为 拒绝：`no; never`；标签 [a]',
   ],
+  // Why a call is refused.
+  [
+    'the requests limit of this key for any 5 hours is reached; it resets at 1970-01-01T00:00:00.000Z',
+    '此密钥的请求数限额（任意 5 小时）已满；将于 1970-01-01T00:00:00.000Z 重置',
+  ],
+  ['there is no guardrail `a` for this key: there are `b`, `c`', '此密钥没有护栏 `a`：可用的有 `b`, `c`'],
+  [
+    "the guardrail `g` refuses this: it can't be asked right now, and nothing passes without it",
+    '护栏 `g` 拒绝：目前无法询问它，而未经它检查的内容不予放行',
+  ],
+  ["`prefer` doesn't take 3 arguments here", '`prefer` 在此不接受 3 个参数'],
+  ["`m::f` doesn't take 1 argument", '`m::f` 不接受 1 个参数'],
   ['nobody says this; nor this', undefined],
+  ['nobody says this for 30 days', undefined],
   ['nobody says this', undefined],
 ])('%s', (english, chinese) => {
   expect(chineseOf(english)).toBe(chinese);
