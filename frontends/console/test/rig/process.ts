@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -60,10 +61,21 @@ export function startUpstream(): Promise<Running> {
   return started(child, /listening on (\S+)/, () => {});
 }
 
+/** A port that nobody listens at. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((done) => server.close(() => done()));
+  return port;
+}
+
 type Where = {
   /** Where its configuration and data are kept, also when it has ended. Else in a folder of its own, which goes with it. */
   folder?: string;
   env?: Record<string, string>;
+  /** Where it listens, if that has to be known before. */
+  port?: number;
 };
 
 /** The data of a gateway, in a folder of its own, with so many calls in its log and its sums. */
@@ -77,11 +89,11 @@ export function madeHistory(calls: number): string {
 /** A gateway that nobody administers yet, unless `folder` has one's data. */
 export function startGateway(
   config = 'version: 1\nserver: {demo_channel: false}\n',
-  { folder: kept, env }: Where = {},
+  { folder: kept, env, port = 0 }: Where = {},
 ): Promise<Running> {
   const folder = kept ?? mkdtempSync(join(tmpdir(), 'sluicegate-console-'));
   writeFileSync(join(folder, 'config.yaml'), config);
-  const words = ['serve', '--config', join(folder, 'config.yaml'), '--host', '127.0.0.1', '--port', '0'];
+  const words = ['serve', '--config', join(folder, 'config.yaml'), '--host', '127.0.0.1', '--port', String(port)];
   const child = spawn(join(BIN, 'sluicegate'), [...words, '--data', join(folder, 'data')], {
     cwd: folder,
     env: { HOME: folder, SLUICEGATE_MASTER_KEY: MASTER_KEY, ...env },

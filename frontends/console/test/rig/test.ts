@@ -1,6 +1,7 @@
 // What every spec begins with: a world for each worker, and pages that are watched.
 
-import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import AxeBuilder from '@axe-core/playwright';
+import { type BrowserContext, test as base, expect, type Page, type TestInfo } from '@playwright/test';
 import { Api } from './api.ts';
 import { type Running, startGateway } from './process.ts';
 import { build, PASSWORD, type Role, signIn, type World } from './world.ts';
@@ -10,8 +11,8 @@ type Look = { language?: 'en' | 'zh'; colours?: 'light' | 'dark' };
 type Fixtures = {
   /** A page of somebody who is signed in. */
   as: (role: Role, look?: Look) => Promise<Page>;
-  /** A page of somebody who isn't, of any gateway. */
-  visitor: (url: string) => Promise<Page>;
+  /** A page of somebody who isn't, of any gateway; it may lead to others, too. */
+  visitor: (url: string, ...others: string[]) => Promise<Page>;
   /** A gateway of the story's own, which ends with it. */
   alone: (...how: Parameters<typeof startGateway>) => Promise<Running>;
   /** The first administrator of a gateway of one's own, made and signed in. */
@@ -31,12 +32,12 @@ export const test = base.extend<Fixtures, { world: World }>({
   ],
   visitor: async ({ browser }, use) => {
     const opened: { context: BrowserContext; faults: string[] }[] = [];
-    await use(async (url) => {
+    await use(async (url, ...others) => {
       const context = await browser.newContext({ baseURL: url, locale: 'en-US', reducedMotion: 'reduce' });
       const faults: string[] = [];
       opened.push({ context, faults });
       const page = await context.newPage();
-      watch(page, url, faults);
+      watch(page, [url, ...others], faults);
       return page;
     });
     for (const { context, faults } of opened) {
@@ -77,14 +78,14 @@ export const test = base.extend<Fixtures, { world: World }>({
 });
 
 /** Whatever a page must not do, anywhere: break, ask other hosts, or be stopped by its own policy. */
-function watch(page: Page, url: string, faults: string[]) {
+function watch(page: Page, urls: string[], faults: string[]) {
   page.on('pageerror', (error) => faults.push(`the page threw: ${error.message}`));
   page.on('console', (message) => {
     if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
   });
   page.on('request', (request) => {
     const to = request.url();
-    if (!to.startsWith(url) && !to.startsWith('data:') && !to.startsWith('blob:'))
+    if (!urls.some((url) => to.startsWith(url)) && !to.startsWith('data:') && !to.startsWith('blob:'))
       faults.push(`asked elsewhere: ${to}`);
   });
 }
@@ -93,6 +94,19 @@ function watch(page: Page, url: string, faults: string[]) {
 export async function settled(page: Page) {
   await expect(page.locator('main h1').first()).toBeVisible();
   await expect(page.locator('.ant-skeleton, .ant-spin-spinning, .spinner')).toHaveCount(0);
+}
+
+/** No fault that axe knows; how it looks is kept with the story. */
+export async function faultless(page: Page, info: TestInfo, name: string) {
+  // Colours change by and by, and are looked at once they have.
+  await page.evaluate(async () => {
+    const ends = document.getAnimations().filter((it) => it.effect?.getComputedTiming().endTime !== Number.POSITIVE_INFINITY);
+    await Promise.allSettled(ends.map((it) => it.finished));
+  });
+  const found = await new AxeBuilder({ page }).analyze();
+  await info.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
+  const faults = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
+  expect(faults, name).toEqual([]);
 }
 
 export { expect };

@@ -1,9 +1,9 @@
 // What is done in a day, by whoever does it, against the real gateway: each from where it begins to what a caller then finds.
 
-import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
 import { Api } from '../rig/api.ts';
+import { codeOf } from '../rig/code.ts';
 import { startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
 import { channel, person, recorded, signIn } from '../rig/world.ts';
@@ -184,17 +184,6 @@ test('a channel is tested: what it answered in what time, and what it failed by'
   await expect(card.getByRole('alert')).toContainText('status 500');
   await world.api.ask('DELETE', `/api/v1/channels/${id}`);
 });
-
-/** What an authenticator shows (RFC 6238), so many steps from now. */
-function codeOf(secret: string, step = 0): string {
-  const bits = [...secret.replace(/[\s=]/g, '')].map((it) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(it).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((it) => Number.parseInt(it, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + step));
-  const mac = createHmac('sha1', key).update(counter).digest();
-  const at = (mac[19] ?? 0) & 15;
-  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
 
 test('a second step is turned on, asked for at the next sign-in, and opened by a backup code once', async ({ visitor, world }) => {
   test.setTimeout(90_000);

@@ -1,8 +1,7 @@
 // Every page in both languages and both themes: there, and without a fault that axe knows.
 
-import AxeBuilder from '@axe-core/playwright';
-import type { Page, TestInfo } from '@playwright/test';
-import { expect, settled, test } from '../rig/test.ts';
+import type { Page } from '@playwright/test';
+import { expect, faultless, settled, test } from '../rig/test.ts';
 import { recorded, type World } from '../rig/world.ts';
 
 const PAGES: [string, (world: World) => string][] = [
@@ -103,18 +102,6 @@ const LOOKS = [
   { language: 'en', colours: 'light' },
   { language: 'zh', colours: 'dark' },
 ] as const;
-
-async function faultless(page: Page, info: TestInfo, name: string) {
-  // Colours change by and by, and are looked at once they have.
-  await page.evaluate(async () => {
-    const ends = document.getAnimations().filter((it) => it.effect?.getComputedTiming().endTime !== Number.POSITIVE_INFINITY);
-    await Promise.allSettled(ends.map((it) => it.finished));
-  });
-  const found = await new AxeBuilder({ page }).analyze();
-  await info.attach(name, { body: await page.screenshot({ fullPage: true }), contentType: 'image/png' });
-  const faults = found.violations.map((it) => `${it.id}: ${it.nodes.map((node) => node.html).join(' ')}`);
-  expect(faults, name).toEqual([]);
-}
 
 for (const look of LOOKS) {
   for (const [name, path] of PAGES) {
