@@ -36,6 +36,7 @@ const TABLES: [(&str, &str); 30] = [
     ("sg_organization_hour", ""),
     ("sg_hour_by_model", ""),
     ("sg_hour_by_channel", ""),
+    ("sg_hour_by_user", ""),
     ("sg_owner_third", ""),
     ("sg_label_all_hour", ""),
     ("sg_label_all_day", ""),

@@ -395,6 +395,7 @@ fn sums() -> Vec<String> {
         fold("sg_organization_hour", "hour", "organization_id", "sg_group_hour", "hour"),
         fold("sg_hour_by_model", "hour", "organization_id, model", "sg_model_hour", "hour"),
         fold("sg_hour_by_channel", "hour", "organization_id, channel_id", "sg_model_hour", "hour"),
+        fold("sg_hour_by_user", "hour", "user_id, organization_id, group_id", "sg_hour", "hour"),
         fold("sg_owner_third", "day", "organization_id, group_id, user_id, key_id", "sg_day_owner", THIRD),
     ]);
     let labelled = "(SELECT 'customer' AS kind, customer AS label, made_call.* FROM made_call WHERE customer <> '' \

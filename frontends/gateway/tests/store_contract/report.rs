@@ -186,6 +186,27 @@ pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
             }
         }
     }
+    // The hours of some users are looked up one by one.
+    let (here, theirs) = (question(&[User], Split::Hour, start, end), ["u1", "u2", ""].map(str::to_owned));
+    for (by, shown) in
+        [(&[User][..], 0), (&[Group, User], 1), (&[User, Organization], 0), (&[User, Model], 0)]
+    {
+        let plain = ReportQuery { by: by.to_vec(), ..here.clone() };
+        let mut want = expected(&records, &plain);
+        want.retain(|(_, by), _| theirs.contains(&by[shown]));
+        assert!(want.len() > 20, "{by:?}: {}", want.len());
+        let only: BTreeSet<Vec<String>> = want.keys().map(|(_, by)| by.clone()).collect();
+        let query = ReportQuery { only: Some(only.into_iter().collect()), ..plain };
+        assert_eq!(store.report(&query, &Reach::ALL).await.unwrap(), want, "{by:?}");
+    }
+    for by in [&[][..], &[Group]] {
+        let mut query = question(by, Split::Hour, start, end);
+        let theirs: Vec<_> = records.iter().filter(|it| it.user == Some("u1".into())).cloned().collect();
+        let want = expected(&theirs, &query);
+        assert!(want.len() > 5, "{by:?}");
+        query.filter.user = Some("u1".into());
+        assert_eq!(store.report(&query, &Reach::ALL).await.unwrap(), want, "{by:?}");
+    }
     // Calls that have tags, each as often as it has them.
     for split in [Split::None, Split::Day, Split::Hour] {
         let query = question(&[Tag], split, start, end);
@@ -560,6 +581,7 @@ async fn forget_what_is_new(run: impl AsyncFn(String)) {
         "DELETE FROM sg_label_all_hour",
         "DELETE FROM sg_hour_by_model",
         "DELETE FROM sg_hour_by_channel",
+        "DELETE FROM sg_hour_by_user",
         "DELETE FROM sg_group_hour",
         "DELETE FROM sg_model_hour",
         "DELETE FROM sg_hour_label",
@@ -631,17 +653,22 @@ async fn counts_old_records(address: &str) {
 /// What a node of an earlier version left out of sums that it didn't know is in them again, and nothing else changes.
 async fn mends_short_sums(address: &str) {
     let run = async |sql: String| run(address, &sql).await;
-    use Dimension::{Channel, Group, Key, Model, Tag};
+    use Dimension::{Channel, Group, Key, Model, Tag, User};
     let store = open(address).await;
     assert_eq!(store.mend(at(NEW_YEAR)).await.unwrap(), 0, "an empty one is whole");
     let records = long_history(3);
     store.append(&entries(&records), &[], None).await.unwrap();
     let (from, to) = (NEW_YEAR + 9 * DAY, NEW_YEAR + 69 * DAY);
     let hours = [&[][..], &[Group], &[Model], &[Channel], &[Tag]];
+    let hours_of_a_user = ReportQuery {
+        only: Some(vec![vec!["u1".to_owned()]]),
+        ..question(&[User], Split::Hour, NEW_YEAR + 9 * DAY, NEW_YEAR + 48 * DAY)
+    };
     let asked: Vec<ReportQuery> = [&[Key, Model][..], &[Tag], &[Tag, Model], &[Tag, Key], &[Key]]
         .iter()
         .map(|by| question(by, Split::None, from, to))
         .chain(hours.iter().map(|by| question(by, Split::Hour, from, to)))
+        .chain([hours_of_a_user])
         .chain(
             [Split::Day, Split::Hour]
                 .map(|split| ReportQuery { labelled: Some(Tag), ..question(&[], split, from, to) }),
@@ -670,6 +697,7 @@ async fn mends_short_sums(address: &str) {
         ("UPDATE sg_organization_hour SET calls = 0", 4),
         ("DELETE FROM sg_hour_by_model", 4),
         ("DELETE FROM sg_hour_by_channel WHERE channel_id = 'c2'", 4),
+        ("UPDATE sg_hour_by_user SET spend = spend + 1 WHERE user_id = 'u1'", 4),
         ("DELETE FROM sg_owner_third WHERE key_id = 'k3'", 4),
         ("UPDATE sg_label_all_hour SET calls = calls + 1", 4),
         ("DELETE FROM sg_label_all_day", 4),

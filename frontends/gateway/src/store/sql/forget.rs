@@ -184,6 +184,7 @@ impl SqlStore {
             ("sg_organization_hour", "hour", "1 = 1"),
             ("sg_hour_by_model", "hour", "1 = 1"),
             ("sg_hour_by_channel", "hour", "1 = 1"),
+            ("sg_hour_by_user", "hour", "1 = 1"),
             ("sg_group_hour", "hour", "1 = 1"),
             ("sg_model_hour", "hour", "1 = 1"),
             ("sg_hour_label", "hour", "1 = 1"),

@@ -80,6 +80,7 @@ pub(super) const SOURCES: [Source; 4] = [
             coarse("sg_organization_hour", Period::Hour, "organization_id"),
             coarse("sg_hour_by_model", Period::Hour, "organization_id, model"),
             coarse("sg_hour_by_channel", Period::Hour, "organization_id, channel_id"),
+            coarse("sg_hour_by_user", Period::Hour, "organization_id, group_id, user_id"),
             coarse("sg_group_hour", Period::Hour, GROUP),
             coarse("sg_model_hour", Period::Hour, MODEL),
         ],

@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     step(25, "address", include_str!("../../../migrations/0025_address.sql")),
     step(26, "limited", include_str!("../../../migrations/0026_limited.sql")),
     step(27, "answer", include_str!("../../../migrations/0027_answer.sql")),
+    step(28, "user_hour", include_str!("../../../migrations/0028_user_hour.sql")),
 ];
 
 /// A step of the schema. It is told by its name; where it stands is nobody's affair but that of whoever takes several at once.

@@ -14,7 +14,7 @@ use sluicegate_core::{
 use super::directory::reach_of;
 use super::forget::WholeMonths;
 use super::record::SUMS;
-use super::rollup::{Period, Table};
+use super::rollup::{HOUR_MS, Period, Slots, Table};
 use super::row::Value;
 use super::span::{Kept, Span};
 use super::usage::{some_sums, sums_of};
@@ -30,6 +30,12 @@ const TOGETHER_MS: i64 = 7 * 86_400_000;
 /// So many days at most are named one by one to a table in which their labels lie together.
 // BOUND: arguments of a statement.
 const DAYS_BY_NAME: i32 = 400;
+
+/// So many users' hours are looked up one by one; those of more are read with everybody's.
+const USERS_BY_NAME: usize = 100;
+/// And so long a time.
+// BOUND: arguments of a statement.
+const HOURS_BY_NAME_MS: i64 = 1_000 * HOUR_MS;
 
 /// All sums of a row together: they are never negative.
 const ANY: &str = "any_used";
@@ -64,6 +70,8 @@ struct Read {
     bounds: [Value; 2],
     /// The days, where it is read by those.
     days: Option<[Date; 2]>,
+    /// The hours one by one, where what is looked for is found behind each.
+    hours: Vec<Value>,
     /// Whether they are taken away from those of the others that are read with them.
     is_less: bool,
 }
@@ -71,18 +79,16 @@ struct Read {
 impl Read {
     fn of_hours(table: Option<&'static str>, times: [Timestamp; 2]) -> Option<Self> {
         let bounds = times.map(|at| Value::from(at.as_ms()));
-        Some(Self { table: table?, time: "hour", bounds, days: None, is_less: false })
+        Some(Self { table: table?, time: "hour", bounds, days: None, hours: Vec::new(), is_less: false })
     }
 
     fn of_days(table: Option<&'static str>, period: Period, dates: [Date; 2], is_less: bool) -> Option<Self> {
         let time = if period == Period::Month { "month" } else { "day" };
         let bounds = dates.map(|date| Value::from(date.to_string()));
         let days = (period == Period::Day).then_some(dates);
-        Some(Self { table: table?, time, bounds, days, is_less })
+        Some(Self { table: table?, time, bounds, days, hours: Vec::new(), is_less })
     }
-}
 
-impl Read {
     /// Its days, where labels stand behind them in the table's key: some are found on each without all others being read.
     fn days_by_name(&self) -> Vec<Value> {
         let Some([from, to]) = self.days.filter(|_| self.table == LABEL_OWNER_DAY) else { return Vec::new() };
@@ -145,6 +151,7 @@ impl SqlStore {
         let is_of_few = is_of_few(query, reach);
         let is_by_label = is_by_label(query);
         let table = |period| table_of(period, query, reach, &asked, columns);
+        let is_of_few_users = is_of_few_users(query, reach, &asked, columns);
         let [has_months, has_thirds] = [Period::Month, Period::Third].map(|it| table(it).is_some());
         let mut pieces = Vec::new();
         for mut part in self.parts(query, has_months) {
@@ -181,7 +188,12 @@ impl SqlStore {
                 Period::Hour => {
                     let middle = part.from.plus_ms(part.to.since_ms(part.from) / 2);
                     for times in halves([part.from, part.to], part.is_long().then_some(middle)) {
-                        pieces.push(Vec::from_iter(Read::of_hours(table, times)));
+                        let read = match is_of_few_users && times[1].since_ms(times[0]) <= HOURS_BY_NAME_MS {
+                            true => Read::of_hours(Some(Table::HourUser.name()), times)
+                                .map(|read| Read { hours: hours_within(times, &self.time_zone), ..read }),
+                            false => Read::of_hours(table, times),
+                        };
+                        pieces.push(Vec::from_iter(read));
                     }
                 }
                 Period::Day => {
@@ -250,7 +262,7 @@ impl SqlStore {
         let added = query.sums.unwrap_or(SUMS);
         let mut sources = Vec::with_capacity(reads.len());
         for read in reads {
-            let named = if is_of_labels { read.days_by_name() } else { Vec::new() };
+            let named = if is_of_labels { read.days_by_name() } else { read.hours };
             let Read { table, time, bounds, is_less, .. } = read;
             // What is asked for is told once, each time is numbered on.
             let mut find = Where { sql: clause.clone(), args };
@@ -348,6 +360,19 @@ impl SqlStore {
         }
         Ok(all)
     }
+}
+
+/// The hours of a zone that begin within a time.
+fn hours_within([from, to]: [Timestamp; 2], zone: &TimeZone) -> Vec<Value> {
+    let (mut slots, mut hours, mut at) = (Slots::new(zone), BTreeSet::new(), from);
+    // BOUND: `HOURS_BY_NAME_MS`.
+    while at < to {
+        let hour = slots.of(at).hour;
+        hours.insert(hour);
+        at = Timestamp::from_ms(hour).plus_ms(HOUR_MS);
+    }
+    hours.retain(|hour| (from.as_ms()..to.as_ms()).contains(hour));
+    hours.into_iter().map(Value::from).collect()
 }
 
 /// Whether the days of two zones are the same ones.
@@ -455,6 +480,17 @@ fn is_of_few(query: &ReportQuery, reach: &Reach) -> bool {
     query.filter.key.is_some() || query.filter.user.is_some() || narrow || (told && query.only.is_some())
 }
 
+/// Whether it is about some users alone, with nothing told apart or asked that their hours leave out.
+fn is_of_few_users(query: &ReportQuery, reach: &Reach, asked: &Where, columns: &[&str]) -> bool {
+    let left_out = ALL.iter().filter(|column| !Table::HourUser.key().contains(column));
+    let mut needed = left_out.filter(|column| columns.contains(column) || asked.mentions(column));
+    !is_by_label(query)
+        && is_of_few(query, reach)
+        && query.only.as_ref().is_none_or(|only| only.len() <= USERS_BY_NAME)
+        && asked.mentions("user_id")
+        && needed.next().is_none()
+}
+
 /// So many combinations are told to the database: it takes a bounded number of arguments, and looks each row up among them.
 /// Of more it is told what each column may be, and the rest is left out here.
 // BOUND: arguments of a statement.
@@ -527,6 +563,8 @@ pub(super) fn smallest(period: Period, find: &Where, columns: &[&str], is_of_few
     let mut suits = Table::ALL
         .into_iter()
         .filter(|table| table.period() == period && (!is_of_few || *table == Table::DayOwner))
+        // Whose rows of a time are many, and are found one by one.
+        .filter(|table| *table != Table::HourUser)
         .filter(|table| ALL.iter().all(|column| table.key().contains(column) || !needs(column)));
     suits.next().unwrap_or(whole)
 }
@@ -574,4 +612,34 @@ fn column(dimension: Dimension) -> Result<&'static str> {
             return Err(Error::new(ErrorKind::Internal, message));
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_those_that_calls_count_in() {
+        let ms = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        // Where hours begin at half past, and where clocks go by half an hour.
+        for (zone, from, to) in [
+            ("UTC", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"),
+            ("Asia/Kolkata", "2025-12-31T18:30:00Z", "2026-01-01T18:30:00Z"),
+            ("America/New_York", "2026-03-07T05:00:00Z", "2026-03-09T04:00:00Z"),
+            ("Australia/Lord_Howe", "2026-04-03T13:00:00Z", "2026-04-06T13:30:00Z"),
+            ("Australia/Lord_Howe", "2026-10-02T13:30:00Z", "2026-10-05T13:00:00Z"),
+        ] {
+            let tz = TimeZone::get(zone).unwrap();
+            let (from, to) = (ms(from), ms(to));
+            let mut slots = Slots::new(&tz);
+            let every: BTreeSet<i64> = (from..to)
+                .step_by(60_000)
+                .map(|at| slots.of(Timestamp::from_ms(at)).hour)
+                .filter(|hour| *hour >= from)
+                .collect();
+            let found = hours_within([from, to].map(Timestamp::from_ms), &tz);
+            assert_eq!(found, every.into_iter().map(Value::from).collect::<Vec<_>>(), "{zone} {from}");
+        }
+        assert!(hours_within([Timestamp::from_ms(5), Timestamp::from_ms(5)], &TimeZone::UTC).is_empty());
+    }
 }

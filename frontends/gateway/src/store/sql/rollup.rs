@@ -12,7 +12,7 @@ use super::row::Value;
 use super::{Dialect, Session};
 use crate::store::{Latencies, Sums};
 
-const HOUR_MS: i64 = 3_600_000;
+pub(super) const HOUR_MS: i64 = 3_600_000;
 
 /// When something counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,8 @@ pub(super) enum Table {
     HourOneModel,
     /// By the hour and channel alone.
     HourChannel,
+    /// By the hour, user and group.
+    HourUser,
     /// By the hour and group alone.
     HourGroup,
     /// By the hour, model and channel.
@@ -81,7 +83,7 @@ pub(super) enum Table {
 
 impl Table {
     /// All of them; of those that suit, the first has the fewest rows.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::DayGroup,
         Self::DayModel,
         Self::DayOwner,
@@ -89,6 +91,7 @@ impl Table {
         Self::HourAll,
         Self::HourOneModel,
         Self::HourChannel,
+        Self::HourUser,
         Self::HourGroup,
         Self::HourModel,
         Self::Hour,
@@ -106,6 +109,7 @@ impl Table {
             Self::HourAll => &[0],
             Self::HourOneModel => &[0, 4],
             Self::HourChannel => &[0, 5],
+            Self::HourUser => &[0, 1, 3],
             Self::HourModel | Self::DayModel => &[0, 4, 5],
         }
     }
@@ -116,6 +120,7 @@ impl Table {
             Self::HourAll => "sg_organization_hour",
             Self::HourOneModel => "sg_hour_by_model",
             Self::HourChannel => "sg_hour_by_channel",
+            Self::HourUser => "sg_hour_by_user",
             Self::HourGroup => "sg_group_hour",
             Self::HourModel => "sg_model_hour",
             Self::Daily => "sg_daily",
@@ -134,6 +139,7 @@ impl Table {
             | Self::HourAll
             | Self::HourOneModel
             | Self::HourChannel
+            | Self::HourUser
             | Self::HourGroup
             | Self::HourModel => Period::Hour,
             Self::Daily | Self::DayGroup | Self::DayOwner | Self::DayModel => Period::Day,
@@ -151,6 +157,7 @@ impl Table {
             Self::HourAll => &["hour", "organization_id"],
             Self::HourOneModel => &["hour", "organization_id", "model"],
             Self::HourChannel => &["hour", "organization_id", "channel_id"],
+            Self::HourUser => &["hour", "organization_id", "group_id", "user_id"],
             Self::HourGroup => &["hour", "organization_id", "group_id"],
             Self::HourModel => &["hour", "organization_id", "model", "channel_id"],
             Self::Daily | Self::Third => {
