@@ -74,7 +74,8 @@ fn build(place: &Path) -> Result<PathBuf, String> {
         .args([place.join("build")]);
     build.0.current_dir(place.join("workspace"));
     // A fault in parentheses is warned of, and would hide what is wrong.
-    build.0.env("RUSTFLAGS", "-Awarnings");
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    build.0.env("RUSTFLAGS", format!("{flags} -Awarnings").trim());
     let messages = build.output()?;
     // The test comes with the binaries of its package.
     let mut tests = messages.lines().filter(|line| line.contains("\"name\":\"simulation\""));

@@ -18,12 +18,11 @@ impl Steps {
         let done = work();
         let took = started.elapsed();
         // A full disk fails whatever comes next, in words that don't name it.
-        let verdict = if done.is_ok() { "passed" } else { "FAILED" };
         let free = disk_free().map(|free| format!("; {free} of disk are free")).unwrap_or_default();
         match &done {
-            Ok(()) => println!("=== {name}: {verdict} in {:.1} s{free} ===", took.as_secs_f64()),
+            Ok(()) => println!("=== {name}: passed in {:.1} s{free} ===", took.as_secs_f64()),
             Err(message) => {
-                println!("=== {name}: {verdict} in {:.1} s{free}: {message} ===", took.as_secs_f64())
+                println!("=== {name}: FAILED in {:.1} s{free}: {message} ===", took.as_secs_f64())
             }
         }
         let passed = done.is_ok();
@@ -35,9 +34,8 @@ impl Steps {
     pub(crate) fn finish(self) -> Done {
         println!("\n=== summary ===");
         for (name, took, done) in &self.ended {
-            let verdict =
-                done.as_ref().map_or_else(|message| format!("FAILED: {message}"), |()| "passed".into());
-            println!("{:>7.1} s  {name}: {verdict}", took.as_secs_f64());
+            let how = done.as_ref().map_or_else(|message| format!("FAILED: {message}"), |()| "passed".into());
+            println!("{:>7.1} s  {name}: {how}", took.as_secs_f64());
         }
         let failed = self.ended.iter().filter(|(_, _, done)| done.is_err()).count();
         println!("{} passed, {failed} failed", self.ended.len() - failed);

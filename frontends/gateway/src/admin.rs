@@ -99,8 +99,8 @@ pub use policy::{
 };
 pub use replay::{ReplayPolicy, ReplayQuestion, ReplayUnderWay};
 pub use report::{
-    Bucket, By, Granularity, Metrics, Order, Others, REPORT_ROWS_MAX, REPORT_TOTALS_MAX, UsageQuestion,
-    UsageReport, UsageRow,
+    Bucket, By, Compare, Granularity, Metrics, Order, Others, REPORT_ROWS_MAX, REPORT_TOTALS_MAX,
+    UsageQuestion, UsageReport, UsageRow,
 };
 pub use rotation::Rotated;
 pub use scope::{AREAS, Access, Scopes};
@@ -406,7 +406,7 @@ impl Admin {
                 };
                 if let Err(error) = done {
                     let of = &event.target;
-                    tracing::warn!(%of, %error, "what was kept for who was removed is still there, until it expires");
+                    tracing::warn!(%of, %error, "what was kept for it, which was removed, is still there until it expires");
                 }
             }
         }

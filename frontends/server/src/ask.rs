@@ -78,7 +78,7 @@ impl Ask {
         req: &HttpRequest,
         payload: web::Payload,
         state: Arc<State>,
-        address: Address,
+        parameters: Parameters,
     ) -> Result<Self> {
         let mut payload = payload.into_inner();
         // Who isn't known has nothing of theirs taken.
@@ -90,7 +90,7 @@ impl Ask {
             }
         };
         let body = state.body(req, &mut payload).await?;
-        if address == Address::Read {
+        if parameters == Parameters::Checked {
             refuse_parameters(req)?;
         }
         let actor = match req.headers().get(IF_MATCH) {
@@ -665,7 +665,7 @@ where
     F: Fn(Ask) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
-    known(method, erased(handler), Address::Read)
+    known(method, erased(handler), Parameters::Checked)
 }
 
 /// A route that isn't served, and says so whatever its address holds.
@@ -674,21 +674,21 @@ where
     F: Fn(Ask) -> Fut + 'static,
     Fut: Future<Output = Result<Done>> + 'static,
 {
-    known(method, erased(handler), Address::Any)
+    known(method, erased(handler), Parameters::Ignored)
 }
 
 /// Whether what stands behind a path's `?` is looked at before the handler is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Address {
-    Read,
-    Any,
+enum Parameters {
+    Checked,
+    Ignored,
 }
 
-fn known(method: Method, handler: Handler<Ask>, address: Address) -> Route {
+fn known(method: Method, handler: Handler<Ask>, parameters: Parameters) -> Route {
     web::method(method).to(move |req: HttpRequest, payload: web::Payload, state: web::Data<State>| {
         let handler = Rc::clone(&handler);
         async move {
-            let done = match Ask::take(&req, payload, state.into_inner(), address).await {
+            let done = match Ask::take(&req, payload, state.into_inner(), parameters).await {
                 Ok(ask) => once::done(ask, handler).await,
                 Err(error) => Err(error),
             };

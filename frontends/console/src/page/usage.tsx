@@ -14,7 +14,7 @@ import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Chips } from '../part/chip';
 import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
-import { useFormat } from '../part/format';
+import { type Formats, useFormat } from '../part/format';
 import { namesOf, TELLS, useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
@@ -92,6 +92,10 @@ export default function UsagePage() {
   const { today } = useZone();
   const from = filter.from ?? today().subtract(29, 'day').format('YYYY-MM-DD');
   const to = filter.to ?? today().format('YYYY-MM-DD');
+  // As long as the time that is shown, from whenever one says; by itself the time right before.
+  const length = dayjs(to).diff(from, 'day') + 1;
+  const before = dayjs(from).subtract(length, 'day');
+  const than = filter.than;
   const narrowed = Object.fromEntries(NARROWED.flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])));
   const question = {
     ...narrowed,
@@ -101,7 +105,7 @@ export default function UsagePage() {
     to: dayjs(to).add(1, 'day').format('YYYY-MM-DD'),
     time_zone: zone,
     granularity: unit,
-    compare: 'previous',
+    compare: than ?? 'previous',
     order: ORDERS.has(measure) ? measure : 'spend',
   };
   const course = useQuery(usageReport({ ...question, top: '10' }));
@@ -185,6 +189,19 @@ export default function UsagePage() {
           value={[dayjs(from), dayjs(to)]}
           onChange={(range) => range?.[0] && range[1] && change({ from: day(range[0]), to: day(range[1]) })}
         />
+        {t('usage.against')}
+        <DatePicker
+          aria-label={t('usage.against')}
+          style={{ width: 140 }}
+          allowClear={Boolean(than)}
+          value={than ? dayjs(than) : before}
+          presets={[
+            { label: t('usage.timeBefore'), value: before },
+            { label: t('usage.monthBefore'), value: dayjs(from).subtract(1, 'month') },
+            { label: t('usage.yearBefore'), value: dayjs(from).subtract(1, 'year') },
+          ]}
+          onChange={(picked) => change({ than: picked && !picked.isSame(before, 'day') ? day(picked) : undefined })}
+        />
         <Select
           aria-label={t('usage.unit')}
           style={{ width: 120 }}
@@ -243,7 +260,10 @@ export default function UsagePage() {
       <Failure error={download.error} />
       <div className="stack">
         <Forecast narrowed={narrowed} zone={zone} measure={measure} say={say} />
-        <Card title={`${t(MEASURE[measure])} · ${t('usage.overTime')}`}>
+        <Card
+          title={`${t(MEASURE[measure])} · ${t('usage.overTime')}`}
+          extra={report?.previous && <Against report={report} measure={measure} say={say} />}
+        >
           <Suspense fallback={<div style={{ height: 300 }} />}>
             <Chart
               label={t(MEASURE[measure])}
@@ -322,10 +342,8 @@ export default function UsagePage() {
                   key: 'change',
                   align: 'right' as const,
                   className: 'num',
-                  render: (_: unknown, row: Row) => {
-                    const was = row.previous?.[measure] ?? 0;
-                    return was > 0 ? format.change(((row.total[measure] ?? 0) - was) / was) : '–';
-                  },
+                  render: (_: unknown, row: Row) =>
+                    grown(format, row.total[measure], row.previous?.[measure]),
                 },
               ].filter((it) => seen.includes(it.key)),
             ]}
@@ -333,6 +351,36 @@ export default function UsagePage() {
         </Card>
       </div>
     </Page>
+  );
+}
+
+/** By how much it is more, or less, than it was. */
+function grown(format: Formats, now: number | null | undefined, was: number | null | undefined): string {
+  return was ? format.change(((now ?? 0) - was) / was) : '–';
+}
+
+/** All of it, and what it is compared with. */
+function Against(props: {
+  report: Schemas['UsageReport'];
+  measure: Measure;
+  say: (of: Measure, n: number | null | undefined) => string;
+}) {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const { report, measure, say } = props;
+  const was = report.previous;
+  if (!was) return null;
+  return (
+    <span className="quiet" data-testid="against">
+      {t('usage.compared', {
+        now: say(measure, report.total[measure]),
+        was: say(measure, was[measure]),
+        // The last day is in it.
+        from: format.day(was.from),
+        to: format.day(was.to - 1),
+        change: grown(format, report.total[measure], was[measure]),
+      })}
+    </span>
   );
 }
 

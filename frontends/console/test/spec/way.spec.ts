@@ -155,6 +155,24 @@ test('what a table leaves out is chosen from a menu, and stays chosen', async ({
   }
 });
 
+test('use is compared with the time before, or with any other', async ({ as }) => {
+  const page = await as('super_admin');
+  await page.goto('/usage?from=2026-10-01&to=2026-10-31');
+  const against = page.getByTestId('against');
+  await expect(against).toContainText('against $0.00 from Aug 31, 2026 to Sep 30, 2026');
+  const began = page.getByRole('textbox', { name: 'Compared with the time from' });
+  await began.click();
+  await page.getByText('A year earlier').click();
+  await expect(against).toContainText('from Oct 1, 2025 to Oct 31, 2025');
+  await expect(page).toHaveURL(/than=2025-10-01/);
+  await page.reload();
+  await expect(began).toHaveValue('2025-10-01');
+  // The time before isn't written into the address.
+  await began.click();
+  await page.getByText('The time before').click();
+  await expect(page).not.toHaveURL(/than=/);
+});
+
 test('use is handed over as a file with names, in the zone and the currency of whoever asks', async ({ as, world }) => {
   const page = await as('super_admin');
   await page.addInitScript(() =>

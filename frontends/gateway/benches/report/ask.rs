@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use sluicegate::admin::{
-    Actor, Admin, By, Granularity, LimitFilter, LimitOrder, Order, OverviewQuestion, UsageQuestion,
+    Actor, Admin, By, Compare, Granularity, LimitFilter, LimitOrder, Order, OverviewQuestion, UsageQuestion,
 };
 use sluicegate::store::{LogCursor, LogFilter, Page, RecordFilter, ReportFilter};
 use sluicegate_core::{OutcomeClass, Timestamp};
@@ -191,7 +191,7 @@ fn reports(all: &Actor, now: Timestamp, cases: &mut Vec<Case>) {
     ] {
         add(format!("hours of {days} days by {}", by.as_str()), asked(&hourly, &[by], days));
     }
-    let compared = |it: &mut UsageQuestion| it.compare = true;
+    let compared = |it: &mut UsageQuestion| it.compare = Some(Compare::Previous);
     add("45 days by group and the time before".to_owned(), asked(&compared, &[By::Group], 45));
     add("45 days by key and the time before".to_owned(), asked(&compared, &[By::Key], 45));
     for (zone, days, by) in [

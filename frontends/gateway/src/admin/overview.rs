@@ -7,7 +7,7 @@ use serde::Serialize;
 use sluicegate_core::health::{HealthView, LatencyView};
 use sluicegate_core::{ChannelId, GroupId, OrganizationId, Result, Timestamp};
 
-use super::report::{Bucket, By, Calendar, Granularity, Metrics, Order, UsageQuestion, UsageReport};
+use super::report::{Bucket, By, Calendar, Compare, Granularity, Metrics, Order, UsageQuestion, UsageReport};
 use super::{Actor, Admin, LimitFilter, LimitView, REPORT_TOTALS_MAX};
 use crate::store::{KeyRef, Latencies, Narrow, Page, Reach};
 
@@ -126,7 +126,7 @@ impl Admin {
     /// As [`usage_report`](Self::usage_report).
     pub async fn overview(&self, actor: &Actor, question: &OverviewQuestion) -> Result<OverviewReport> {
         let asked = &question.usage;
-        let whole = UsageQuestion { by: Vec::new(), compare: true, ..asked.clone() };
+        let whole = UsageQuestion { by: Vec::new(), compare: Some(Compare::Previous), ..asked.clone() };
         let whole = self.usage_report(actor, &whole).await?;
         let (groups, keys, models, channels, budgets) = tokio::try_join!(
             self.top(actor, question, &whole, By::Group),
@@ -314,7 +314,7 @@ fn parted(
         by: vec![by],
         order: Order::Spend,
         top,
-        compare: false,
+        compare: None,
         ..question.usage.clone()
     }
 }

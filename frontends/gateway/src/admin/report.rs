@@ -225,8 +225,17 @@ pub struct UsageQuestion {
     pub order: Order,
     /// How many rows; the rest is summed up as others.
     pub top: usize,
-    /// Whether the time before is compared.
-    pub compare: bool,
+    /// What it is compared with, if it is.
+    pub compare: Option<Compare>,
+}
+
+/// What a report is compared with: a time as long as its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// The one right before.
+    Previous,
+    /// The one that begins then.
+    From(Timestamp),
 }
 
 impl Default for UsageQuestion {
@@ -241,7 +250,7 @@ impl Default for UsageQuestion {
             by: Vec::new(),
             order: Order::Spend,
             top: 10,
-            compare: false,
+            compare: None,
         }
     }
 }
@@ -281,7 +290,7 @@ pub struct UsageRow {
     pub by: BTreeMap<&'static str, String>,
     /// In all.
     pub total: Metrics,
-    /// In the time before, if that is compared.
+    /// In the time that it is compared with, if it is.
     pub previous: Option<Metrics>,
     /// In each of the buckets.
     pub series: Vec<Metrics>,
@@ -316,7 +325,7 @@ pub struct UsageReport {
     /// What all rows and others add up to, where end customers or tags are told apart: without calls that have none, and calls with
     /// two tags twice. `None` where it is the total.
     pub told_apart: Option<Metrics>,
-    /// The time before, as long as this one, if that is compared.
+    /// The time that it is compared with, as long as this one, if it is.
     pub previous: Option<Bucket>,
     /// Over time, as the total; empty with granularity `total`.
     pub buckets: Vec<Bucket>,
@@ -354,12 +363,12 @@ impl Admin {
         }
         let series = reading.series(&base, question, &shown, totals.len(), &buckets).await?;
         let previous = match question.compare {
-            false => None,
-            true => {
+            None => None,
+            Some(compare) => {
                 // Of many it is as quick to read all.
                 let is_few = !shown.is_empty() && shown.len() < totals.len() && shown.len() <= READ_BY_NAME;
                 let shown = is_few.then_some(shown.as_slice());
-                Some(reading.previous(question, (from, to), shown).await?)
+                Some(reading.previous(question, calendar.compared(compare, from, to), shown).await?)
             }
         };
         let metrics = |all: &[Sums]| all.iter().map(Metrics::from).collect::<Vec<_>>();
@@ -649,16 +658,15 @@ impl Reading<'_> {
         if split != Split::Hour && !is_kept { days * 2 } else { days }
     }
 
-    /// The time before: in all, and by what is told apart; of what is shown alone where that isn't all.
+    /// The time that is compared: in all, and by what is told apart; of what is shown alone where that isn't all.
     async fn previous(
         &self,
         question: &UsageQuestion,
         (from, to): (Timestamp, Timestamp),
         shown: Option<&[Vec<String>]>,
     ) -> Result<(Bucket, HashMap<Vec<String>, Sums>)> {
-        let start = self.calendar.before(from, to);
         let only = shown.and_then(|shown| self.places(question, shown));
-        let query = ReportQuery { only, ..self.query(question, start, from)? };
+        let query = ReportQuery { only, ..self.query(question, from, to)? };
         let rows = self.rows(&query, &question.by).await?;
         let whole = || ReportQuery { by: Vec::new(), only: None, ..query.clone() };
         let whole = question.whole_of(&query).or_else(|| query.only.is_some().then(whole));
@@ -666,7 +674,7 @@ impl Reading<'_> {
             Some(whole) => sum(self.rows(&whole, &[]).await?.values()),
             None => sum(rows.values()),
         };
-        let bucket = Bucket { from: start, to: from, metrics: Metrics::from(&total) };
+        let bucket = Bucket { from, to, metrics: Metrics::from(&total) };
         Ok((bucket, rows.into_iter().map(|((_, by), sums)| (by, sums)).collect()))
     }
 }

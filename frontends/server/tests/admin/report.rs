@@ -64,6 +64,12 @@ async fn a_report_tells_apart_compares_and_leaves_nothing_out() {
     assert_eq!(report["previous"]["from"].as_i64(), Some(to - 2 * day));
     let before = told(&report["previous"])[0] + told(&report["total"])[0];
     assert_eq!(before, 6 - by_day[0][0]);
+    // Any other time of that length: two days before, by its beginning.
+    let path = format!("/api/v1/reports/usage?from={}&to={to}&compare={}", to - day, to - 3 * day);
+    let report = get(&rig, &path).await;
+    let times = ["from", "to"].map(|name| report["previous"][name].as_i64());
+    assert_eq!(times, [Some(to - 3 * day), Some(to - 2 * day)]);
+    assert_eq!(told(&report["previous"]), by_day[0]);
     // What was spent is what the records say.
     let records = get(&rig, "/api/v1/records").await;
     let spent: i64 =
@@ -114,6 +120,7 @@ async fn what_no_report_can_be_made_of_is_named() {
         ("top=101", "top", "1 to 100"),
         ("top=0", "top", "1 to 100"),
         ("compare=next", "compare", "`previous`"),
+        ("compare=2026-02-30", "compare", "when the other time begins"),
         ("format=xlsx", "format", "`csv`"),
         ("limit=3", "limit", "no parameter `limit`"),
     ] {

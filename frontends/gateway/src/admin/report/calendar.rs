@@ -5,6 +5,8 @@ use jiff::{ToSpan as _, Unit, Zoned};
 use serde::{Deserialize, Serialize};
 use sluicegate_core::{Error, ErrorKind, Result, Timestamp};
 
+use super::Compare;
+
 /// A report has so many buckets at most: hours of six weeks, days of almost three years.
 const BUCKETS_MAX: usize = 1_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -134,17 +136,35 @@ impl Calendar {
         Ok(buckets)
     }
 
-    /// The start of the time before, as long as this one: in hours, days or months, as it is told apart.
-    pub(in crate::admin) fn before(&self, from: Timestamp, to: Timestamp) -> Timestamp {
+    /// The time that another is compared with, as long as that: in hours, days or months, as it is told apart, and in days where it is
+    /// from one midnight to another.
+    pub(in crate::admin) fn compared(
+        &self,
+        with: Compare,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> (Timestamp, Timestamp) {
         let (start, end) = (self.zoned(from), self.zoned(to));
+        let is_midnight = |at: &Zoned| at.start_of_day().is_ok_and(|it| it == *at);
         let unit = match self.granularity {
-            Granularity::Hour => Unit::Hour,
-            Granularity::Month => Unit::Month,
-            Granularity::Day | Granularity::Week => Unit::Day,
-            Granularity::Total => return from.plus_ms(to.since_ms(from).saturating_neg()),
+            Granularity::Hour => Some(Unit::Hour),
+            Granularity::Month => Some(Unit::Month),
+            Granularity::Day | Granularity::Week => Some(Unit::Day),
+            Granularity::Total => (is_midnight(&start) && is_midnight(&end)).then_some(Unit::Day),
         };
-        let before = start.until((unit, &end)).and_then(|length| start.checked_sub(length));
-        before.map_or(from.plus_ms(to.since_ms(from).saturating_neg()), |it| self.floor(of(&it)))
+        let length = unit.and_then(|unit| start.until((unit, &end)).ok());
+        let ms = to.since_ms(from);
+        match with {
+            Compare::Previous => {
+                let before = length.and_then(|length| start.checked_sub(length).ok());
+                (before.map_or(from.plus_ms(ms.saturating_neg()), |it| self.floor(of(&it))), from)
+            }
+            Compare::From(at) => {
+                let begin = self.floor(at);
+                let end = length.and_then(|length| self.zoned(begin).checked_add(length).ok());
+                (begin, end.map_or(begin.plus_ms(ms), |it| self.floor(of(&it))))
+            }
+        }
     }
 
     /// The start of the bucket that an instant is in.
@@ -277,15 +297,100 @@ mod tests {
     }
 
     #[test]
-    fn the_time_before_is_as_long() {
-        for (granularity, from, to, before) in [
-            (Granularity::Hour, "2026-01-01T10:00:00Z", "2026-01-01T12:00:00Z", "2026-01-01T08:00:00Z"),
-            (Granularity::Day, "2026-01-08T00:00:00Z", "2026-01-15T00:00:00Z", "2026-01-01T00:00:00Z"),
-            (Granularity::Month, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-02-01T00:00:00Z"),
-            (Granularity::Total, "2026-01-01T10:00:00Z", "2026-01-01T12:00:00Z", "2026-01-01T08:00:00Z"),
+    fn what_is_compared_is_as_long() {
+        let (hour, day, month, total) =
+            (Granularity::Hour, Granularity::Day, Granularity::Month, Granularity::Total);
+        for (zone, granularity, from, to, begins, want) in [
+            (
+                "UTC",
+                hour,
+                "2026-01-01T10:00Z",
+                "2026-01-01T12:00Z",
+                "",
+                ["2026-01-01T08:00Z", "2026-01-01T10:00Z"],
+            ),
+            (
+                "UTC",
+                day,
+                "2026-01-08T00:00Z",
+                "2026-01-15T00:00Z",
+                "",
+                ["2026-01-01T00:00Z", "2026-01-08T00:00Z"],
+            ),
+            (
+                "UTC",
+                month,
+                "2026-03-01T00:00Z",
+                "2026-04-01T00:00Z",
+                "",
+                ["2026-02-01T00:00Z", "2026-03-01T00:00Z"],
+            ),
+            (
+                "UTC",
+                total,
+                "2026-01-01T10:00Z",
+                "2026-01-01T12:00Z",
+                "",
+                ["2026-01-01T08:00Z", "2026-01-01T10:00Z"],
+            ),
+            // From its own first day on, or hour, or month.
+            (
+                "UTC",
+                hour,
+                "2026-01-01T10:00Z",
+                "2026-01-01T12:00Z",
+                "2025-12-01T07:45Z",
+                ["2025-12-01T07:00Z", "2025-12-01T09:00Z"],
+            ),
+            (
+                "UTC",
+                day,
+                "2026-01-08T00:00Z",
+                "2026-01-15T00:00Z",
+                "2025-01-08T09:00Z",
+                ["2025-01-08T00:00Z", "2025-01-15T00:00Z"],
+            ),
+            (
+                "UTC",
+                month,
+                "2026-02-01T00:00Z",
+                "2026-04-01T00:00Z",
+                "2025-02-14T00:00Z",
+                ["2025-02-01T00:00Z", "2025-04-01T00:00Z"],
+            ),
+            // Clocks go forward on the 8th of March 2026: a week has an hour less, told apart by days or not at all.
+            (
+                "America/New_York",
+                day,
+                "2026-03-02T05:00Z",
+                "2026-03-09T04:00Z",
+                "",
+                ["2026-02-23T05:00Z", "2026-03-02T05:00Z"],
+            ),
+            (
+                "America/New_York",
+                total,
+                "2026-03-02T05:00Z",
+                "2026-03-09T04:00Z",
+                "",
+                ["2026-02-23T05:00Z", "2026-03-02T05:00Z"],
+            ),
+            (
+                "America/New_York",
+                total,
+                "2026-01-05T05:00Z",
+                "2026-01-12T05:00Z",
+                "2026-03-02T05:00Z",
+                ["2026-03-02T05:00Z", "2026-03-09T04:00Z"],
+            ),
         ] {
-            assert_eq!(calendar("UTC", granularity).before(ms(from), ms(to)), ms(before), "{granularity:?}");
+            let with = if begins.is_empty() { Compare::Previous } else { Compare::From(ms(begins)) };
+            let found = calendar(zone, granularity).compared(with, ms(from), ms(to));
+            assert_eq!(found, (ms(want[0]), ms(want[1])), "{zone} {granularity:?} {from} {begins}");
         }
+        // What no calendar has ends somewhere.
+        let far = Timestamp::from_ms(i64::MAX);
+        let _ = calendar("UTC", day).compared(Compare::From(far), far, far);
     }
 
     #[test]

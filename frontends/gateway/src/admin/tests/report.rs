@@ -41,7 +41,14 @@ async fn the_time_before_is_told_of_whoever_is_shown() {
     for top in [1, 2] {
         append(&w, calls(2, 5..7)).await;
         let by = vec![By::Key];
-        let usage = UsageQuestion { from: at(2), to: at(3), by, compare: true, top, ..usage.clone() };
+        let usage = UsageQuestion {
+            from: at(2),
+            to: at(3),
+            by,
+            compare: Some(Compare::Previous),
+            top,
+            ..usage.clone()
+        };
         let found = w.admin.usage_report(&Actor::operator(), &usage).await.unwrap();
         let told: Vec<_> = found.rows.iter().map(|row| row.previous.map(|it| it.requests)).collect();
         assert_eq!(told, vec![Some(0); top], "none of them was there the day before");

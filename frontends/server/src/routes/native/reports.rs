@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use sluicegate::admin::{By, Granularity, Metrics, Order, UsageQuestion, UsageReport};
+use sluicegate::admin::{By, Compare, Granularity, Metrics, Order, UsageQuestion, UsageReport};
 use sluicegate::store::ReportFilter;
 use sluicegate::{Error, ErrorKind, Result, Timestamp};
 
@@ -53,7 +53,10 @@ const USAGE: &[(&str, &str)] = &[
         "top",
         "How many rows, 1 to 100, or to 10,000 with `granularity=total`; the rest is summed up as `others`. Default 10.",
     ),
-    ("compare", "`previous` compares the time before, as long as this one."),
+    (
+        "compare",
+        "A time as long as this one: `previous` is the one right before; else when it begins, like `from`. Default none.",
+    ),
     WITHIN[0],
     WITHIN[1],
     ("user", "Of this user."),
@@ -163,18 +166,23 @@ pub(super) async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<Us
         to: at(query, "to", zone.as_ref(), ask)?,
         granularity: parameter(query, "granularity")
             .map_or(Ok(Granularity::Day), |text| word("granularity", &text))?,
-        zone,
+        zone: zone.clone(),
         filter,
         provider: parameter(query, "provider"),
         by: by.transpose()?.unwrap_or_default(),
         order: parameter(query, "order").map_or(Ok(Order::Spend), |text| word("order", &text))?,
         top: parameter(query, "top").map_or(Ok(usual.top), |text| number("top", &text))?,
         compare: match parameter(query, "compare").as_deref() {
-            None | Some("none") => false,
-            Some("previous") => true,
+            None | Some("none") => None,
+            Some("previous") => Some(Compare::Previous),
             Some(other) => {
-                let message = format!("`{other}` can't be compared; `previous` and `none` can be asked for");
-                return Err(Error::new(ErrorKind::InvalidRequest, message).with("param", "compare"));
+                let begins = at(query, "compare", zone.as_ref(), ask).map_err(|_| {
+                    let message = format!(
+                        "nothing can be compared with `{other}`; write `previous`, `none`, or when the other time begins, like `from`"
+                    );
+                    Error::new(ErrorKind::InvalidRequest, message).with("param", "compare")
+                })?;
+                begins.map(Compare::From)
             }
         },
     })
