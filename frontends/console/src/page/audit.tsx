@@ -1,6 +1,6 @@
 // Who changed what, and what it was before.
 
-import { keepPreviousData, useInfiniteQuery, useMutation } from '@tanstack/react-query';
+import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
 import { Alert, Button, Input, Select, Table } from 'antd';
 import { useTranslation } from 'react-i18next';
 import { api, type Schemas, take } from '../api/client';
@@ -9,9 +9,11 @@ import { Author, Thing } from '../part/author';
 import { Between } from '../part/between';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
+import { useOpened } from '../part/list';
 import { useNaming } from '../part/naming';
 import { NothingHere } from '../part/nothing';
 import { Page } from '../part/page';
+import { PickNamed } from '../part/pick';
 import { useFilter } from '../part/query';
 import { Code } from '../part/secret';
 
@@ -41,7 +43,8 @@ const FAMILIES: Record<FamilyOf<Event['action']>, true> = {
   secret: true,
 };
 
-const FILTERS = ['actor', 'target', 'user', 'group', 'address'];
+const TYPED = ['actor', 'target', 'address'];
+const FILTERS = [...TYPED, 'user', 'group'];
 
 export default function AuditPage() {
   const { t } = useTranslation();
@@ -51,21 +54,23 @@ export default function AuditPage() {
   const named = Object.fromEntries(
     ['action', ...FILTERS, 'from', 'to'].flatMap((it) => (filter[it] ? [[it, filter[it]]] : [])),
   );
-  const events = useInfiniteQuery({
-    queryKey: ['audit', named],
-    initialPageParam: '',
-    queryFn: ({ pageParam }) =>
+  // One page at a time, by where it begins: the way back leads to the one before, and a page can be sent to somebody.
+  const cursor = filter.page;
+  const events = useQuery({
+    queryKey: ['audit', named, cursor],
+    queryFn: () =>
       take(
         api.GET('/api/v1/audit', {
-          params: { query: { ...named, limit: '100', ...(pageParam && { cursor: pageParam }) } },
+          params: { query: { ...named, limit: '100', ...(cursor && { cursor }) } },
         }),
       ),
-    getNextPageParam: (last) => last.next ?? undefined,
     placeholderData: keepPreviousData,
   });
+  const next = events.data?.next;
+  const [opened, open] = useOpened();
   const naming = useNaming();
   const verify = useMutation({ mutationFn: () => take(api.GET('/api/v1/audit/verify')) });
-  const rows = events.data?.pages.flatMap((it) => it.items) ?? [];
+  const rows = events.data?.items ?? [];
   const file = (kind: string) =>
     `/api/v1/audit/export?${new URLSearchParams({ ...(named as Record<string, string>), format: kind })}`;
   return (
@@ -108,7 +113,19 @@ export default function AuditPage() {
       <div className="row" style={{ marginBottom: 12 }}>
         <Between filter={filter} change={change} />
         <PickAction value={filter.action} onChange={(action) => change({ action: action || undefined })} />
-        {FILTERS.map((name) => (
+        <PickNamed
+          of="users"
+          style={{ width: 160 }}
+          value={filter.user}
+          onChange={(user) => change({ user: user || undefined })}
+        />
+        <PickNamed
+          of="groups"
+          style={{ width: 160 }}
+          value={filter.group}
+          onChange={(group) => change({ group: group || undefined })}
+        />
+        {TYPED.map((name) => (
           <Input
             key={`${name} ${filter[name] ?? ''}`}
             allowClear
@@ -128,13 +145,15 @@ export default function AuditPage() {
         size="small"
         rowKey={(it) => it.seq}
         dataSource={naming ? [] : rows}
-        loading={(events.isPending || naming) && !events.error}
+        loading={(events.isPending || events.isPlaceholderData || naming) && !events.error}
         pagination={false}
         scroll={{ x: 'max-content' }}
         locale={{ emptyText: naming ? ' ' : <NothingHere words={t('audit.none')} /> }}
         expandable={{
           columnTitle: <span className="unseen">{t('audit.detail')}</span>,
           expandedRowRender: (it) => <Code text={JSON.stringify(it.detail ?? {}, null, 2)} />,
+          expandedRowKeys: opened.map(Number),
+          onExpand: (expanded, it) => open(String(it.seq), expanded),
         }}
         columns={[
           { title: t('audit.number'), dataIndex: 'seq', className: 'num' },
@@ -155,9 +174,15 @@ export default function AuditPage() {
           { title: t('audit.credential'), dataIndex: 'credential', render: (it) => <Thing of={it} /> },
         ]}
       />
-      {events.hasNextPage && (
-        <p style={{ textAlign: 'center' }}>
-          <Button loading={events.isFetchingNextPage} onClick={() => events.fetchNextPage()}>
+      {(cursor || next) && (
+        <p className="row" style={{ justifyContent: 'center', marginTop: 12 }}>
+          <Button disabled={!cursor} onClick={() => change({ page: undefined })}>
+            {t('audit.newest')}
+          </Button>
+          <Button
+            disabled={!next || events.isPlaceholderData}
+            onClick={() => change({ page: next ?? undefined })}
+          >
             {t('audit.more')}
           </Button>
         </p>

@@ -200,7 +200,9 @@ export default function UsagePage() {
             { label: t('usage.monthBefore'), value: dayjs(from).subtract(1, 'month') },
             { label: t('usage.yearBefore'), value: dayjs(from).subtract(1, 'year') },
           ]}
-          onChange={(picked) => change({ than: picked && !picked.isSame(before, 'day') ? day(picked) : undefined })}
+          onChange={(picked) =>
+            change({ than: picked && !picked.isSame(before, 'day') ? day(picked) : undefined })
+          }
         />
         <Select
           aria-label={t('usage.unit')}

@@ -97,7 +97,7 @@ export function List<T extends object>(props: Props<T>) {
 }
 
 /** Which rows are open, as the address has them, and what opens one or closes it. */
-function useOpened(): [string[], (key: string, expanded: boolean) => void] {
+export function useOpened(): [string[], (key: string, expanded: boolean) => void] {
   const [query, set] = useSearchParams();
   const open = (key: string, expanded: boolean) =>
     set(

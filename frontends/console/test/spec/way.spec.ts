@@ -155,6 +155,30 @@ test('what a table leaves out is chosen from a menu, and stays chosen', async ({
   }
 });
 
+test('the trail comes a page at a time, each with an address of its own, and what is open in it stays open', async ({ alone, begun }) => {
+  const { api, page } = await begun(await alone());
+  for (let n = 0; n < 120; n++) await api.post('/api/v1/organizations', { id: `o-${n}` });
+  await page.goto('/audit?action=organization.create');
+  await settled(page);
+  const rows = page.getByRole('table', { name: 'Audit' }).locator('tbody tr.ant-table-row');
+  await expect(rows).toHaveCount(100);
+  await expect(rows.first()).toContainText('o-119');
+  await page.getByRole('button', { name: 'Older' }).click();
+  await expect(rows).toHaveCount(20);
+  await expect(rows.last()).toContainText('o-0');
+  await expect(page.getByRole('button', { name: 'Older' })).toBeDisabled();
+  await rows.last().getByRole('button', { name: 'Expand row' }).click();
+  await page.reload();
+  await expect(rows).toHaveCount(20);
+  await expect(page.locator('.ant-table-expanded-row pre')).toContainText('"id": "o-0"');
+  await page.goBack();
+  await page.goBack();
+  await expect(rows.first()).toContainText('o-119');
+  await page.goForward();
+  await page.getByRole('button', { name: 'Newest' }).click();
+  await expect(rows.first()).toContainText('o-119');
+});
+
 test('use is compared with the time before, or with any other', async ({ as }) => {
   const page = await as('super_admin');
   await page.goto('/usage?from=2026-10-01&to=2026-10-31');
