@@ -380,8 +380,8 @@ mod tests {
     #[test]
     fn a_setting_that_is_there_twice_is_refused() {
         let read = |text: &str| serde_json::from_str::<SettingsPatch>(text).map(|it| it.0.len());
-        assert_eq!(read(r#"{"routing.retries": 1, "routing.cooldown_ms": null}"#).unwrap(), 2);
-        let error = read(r#"{"routing.retries": 1, "routing.retries": 2}"#).unwrap_err();
-        assert!(error.to_string().contains("`routing.retries` is there twice"), "{error}");
+        assert_eq!(read(r#"{"routing": 1, "keys": null}"#).unwrap(), 2);
+        let error = read(r#"{"routing": 1, "routing": 2}"#).unwrap_err();
+        assert!(error.to_string().contains("`routing` is there twice"), "{error}");
     }
 }

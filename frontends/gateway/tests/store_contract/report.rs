@@ -3,7 +3,7 @@
 use super::migration::run;
 use super::*;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluicegate::store::{ReportFilter, ReportQuery, ReportRows, Split};
 
@@ -189,7 +189,7 @@ pub(super) async fn reports_equal_the_records(store: Arc<dyn Store>) {
     // The hours of some users are looked up one by one.
     let (here, theirs) = (question(&[User], Split::Hour, start, end), ["u1", "u2", ""].map(str::to_owned));
     for (by, shown) in
-        [(&[User][..], 0), (&[Group, User], 1), (&[User, Organization], 0), (&[User, Model], 0)]
+        [(&[User][..], 0), (&[Group, User][..], 1), (&[User, Organization][..], 0), (&[User, Model][..], 0)]
     {
         let plain = ReportQuery { by: by.to_vec(), ..here.clone() };
         let mut want = expected(&records, &plain);

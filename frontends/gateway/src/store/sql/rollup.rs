@@ -109,7 +109,7 @@ impl Table {
             Self::HourAll => &[0],
             Self::HourOneModel => &[0, 4],
             Self::HourChannel => &[0, 5],
-            Self::HourUser => &[0, 1, 3],
+            Self::HourUser => &[0, 1, 2],
             Self::HourModel | Self::DayModel => &[0, 4, 5],
         }
     }
