@@ -31,12 +31,19 @@ pub(crate) fn refusal(hook: Hook, function: &str) -> Option<(String, String)> {
         _ => "the call is under way already",
     };
     let places: Vec<String> = hooks.iter().map(|hook| format!("`{}`", hook.as_str())).collect();
-    let does = if function.starts_with("text_") { "ask" } else { "say" };
-    let remedy = match (hook, function) {
-        (Hook::OnError, "deny") => "call `stop` to end it, or say it in `admit` or `route`".to_owned(),
-        _ => format!("{does} it in {}", either(&places)),
+    let (hook_name, places) = (hook.as_str(), either(&places));
+    // What the console has in other languages it knows by whole sentences.
+    let (what, remedy) = if function.starts_with("text_") {
+        (format!("`{hook_name}` can't ask `{function}`: {why}"), format!("ask it in {places}"))
+    } else {
+        (format!("`{hook_name}` can't say `{function}`: {why}"), format!("say it in {places}"))
     };
-    Some((format!("`{}` can't {does} `{function}`: {why}", hook.as_str()), remedy))
+    match (hook, function) {
+        (Hook::OnError, "deny") => {
+            Some((what, "call `stop` to end it, or say it in `admit` or `route`".to_owned()))
+        }
+        _ => Some((what, remedy)),
+    }
 }
 
 /// Names with an "or" before the last.
