@@ -14,6 +14,15 @@ const quoted = ['edit.rs', 'tenant.rs', 'tenant/route.rs', 'guardrail/finder.rs'
 const elsewhere = /\/(native\/(manual|schema|section\b.*)|price_file\b.*)\.rs$/;
 const policies = ['../../policy/src', '../gateway/src/script/watch.rs'];
 const refusals = ['../../core/src/decision.rs', '../gateway/src/guardrail.rs', '../gateway/src/guardrail'];
+/** Why a channel can't be used, what a trial of it comes to, and what of a call isn't sent there. */
+const channels = [
+  'secret.rs',
+  'upstream.rs',
+  'upstream/target.rs',
+  'prepare.rs',
+  'pass/metered.rs',
+  'trial.rs',
+].map((it) => `../gateway/src/${it}`);
 const translations = '../../core/wire/src';
 const routes = ['../server/src/routes/native', '../server/src/ask.rs', '../server/src/body.rs'];
 
@@ -47,7 +56,7 @@ function sentences(files, take = codeOf) {
         .replaceAll('\u0001', '{')
         .replaceAll('\u0002', '}');
       if (
-        /^(?:[a-z`{0-9]|New API|TLS|LiteLLM|OpenAI|Anthropic|Gemini)/.test(said) &&
+        /^(?:[a-z`"{0-9]|New API|TLS|LiteLLM|OpenAI|Anthropic|Gemini)/.test(said) &&
         said.split(' ').length >= 3
       )
         found.set(said, file);
@@ -77,7 +86,7 @@ function losses(files) {
 const { says, beside, unseen } = JSON.parse(readFileSync('src/word/server.zh.json', 'utf8'));
 const findings = [...configuration, ...quoted].flatMap(sources).filter((it) => !elsewhere.test(it));
 const said = new Map([
-  ...sentences([...[...service, ...policies, ...refusals].flatMap(sources), ...findings]),
+  ...sentences([...[...service, ...policies, ...refusals, ...channels].flatMap(sources), ...findings]),
   ...losses(sources(translations)),
 ]);
 const known = new Set([...said.keys(), ...sentences(routes.flatMap(sources)).keys()]);
@@ -94,7 +103,7 @@ for (const text of [...Object.keys(says), ...unseen]) {
     problems.push(`server.zh.json: nothing says \`${text}\``);
 }
 for (const [text, chinese] of [...Object.entries(says), ...Object.entries(beside)]) {
-  const holes = text.split('{}').length - 1;
+  const holes = text.split(/\{…?\}/).length - 1;
   const used = [...chinese.matchAll(/\{(\d)\}/g)].map((it) => Number(it[1]));
   if (used.some((at) => at < 1 || at > holes))
     problems.push(`server.zh.json: \`${chinese}\` fills in what \`${text}\` hasn't`);
