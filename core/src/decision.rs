@@ -1,6 +1,8 @@
 //! What the engine answers, and every reason behind it.
 
 mod outcome;
+#[cfg(test)]
+pub(crate) mod told;
 
 use std::fmt;
 use std::net::IpAddr;

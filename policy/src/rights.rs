@@ -54,3 +54,23 @@ pub(crate) fn either(names: &[String]) -> String {
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_stands_in_the_table_of_messages() {
+        // The console's own test reads it, too: each must come out in the reader's language.
+        let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/console/messages.json"));
+        let all: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(table).unwrap();
+        let refused = |hook: Hook| {
+            let refusals = RIGHTS.into_iter().filter_map(move |(function, _)| refusal(hook, function));
+            refusals.map(|(what, remedy)| format!("{what}; {remedy}"))
+        };
+        let told: BTreeSet<String> = Hook::ALL.into_iter().flat_map(refused).collect();
+        assert_eq!(told, all["policy/src/rights.rs"]);
+    }
+}

@@ -518,3 +518,28 @@ fn quoted(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("`{line}`")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decision::told::messages_of;
+
+    #[test]
+    fn every_kind_of_advice_stands_in_the_table_of_messages() {
+        let all = Verdict {
+            deny: Some("no; never\nask them".to_owned()),
+            prefer: vec![Preference::Tag("overseas".to_owned()), Preference::Channel("a".to_owned())],
+            exclude: vec![Preference::Provider("p".to_owned())],
+            model: Some("m".into()),
+            fallback: Some(vec!["b".into(), "c".into()]),
+            max_output: Some(5),
+            tags: vec!["x".to_owned(), "y".to_owned()],
+            stop: true,
+            alerts: vec!["it was slow".to_owned()],
+        };
+        let told: BTreeSet<String> = [describe(&all), describe(&Verdict::default())].into();
+        assert_eq!(told, messages_of("core/src/engine/advice.rs"));
+    }
+}
