@@ -1,5 +1,5 @@
 // Every sentence that the management service says, every finding about a file or a policy, why a call is refused, and what a translation of one
-// loses has its Chinese, and none is kept that nobody says any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
+// loses, why a channel can't be used, and what a trial of it comes to has its Chinese, and none is kept that nobody says any more. `beside` is what no text here spells: it is put together from parts, or the scripts' language says it.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
