@@ -16,6 +16,7 @@ const policies = ['../../policy/src', '../gateway/src/script/watch.rs'];
 const refusals = ['../../core/src/decision.rs', '../gateway/src/guardrail.rs', '../gateway/src/guardrail'];
 /** Why a channel can't be used, what a trial of it comes to, and what of a call isn't sent there. */
 const channels = [
+  'running.rs',
   'secret.rs',
   'upstream.rs',
   'upstream/target.rs',

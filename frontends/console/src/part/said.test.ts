@@ -156,6 +156,10 @@ test.each([
   ["channel `a`: `ftp` addresses can't be called; use https", '渠道 `a`：无法访问 `ftp` 地址；请使用 https'],
   ["the environment variable `K` isn't set; set it to the credential", '环境变量 `K` 未设置；请将其设为凭据'],
   ['no answer in time', '未及时应答'],
+  [
+    "the upstream can't be reached; try again in a moment: could not connect: refused",
+    '无法连接上游；请稍后重试：无法连接：refused',
+  ],
   ['nobody says this; nor this', undefined],
   ['nobody says this for 30 days', undefined],
   ['nobody says this', undefined],
