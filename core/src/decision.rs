@@ -1,6 +1,8 @@
 //! What the engine answers, and every reason behind it.
 
 mod outcome;
+#[cfg(test)]
+pub(crate) mod told;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -153,7 +155,7 @@ impl fmt::Display for LimitHit {
         let amount = |n: i64| {
             if self.metric == Metric::Spend { format!("{} USD", format_usd(n)) } else { n.to_string() }
         };
-        write!(f, "the {} limit of this {}", self.metric.as_str(), self.scope.as_str())?;
+        write!(f, "the {} limit of this {}", self.metric.as_str(), party(self.scope))?;
         match self.window {
             _ if self.metric == Metric::Concurrency => {}
             Window::Lifetime => f.write_str(" for its lifetime")?,
@@ -174,6 +176,14 @@ impl fmt::Display for LimitHit {
             None if self.metric == Metric::Concurrency => f.write_str("; wait until a call ends"),
             None => f.write_str("; ask whoever manages it to raise it"),
         }
+    }
+}
+
+/// The word behind "this" for whose a limit is.
+fn party(scope: ScopeKind) -> &'static str {
+    match scope {
+        ScopeKind::Global => "installation",
+        _ => scope.as_str(),
     }
 }
 
@@ -206,7 +216,7 @@ impl Denial {
         match self {
             Denial::Blocked { scope } => Error::new(
                 ErrorKind::Forbidden,
-                format!("this {} is blocked; ask whoever manages it to unblock it", scope.as_str()),
+                format!("this {} is blocked; ask whoever manages it to unblock it", party(*scope)),
             )
             .with(DENIAL, "blocked"),
             Denial::Expired { at } => {

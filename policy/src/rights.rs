@@ -31,12 +31,19 @@ pub(crate) fn refusal(hook: Hook, function: &str) -> Option<(String, String)> {
         _ => "the call is under way already",
     };
     let places: Vec<String> = hooks.iter().map(|hook| format!("`{}`", hook.as_str())).collect();
-    let does = if function.starts_with("text_") { "ask" } else { "say" };
-    let remedy = match (hook, function) {
-        (Hook::OnError, "deny") => "call `stop` to end it, or say it in `admit` or `route`".to_owned(),
-        _ => format!("{does} it in {}", either(&places)),
+    let (hook_name, places) = (hook.as_str(), either(&places));
+    // What the console has in other languages it knows by whole sentences.
+    let (what, remedy) = if function.starts_with("text_") {
+        (format!("`{hook_name}` can't ask `{function}`: {why}"), format!("ask it in {places}"))
+    } else {
+        (format!("`{hook_name}` can't say `{function}`: {why}"), format!("say it in {places}"))
     };
-    Some((format!("`{}` can't {does} `{function}`: {why}", hook.as_str()), remedy))
+    match (hook, function) {
+        (Hook::OnError, "deny") => {
+            Some((what, "call `stop` to end it, or say it in `admit` or `route`".to_owned()))
+        }
+        _ => Some((what, remedy)),
+    }
 }
 
 /// Names with an "or" before the last.
@@ -45,5 +52,25 @@ pub(crate) fn either(names: &[String]) -> String {
         [] => String::new(),
         [one] => one.clone(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_stands_in_the_table_of_messages() {
+        // The console's own test reads it, too: each must come out in the reader's language.
+        let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/console/messages.json"));
+        let all: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(table).unwrap();
+        let refused = |hook: Hook| {
+            let refusals = RIGHTS.into_iter().filter_map(move |(function, _)| refusal(hook, function));
+            refusals.map(|(what, remedy)| format!("{what}; {remedy}"))
+        };
+        let told: BTreeSet<String> = Hook::ALL.into_iter().flat_map(refused).collect();
+        assert_eq!(told, all["policy/src/rights.rs"]);
     }
 }

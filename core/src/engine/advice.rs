@@ -472,38 +472,74 @@ pub fn place(prefer: &[Preference], channel: &Channel) -> usize {
     prefer.iter().position(|what| candidate::matches(channel, what)).unwrap_or(usize::MAX)
 }
 
-/// A verdict in one line.
+/// A verdict in one line, a part for each kind of advice: its name, and what it says.
 fn describe(verdict: &Verdict) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    let mut part = |name: &str, value: &dyn std::fmt::Debug| {
-        let _ = write!(text, "{}{name} {value:?}", if text.is_empty() { "" } else { "; " });
-    };
-    if let Some(deny) = &verdict.deny {
-        part("deny", deny);
-    }
-    for (name, list) in [("prefer", &verdict.prefer), ("exclude", &verdict.exclude)] {
+    let Verdict { deny, prefer, exclude, model, fallback, max_output, tags, stop, alerts } = verdict;
+    let mut parts = Vec::new();
+    parts.extend(deny.as_ref().map(|message| format!("deny {}", quoted(message))));
+    for (name, list) in [("prefer", prefer), ("exclude", exclude)] {
         if !list.is_empty() {
-            part(name, list);
+            parts.push(format!("{name} {}", listed(list.iter().map(wanted))));
         }
     }
-    if let Some(model) = &verdict.model {
-        part("model", model);
+    parts.extend(model.as_ref().map(|model| format!("model {}", quoted(model.as_str()))));
+    parts.extend(fallback.as_ref().map(|models| {
+        let names = models.iter().map(|model| quoted(model.as_str()));
+        format!("fallback {}", listed(names))
+    }));
+    parts.extend(max_output.map(|tokens| format!("max_output {tokens}")));
+    if !tags.is_empty() {
+        parts.push(format!("tags {}", listed(tags.iter().map(|tag| quoted(tag)))));
     }
-    if let Some(fallback) = &verdict.fallback {
-        part("fallback", fallback);
+    if *stop {
+        parts.push("stop true".to_owned());
     }
-    if let Some(max) = &verdict.max_output {
-        part("max_output", max);
+    if !alerts.is_empty() {
+        parts.push(format!("alerts {}", listed(alerts.iter().map(|text| quoted(text)))));
     }
-    if !verdict.tags.is_empty() {
-        part("tags", &verdict.tags);
+    if parts.is_empty() { "no opinion".to_owned() } else { parts.join("; ") }
+}
+
+/// Which channels a step of a preference is for.
+fn wanted(step: &Preference) -> String {
+    match step {
+        Preference::Channel(name) => format!("channel {}", quoted(name)),
+        Preference::Provider(name) => format!("provider {}", quoted(name)),
+        Preference::Tag(name) => format!("tag {}", quoted(name)),
     }
-    if verdict.stop {
-        part("stop", &true);
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+/// A script's own text between backticks, in one line.
+fn quoted(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("`{line}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decision::told::messages_of;
+
+    #[test]
+    fn every_kind_of_advice_stands_in_the_table_of_messages() {
+        let all = Verdict {
+            deny: Some("no; never\nask them".to_owned()),
+            prefer: vec![Preference::Tag("overseas".to_owned()), Preference::Channel("a".to_owned())],
+            exclude: vec![Preference::Provider("p".to_owned())],
+            model: Some("m".into()),
+            fallback: Some(vec!["b".into(), "c".into()]),
+            max_output: Some(5),
+            tags: vec!["x".to_owned(), "y".to_owned()],
+            stop: true,
+            alerts: vec!["it was slow".to_owned()],
+        };
+        let told: BTreeSet<String> = [describe(&all), describe(&Verdict::default())].into();
+        assert_eq!(told, messages_of("core/src/engine/advice.rs"));
     }
-    if !verdict.alerts.is_empty() {
-        part("alerts", &verdict.alerts);
-    }
-    if text.is_empty() { "no opinion".to_owned() } else { text }
 }

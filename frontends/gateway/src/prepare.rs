@@ -8,6 +8,11 @@ use smallvec::SmallVec;
 /// So many fields are named to a caller.
 const NAMED_MAX: usize = 16;
 
+/// Why a field of the caller's isn't sent.
+const CHANNEL_DROPS: &str = "this channel leaves it out";
+/// The same of what stands in a field that is the gateway's own.
+const GATEWAY_IGNORES: &str = "the gateway takes no notice of it";
+
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Way<'a> {
@@ -28,15 +33,15 @@ pub struct Way<'a> {
 pub struct Ready {
     /// What is sent.
     pub prepared: Prepared,
-    /// Fields of the caller's that aren't.
-    left_out: SmallVec<[String; 2]>,
+    /// Fields of the caller's that aren't, each with why.
+    left_out: SmallVec<[(String, &'static str); 2]>,
 }
 
 impl Ready {
     /// What is lost on the way, as it is told.
     pub fn losses(&self) -> impl Iterator<Item = String> {
         let translated = self.prepared.losses.iter().map(ToString::to_string);
-        translated.chain(self.left_out.iter().map(|field| format!("{field}: dropped")))
+        translated.chain(self.left_out.iter().map(|(field, why)| format!("dropped {field}: {why}")))
     }
 
     /// Whether the service tier that the caller asked for isn't sent: the upstream's format has no place for it, or the channel leaves it out.
@@ -44,7 +49,7 @@ impl Ready {
         const NAMES: [&str; 2] = ["service_tier", "serviceTier"];
         scanned.facts().service_tier.is_some()
             && (self.prepared.losses.iter().any(|loss| NAMES.contains(&loss.path.as_str()))
-                || self.left_out.iter().any(|field| NAMES.contains(&field.as_str())))
+                || self.left_out.iter().any(|(field, _)| NAMES.contains(&field.as_str())))
     }
 }
 
@@ -107,8 +112,9 @@ pub fn prepare(scanned: &Scanned, way: &Way<'_>) -> Result<Ready, Unsent> {
     if is_strict {
         refuse_losses(&prepared.losses)?;
     }
-    let left_out = drop.iter().copied().chain(facts.ignored.iter().map(String::as_str));
-    Ok(Ready { left_out: left_out.map(str::to_owned).collect(), prepared })
+    let dropped = drop.iter().map(|field| ((*field).to_owned(), CHANNEL_DROPS));
+    let ignored = facts.ignored.iter().map(|field| (field.clone(), GATEWAY_IGNORES));
+    Ok(Ready { left_out: dropped.chain(ignored).collect(), prepared })
 }
 
 /// Refuses fields that the format doesn't know, at a channel that takes none, or that would leave them out of a request that goes

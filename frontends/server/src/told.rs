@@ -220,7 +220,7 @@ mod tests {
             {"step": "excluded", "channel": "secret-a", "why": "cooldown"},
             {"step": "ranked", "channel": "secret-b", "priority": 1, "score": 250},
             {"step": "seen", "channel": "secret-b", "latency_us": 1, "in_flight": 1, "failures": 1},
-            {"step": "policy", "policy": "p", "verdict": "prefer [Channel(\"secret-b\")]; tags [\"x\"]", "fuel": 3},
+            {"step": "policy", "policy": "p", "verdict": "prefer [channel `secret-b`]; tags [`x`]", "fuel": 3},
             {"step": "policy", "policy": "q", "verdict": "line 1, column 2: secret-c", "fuel": 3},
             {"step": "attempt", "channel": "b", "outcome": "ok"},
         ]);

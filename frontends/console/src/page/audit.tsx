@@ -106,7 +106,7 @@ export default function AuditPage() {
           description={
             verify.data.faults
               .map((it) => `${it.seq}${t('why.colon')}${t(`audit.fault.${it.what}`)}`)
-              .join('; ') || undefined
+              .join(t('why.semicolon')) || undefined
           }
         />
       )}

@@ -96,7 +96,9 @@ export function PolicyTry({ policy, draft }: { policy: string; draft?: Schemas['
               />
             )}
             <Explanation reasons={found.explanation as Reason[]} channel={channel} />
-            {found.assumed.length > 0 && <p>{`${t('try.assumed')} ${found.assumed.map(said).join('; ')}`}</p>}
+            {found.assumed.length > 0 && (
+              <p>{`${t('try.assumed')} ${found.assumed.map(said).join(t('why.semicolon'))}`}</p>
+            )}
           </div>
         )}
       </section>

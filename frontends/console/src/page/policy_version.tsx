@@ -12,6 +12,7 @@ import { useFilter } from '../part/query';
 import { useTold } from '../part/said';
 import { Code } from '../part/secret';
 import { Figures } from '../part/sums';
+import { localTimes } from '../part/time';
 
 type Version = Schemas['PolicyVersion'];
 
@@ -246,7 +247,11 @@ export function Shadow({ name, version, write }: { name: string; version: number
       },
     });
   const decided = (it: Schemas['PolicyDecision']) =>
-    it.denied ? <Tag color="error">{said(it.denied)}</Tag> : `${it.model ?? '–'} → ${it.channel ?? '–'}`;
+    it.denied ? (
+      <Tag color="error">{localTimes(said(it.denied), format.time)}</Tag>
+    ) : (
+      `${it.model ?? '–'} → ${it.channel ?? '–'}`
+    );
   const share = (n: number) => format.percent(it.calls > 0 ? n / it.calls : 0);
   return (
     <div className="stack">

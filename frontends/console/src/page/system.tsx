@@ -11,6 +11,7 @@ import { useConfirm } from '../part/confirm';
 import { Failure } from '../part/failure';
 import { useFormat } from '../part/format';
 import { Page } from '../part/page';
+import { useTold } from '../part/said';
 import { ChangeableSettings } from './system_change';
 import { FINDINGS, Findings } from './system_finding';
 import { SETTINGS, SettingsInForce } from './system_setting';
@@ -58,6 +59,7 @@ export default function SystemPage() {
 
 function Installation() {
   const { t } = useTranslation();
+  const said = useTold();
   const format = useFormat();
   const query = useQuery({ ...READ.system, refetchInterval: 10_000 });
   const it = query.data;
@@ -72,7 +74,9 @@ function Installation() {
           showIcon
           title={
             <>
-              <Named of="channels" id={one.channel} />: {one.message}
+              <Named of="channels" id={one.channel} />
+              {t('why.colon')}
+              {said(one.message)}
             </>
           }
           style={{ marginBottom: 8 }}

@@ -2,9 +2,18 @@
 
 import type { TFunction } from 'i18next';
 
-/** In the reader's language. `said` is what the server says there. */
+/** In the reader's language. `said` is what the server says there, the same text where it isn't known. */
 export function lossIn(t: TFunction, said: (text: string) => string, loss: string): string {
-  const [, kind, path, why] = /^(dropped|approximated) (.+?): (.+)$/s.exec(loss) ?? [];
-  if (!kind || !why) return said(loss);
-  return `${t(`request.loss.${kind}`)} ${path}${t('why.colon')}${said(why)}`;
+  const [, kind, rest] = /^(dropped|approximated) (.+)$/s.exec(loss) ?? [];
+  const first = rest?.indexOf(': ') ?? -1;
+  if (!kind || !rest || first < 0) return said(loss);
+  // A path may have a colon, since callers name what is in it: it ends where what follows is known.
+  let at = first;
+  for (let next = first; next >= 0; next = rest.indexOf(': ', next + 1)) {
+    const why = rest.slice(next + 2);
+    if (said(why) === why) continue;
+    at = next;
+    break;
+  }
+  return `${t(`request.loss.${kind}`)} ${rest.slice(0, at)}${t('why.colon')}${said(rest.slice(at + 2))}`;
 }

@@ -13,7 +13,7 @@ export function meaning(
 ): { text: string; whole: boolean } | undefined {
   const word = (key: string) => t(key, { defaultValue: '' });
   const said = chineseOf(message);
-  if (said) return { text: said, whole: true };
+  if (said && !isHalf(said)) return { text: said, whole: true };
   const [field = ''] = (param ?? '').split(/[.[\]/]+/);
   const exact = field && word(`failure.of.${code}.${field}`);
   if (exact) return { text: exact, whole: true };
@@ -21,4 +21,9 @@ export function meaning(
   if (!kind) return undefined;
   const name = field && word(`failure.field.${field}`);
   return { text: name ? t('failure.about', { kind: kind.replace(/[.。]$/, ''), name }) : kind, whole: false };
+}
+
+/** Whether a sentence goes on in English: some words in a row, and not in backticks, where names are. */
+function isHalf(said: string): boolean {
+  return /[a-z']+(?: [a-z']+){3}/i.test(said.replace(/`[^`]*`/g, ''));
 }

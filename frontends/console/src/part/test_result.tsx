@@ -2,11 +2,13 @@ import { Alert } from 'antd';
 import { useTranslation } from 'react-i18next';
 import type { Schemas } from '../api/client';
 import { useFormat } from './format';
+import { useTold } from './said';
 
 /** What a small real call through a channel came to. */
 export function TestResult({ result: it }: { result: Schemas['ChannelTest'] }) {
   const { t } = useTranslation();
   const format = useFormat();
+  const said = useTold();
   const facts = [
     it.upstream,
     it.format,
@@ -28,7 +30,7 @@ export function TestResult({ result: it }: { result: Schemas['ChannelTest'] }) {
       title={it.ok ? t('test.ok') : t(`outcome.${it.class}`, it.class)}
       description={
         <>
-          <div className="wrap">{it.ok ? it.answer : it.message}</div>
+          <div className="wrap">{it.ok ? it.answer : said(it.message ?? '')}</div>
           <small>{facts.join(' · ')}</small>
         </>
       }

@@ -598,3 +598,42 @@ fn place_of(stored: &[Stored<PolicyVersion>], name: &str, number: i64) -> Result
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    const SCRIPT: &str = r#"
+fn route(call, candidates) {
+    switch call.group {
+        "no" => deny("no; never"),
+        "all" => { prefer("b"); exclude("c"); use_model("m"); fallback(["x", "y"]); max_output(5); tag("t"); }
+        "sorted" => { prefer("b"); exclude("c"); }
+        _ => ()
+    }
+}
+fn test_first() { given(#{ group: "sorted" }).candidates(["a", "b", "c"]).route().assert_first("a"); }
+fn test_excluded() { given(#{ group: "sorted" }).candidates(["a", "b", "c"]).route().assert_not_excluded("c"); }
+fn test_denied() { given(#{ group: "sorted" }).candidates(["a", "b", "c"]).route().assert_denied("no"); }
+fn test_not_denied() { given(#{ group: "no" }).route().assert_not_denied(); }
+fn test_model() { given(#{ group: "no" }).route().assert_model("m"); }
+fn test_tags() { given(#{ group: "all" }).route().assert_tags(["u"]); }
+fn test_opinion() { given().route().assert_max_output(9); }
+fn test_value() { assert_eq(1, 2); }
+fn test_format() { given(#{ format: "x" }).route().assert_no_opinion(); }
+fn test_nothing() { }
+"#;
+
+    #[test]
+    fn why_tests_fail_stands_in_the_table_of_messages() {
+        let results = Tests::compile(&PolicySource::new("p", SCRIPT)).unwrap().run(None);
+        let told: BTreeSet<String> = outcome(&results).failures.into_iter().map(|it| it.message).collect();
+        // The console's own test reads it, too: each must come out in the reader's language.
+        let table =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/console/messages.json"));
+        let all: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(table).unwrap();
+        assert_eq!(told, all["frontends/gateway/src/admin/policy.rs"]);
+    }
+}

@@ -64,7 +64,7 @@ impl HttpGuardrail {
     }
 
     /// There is no answer to go by.
-    fn failed(&self, why: &str) -> Ruling {
+    pub(super) fn failed(&self, why: &str) -> Ruling {
         tracing::warn!(guardrail = %self.name, why, fail_open = self.fail_open, "a guardrail can't be asked");
         let mut ruling = Ruling::default();
         mark(&mut ruling.marks, &self.name, "failed", 1);

@@ -179,3 +179,40 @@ fn whoever_asks_for_a_guardrail_gets_it_whatever_the_model() {
         }
     }
 }
+
+#[test]
+fn what_is_said_of_names_that_mean_nothing_stands_in_the_table_of_messages() {
+    use std::collections::{BTreeMap, BTreeSet};
+    let source = |name: &str| GuardrailSource {
+        name: name.into(),
+        asked_as: name.into(),
+        default_on: false,
+        input: true,
+        output: true,
+        of: Attachment::default(),
+        kind: GuardrailKind::Text(sluicegate_core::guardrail::TextRules {
+            keywords: vec!["x".into()],
+            ..Default::default()
+        }),
+    };
+    let secrets = Secrets::new(Arc::new(|_| None));
+    let some = Guardrails::build(&[source("a"), source("b")], &secrets).unwrap();
+    let plain = Caller::operator("o".into(), &[]);
+    let held = Caller { guardrails: ["g".into()].into_iter().collect(), ..plain.clone() };
+    let asked = ["g".to_owned()];
+    let refused = [(&some, &plain), (&some, &held), (&Guardrails::default(), &plain)]
+        .map(|(guardrails, caller)| guardrails.check_names(caller, &asked).unwrap_err());
+    let rules = sluicegate_core::guardrail::HttpRules {
+        url: "https://guard.test/".to_owned(),
+        credential: sluicegate_core::channel::SecretRef::None,
+        timeout_ms: 9,
+        fail_open: false,
+    };
+    let http = HttpGuardrail::new(&"g".into(), &rules, None).unwrap();
+    let silent = http.failed("it is down").refused.unwrap().rejection().error;
+    let told: BTreeSet<String> =
+        refused.into_iter().chain([silent]).map(|error| error.message().to_owned()).collect();
+    let table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/console/messages.json"));
+    let all: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(table).unwrap();
+    assert_eq!(told, all["frontends/gateway/src/guardrail.rs"]);
+}

@@ -191,9 +191,9 @@ impl Metered {
 
     /// Whoever may not use a model learns nothing of it.
     pub(super) fn unknown(&self, name: &str) -> Error {
+        let (model, place) = (&self.model, format!("{PASS_THROUGH_PREFIX}{name}"));
         let message = format!(
-            "there is no model `{}` at `{PASS_THROUGH_PREFIX}{name}` for this key; ask for it, or for `{PASS_THROUGH_PREFIX}{name}/*`, to be added to the key's models",
-            self.model
+            "there is no model `{model}` at `{place}` for this key; ask for it, or for `{place}/*`, to be added to the key's models"
         );
         Error::new(ErrorKind::ModelNotFound, message).with("param", "model")
     }
