@@ -22,6 +22,7 @@ const channels = [
   'upstream/target.rs',
   'prepare.rs',
   'pass/metered.rs',
+  'distinct.rs',
   'trial.rs',
 ].map((it) => `../gateway/src/${it}`);
 const translations = '../../core/wire/src';

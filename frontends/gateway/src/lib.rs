@@ -12,6 +12,7 @@ mod background;
 mod body_text;
 mod clock;
 mod conversation;
+mod distinct;
 mod gateway;
 mod history;
 pub mod journal;
@@ -54,6 +55,7 @@ pub use answer::{
 };
 pub use background::FollowStream;
 pub use clock::{ManualClock, SystemClock};
+pub use distinct::distinct;
 pub use gateway::{Gateway, ModelCard, Options, Worker};
 pub use history::{Course, Phase, ReplayDone, ReplayOptions, figures, replay, time_of};
 pub use jwt::is_by_token;

@@ -1,9 +1,6 @@
 //! Settings that are changed while the gateway runs: what the file leaves out is kept in the database, as one thing with one tag.
 
-use std::fmt;
-
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sluicegate_config::{
     HostSettings, Registration, SETTINGS, SaidBy, Setting, SettingKind, nearest, overlay,
@@ -16,6 +13,7 @@ use super::seen::etag;
 use super::{
     Access, Actor, Admin, DEFAULT_ORGANIZATION, Deed, Then, came_second, forbidden, invalid, retried,
 };
+use crate::distinct::distinct;
 use crate::store::{Change, Expect, Stored};
 
 /// The name under which they are kept.
@@ -24,39 +22,9 @@ const STORED: &str = "settings";
 const UNMADE: i64 = 0;
 
 /// A change to settings, by their names: null takes one back to what holds without it, one left out stays.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SettingsPatch(pub Map<String, Value>);
-
-impl<'de> Deserialize<'de> for SettingsPatch {
-    /// Refuses a name that is there twice: one of its values would be passed over.
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Names;
-
-        impl<'de> Visitor<'de> for Names {
-            type Value = Map<String, Value>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of settings by their names")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-                let mut all = Map::new();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if all.contains_key(&name) {
-                        return Err(A::Error::custom(format!(
-                            "the setting `{name}` is there twice; give it once"
-                        )));
-                    }
-                    all.insert(name, value);
-                }
-                Ok(all)
-            }
-        }
-
-        from.deserialize_map(Names).map(Self)
-    }
-}
+pub struct SettingsPatch(#[serde(deserialize_with = "distinct")] pub Map<String, Value>);
 
 /// The settings in force, and those that may be changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]

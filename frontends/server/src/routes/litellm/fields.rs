@@ -2,13 +2,13 @@
 //! ignored.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use indexmap::IndexMap;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sluicegate::admin::{ModelEdit, Patch};
 use sluicegate::config::{nearest, parse_count, parse_duration_ms};
+use sluicegate::distinct;
 use sluicegate::money::parse_decimal;
 use sluicegate::tenant::ACCESS_GROUP;
 use sluicegate::{Error, ErrorKind, ModelName, Result};
@@ -369,31 +369,10 @@ fn unknown(name: &str, asked: &[String]) -> Error {
     Error::new(ErrorKind::InvalidRequest, format!("unknown field `{name}`; {hint}")).with("param", name)
 }
 
-/// An object, no name in it twice: nobody can tell which of the two was meant.
+/// An object, no name in it twice.
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Fields, A::Error> {
-                let mut map = Map::new();
-                while let Some(name) = access.next_key::<String>()? {
-                    if map.contains_key(&name) {
-                        return Err(A::Error::custom(format!("`{name}` is there twice")));
-                    }
-                    map.insert(name, access.next_value()?);
-                }
-                Ok(Fields::new(map))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
+        distinct(deserializer).map(Self::new)
     }
 }
 
