@@ -2129,6 +2129,7 @@ export interface components {
             images?: boolean;
             audio?: boolean;
             json_schema?: boolean;
+            stops?: boolean;
         };
         /** @description What a model costs at a channel, in pico-USD per token; null or left out is unknown, 0 is free. */
         Price: {
@@ -9233,7 +9234,7 @@ export interface operations {
                 order?: string;
                 /** @description How many rows, 1 to 100, or to 10,000 with `granularity=total`; the rest is summed up as `others`. Default 10. */
                 top?: string;
-                /** @description `previous` compares the time before, as long as this one. */
+                /** @description A time as long as this one: `previous` is the one right before; else when it begins, like `from`. Default none. */
                 compare?: string;
                 /** @description Of this organization. */
                 organization?: string;

@@ -609,8 +609,8 @@ mod tests {
 fn route(call, candidates) {
     switch call.group {
         "no" => deny("no; never"),
-        "all" => { prefer("b"); exclude("c"); use_model("m"); fallback(["x", "y"]); max_output(5); tag("t"); }
-        "sorted" => { prefer("b"); exclude("c"); }
+        "all" => { prefer("channel:b"); exclude("channel:c"); use_model("m"); fallback(["x", "y"]); max_output(5); tag("t"); }
+        "sorted" => { prefer("channel:b"); exclude("channel:c"); }
         _ => ()
     }
 }
