@@ -126,7 +126,7 @@ test('a sample call is explained by a policy as it is typed, before it is saved'
   // It follows what is typed.
   await write('fn route(call) { tag("monday"); }');
   await expect(answer).not.toContainText('not on Mondays');
-  await expect(answer).toContainText('tags ["monday"]');
+  await expect(answer).toContainText('tags [`monday`]');
   const stored = await world.api.get(`/api/v1/policies/${world.policy}`);
   expect(stored.newest).toBe(before.newest);
 });
