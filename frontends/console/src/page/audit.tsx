@@ -117,13 +117,13 @@ export default function AuditPage() {
           of="users"
           style={{ width: 160 }}
           value={filter.user}
-          onChange={(user) => change({ user: user || undefined })}
+          onChange={(user) => change({ user })}
         />
         <PickNamed
           of="groups"
           style={{ width: 160 }}
           value={filter.group}
-          onChange={(group) => change({ group: group || undefined })}
+          onChange={(group) => change({ group })}
         />
         {TYPED.map((name) => (
           <Input

@@ -13,7 +13,7 @@ import { Choice, Panel } from '../part/plain';
 import { useFilter } from '../part/query';
 import { Figures } from '../part/sums';
 import { FirstSteps } from './first_steps';
-import { Budgets, Channels, Top } from './overview_part';
+import { Budgets, Channels, Top, useAgainst } from './overview_part';
 
 const Chart = lazy(() => import('../part/chart'));
 /** A chart with the line of buttons above it. */
@@ -89,8 +89,7 @@ type Span = Schemas['OverviewSpan'];
 function Sums({ now, then }: { now: Span | undefined; then: Span | undefined }) {
   const { t } = useTranslation();
   const format = useFormat();
-  const against = (a: number | null | undefined, b: number | null | undefined) =>
-    a != null && b ? t('overview.change', { share: format.change((a - b) / b) }) : undefined;
+  const against = useAgainst();
   const time = (ms: number | null | undefined) => (ms == null ? '–' : format.duration(ms));
   const usual = (of: Schemas['Percentiles'] | null | undefined, mean: number | null | undefined) =>
     of

@@ -107,9 +107,20 @@ export function Channels({ channels }: { channels: Schemas['ChannelStanding'][] 
   );
 }
 
+/** By how much something is more or less than in the time before, in words. */
+export function useAgainst() {
+  const { t } = useTranslation();
+  const format = useFormat();
+  return (now: number | null | undefined, was: number | null | undefined) => {
+    const share = format.change(now, was);
+    return share && t('overview.change', { share });
+  };
+}
+
 export function Top(props: { title: string; rows: Schemas['TopRow'][] | undefined; to: string }) {
   const { t } = useTranslation();
   const format = useFormat();
+  const against = useAgainst();
   const most = Math.max(...(props.rows ?? []).map((it) => it.total.spend), 1);
   return (
     <Panel title={props.title} small>
@@ -130,9 +141,12 @@ export function Top(props: { title: string; rows: Schemas['TopRow'][] | undefine
             <span style={{ width: `${(it.total.spend / most) * 100}%` }} />
           </div>
           <div className="quiet small num">
-            {t('overview.calls', { count: it.total.requests, amount: format.short(it.total.requests) })}
-            {it.previous.spend > 0 &&
-              ` · ${t('overview.change', { share: format.change((it.total.spend - it.previous.spend) / it.previous.spend) })}`}
+            {[
+              t('overview.calls', { count: it.total.requests, amount: format.short(it.total.requests) }),
+              against(it.total.spend, it.previous.spend),
+            ]
+              .filter(Boolean)
+              .join(' · ')}
           </div>
         </div>
       ))}

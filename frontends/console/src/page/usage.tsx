@@ -14,7 +14,7 @@ import { kindOf, type Measure, series, usageReport } from '../part/chart_data';
 import { Chips } from '../part/chip';
 import { useColumns } from '../part/column';
 import { Failure } from '../part/failure';
-import { type Formats, useFormat } from '../part/format';
+import { useFormat } from '../part/format';
 import { namesOf, TELLS, useName } from '../part/name';
 import { Page } from '../part/page';
 import { PickNamed } from '../part/pick';
@@ -345,7 +345,7 @@ export default function UsagePage() {
                   align: 'right' as const,
                   className: 'num',
                   render: (_: unknown, row: Row) =>
-                    grown(format, row.total[measure], row.previous?.[measure]),
+                    format.change(row.total[measure] ?? 0, row.previous?.[measure]) ?? '–',
                 },
               ].filter((it) => seen.includes(it.key)),
             ]}
@@ -354,11 +354,6 @@ export default function UsagePage() {
       </div>
     </Page>
   );
-}
-
-/** By how much it is more, or less, than it was. */
-function grown(format: Formats, now: number | null | undefined, was: number | null | undefined): string {
-  return was ? format.change(((now ?? 0) - was) / was) : '–';
 }
 
 /** All of it, and what it is compared with. */
@@ -380,7 +375,7 @@ function Against(props: {
         // The last day is in it.
         from: format.day(was.from),
         to: format.day(was.to - 1),
-        change: grown(format, report.total[measure], was[measure]),
+        change: format.change(report.total[measure] ?? 0, was[measure]) ?? '–',
       })}
     </span>
   );

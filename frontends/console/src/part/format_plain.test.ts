@@ -49,3 +49,21 @@ test('a price is said for a million tokens in its own currency, whichever the re
   ];
   for (const [pico, currency, want] of cases) expect(it.perMillion(pico, currency), want).toBe(want);
 });
+
+test('a change is a share of what was, and of nothing there is none', () => {
+  const format = formats('en', 'UTC', 'USD', 1);
+  expect([format.change(15, 10), format.change(5, 10), format.change(0, 10), format.change(10, 10)]).toEqual([
+    '+50%',
+    '-50%',
+    '-100%',
+    '0%',
+  ]);
+  for (const [now, was] of [
+    [5, 0],
+    [5, null],
+    [null, 5],
+    [undefined, undefined],
+  ]) {
+    expect(format.change(now, was)).toBeUndefined();
+  }
+});

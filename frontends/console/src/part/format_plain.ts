@@ -155,8 +155,9 @@ export function formats(language: 'en' | 'zh', zone: string, currency: 'USD' | '
     decimal: (n: number) => decimal.format(n),
     short: (n: number) => (Math.abs(n) < 10_000 ? whole.format(n) : short.format(n)),
     percent: (share: number) => percent.format(share),
-    /** By how much more or less. */
-    change: (share: number) => change.format(share),
+    /** By how much it is more, or less, than it was; of nothing there is no share. */
+    change: (now: number | null | undefined, was: number | null | undefined) =>
+      now != null && was != null && was > 0 ? change.format((now - was) / was) : undefined,
     time: (ms: number) => stamp.format(ms),
     minute: (ms: number) => minute.format(ms),
     day: (ms: number) => day.format(ms),
