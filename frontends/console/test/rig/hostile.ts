@@ -1,7 +1,7 @@
 // An upstream whose every word tries to be markup: what it answers, thinks, calls and complains of.
 
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
+import { listening, type Running } from './process.ts';
 
 const HARM = 'window.harmed=1';
 
@@ -18,10 +18,8 @@ export const WORDS = [
   `<form action="javascript:${HARM}"><button autofocus onfocus="${HARM}">go</button></form>`,
 ];
 
-export type Hostile = { url: string; stop: () => Promise<void> };
-
-export async function startHostile(): Promise<Hostile> {
-  const server: Server = createServer((request, response) => {
+export async function startHostile(): Promise<Running> {
+  const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => {
       body += chunk;
@@ -49,13 +47,5 @@ export async function startHostile(): Promise<Hostile> {
       );
     });
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () =>
-      new Promise((done) => {
-        server.closeAllConnections();
-        server.close(() => done());
-      }),
-  };
+  return listening(server);
 }

@@ -1,10 +1,8 @@
 // A provider of OpenID Connect, as a company runs one: whoever comes says who they are, and it says so to the gateway.
 
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
-import type { Running } from './process.ts';
+import { listening, type Running } from './process.ts';
 
 export const CLIENT = { id: 'sluicegate', secret: 'known-to-the-two-of-them-alone-7151' };
 
@@ -13,10 +11,9 @@ export type People = Record<string, string[]>;
 
 /** Its sign-in takes any password, and asks whether the gateway may know: both pages are the library's own. */
 export async function startProvider(gateway: string, id: string, people: People): Promise<Running> {
-  const server: Server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const provider = new Provider(url, {
+  const server = createServer();
+  const running = await listening(server);
+  const provider = new Provider(running.url, {
     clients: [
       {
         client_id: CLIENT.id,
@@ -36,12 +33,5 @@ export async function startProvider(gateway: string, id: string, people: People)
     }),
   });
   server.on('request', provider.callback());
-  return {
-    url,
-    stop: () =>
-      new Promise((done) => {
-        server.closeAllConnections();
-        server.close(() => done());
-      }),
-  };
+  return running;
 }

@@ -6,9 +6,8 @@ import { Api } from '../rig/api.ts';
 import { codeOf } from '../rig/code.ts';
 import { startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
-import { channel, person, recorded, signIn } from '../rig/world.ts';
+import { channel, PASSWORD, person, recorded, signIn } from '../rig/world.ts';
 
-const PASSWORD = 'walrus teapot octave 93';
 
 /** Chooses from a list that opens. */
 async function choose(page: Page, field: Locator, option: string) {

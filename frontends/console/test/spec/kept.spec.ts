@@ -2,9 +2,8 @@
 
 import type { Page } from '@playwright/test';
 import { expect, settled, test } from '../rig/test.ts';
-import { channel, person, recorded, signIn, type World } from '../rig/world.ts';
+import { channel, PASSWORD, person, recorded, signIn, type World } from '../rig/world.ts';
 
-const PASSWORD = 'walrus teapot octave 93';
 
 /** A page of somebody new, whose session is their own: it may end. */
 async function alone(world: World, visitor: (url: string) => Promise<Page>, id: string, role: string) {

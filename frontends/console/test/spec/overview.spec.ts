@@ -3,9 +3,8 @@
 import { Api } from '../rig/api.ts';
 import { createHash } from 'node:crypto';
 import { expect, settled, test } from '../rig/test.ts';
-import { channel } from '../rig/world.ts';
+import { channel, PASSWORD } from '../rig/world.ts';
 
-const PASSWORD = 'walrus teapot octave 93';
 
 test('an empty installation says what to do first, and marks what is done', async ({ visitor, world, alone }) => {
   // With the channel for a first try, which is nobody's doing.

@@ -2,8 +2,8 @@
 
 import { Api } from '../rig/api.ts';
 import { expect, test } from '../rig/test.ts';
+import { PASSWORD } from '../rig/world.ts';
 
-const PASSWORD = 'walrus teapot octave 93';
 const OPEN = `version: 1
 server: {demo_channel: false}
 organizations: [{id: acme}]

@@ -4,8 +4,8 @@ import type { Locator, Page } from '@playwright/test';
 import { Api } from '../rig/api.ts';
 import { MASTER_KEY, startGateway, startUpstream, UPSTREAM_KEY } from '../rig/process.ts';
 import { expect, settled, test } from '../rig/test.ts';
+import { PASSWORD } from '../rig/world.ts';
 
-const PASSWORD = 'walrus teapot octave 93';
 
 /** Chooses from a list that opens. */
 async function choose(page: Page, field: Locator, option: string) {

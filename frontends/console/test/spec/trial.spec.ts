@@ -28,7 +28,7 @@ test('a version in shadow tells what it would have refused, decides once it is a
       await settled(page);
       await expect(examples).toContainText('closed for today', { timeout: 2_000 });
     }).toPass();
-    await expect(page.locator('.ant-statistic, .figure, main').filter({ hasText: 'Refused only by the new' }).last()).toContainText('2');
+    await expect(page.locator('.figures > *', { hasText: 'Refused only by the new' }).locator('.figure')).toHaveText('2');
 
     await page.goto('/policies/tried-out?tab=versions');
     await row('2').getByRole('button', { name: 'Activate' }).click();
