@@ -166,7 +166,6 @@ pub(super) async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<Us
         to: at(query, "to", zone.as_ref(), ask)?,
         granularity: parameter(query, "granularity")
             .map_or(Ok(Granularity::Day), |text| word("granularity", &text))?,
-        zone: zone.clone(),
         filter,
         provider: parameter(query, "provider"),
         by: by.transpose()?.unwrap_or_default(),
@@ -185,6 +184,7 @@ pub(super) async fn question(ask: &Ask, query: &Map<String, Value>) -> Result<Us
                 begins.map(Compare::From)
             }
         },
+        zone,
     })
 }
 
